@@ -1,0 +1,328 @@
+//! Data as the core sees it: something with a length that can be cut into ranges.
+
+use std::ops::Range;
+
+use crate::DataError;
+
+/// A borrowed set of independent data units that can be cut without a copy: rows, sequences, documents.
+pub trait Batch: Copy + Send + Sync {
+    /// Number of units.
+    fn len(&self) -> usize;
+
+    /// The units `range`, sharing the same memory.
+    #[must_use]
+    fn slice(&self, range: Range<usize>) -> Self;
+
+    /// Is there no unit at all?
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Total weight of the units in observations: what "per observation" divides by. A sequence counts its steps,
+    /// weighted data their weights.
+    fn observations(&self) -> f64 {
+        self.len() as f64
+    }
+
+    /// The least number of units that is worth a task of its own; 1024 for rows, less for heavier units.
+    fn grain(&self) -> usize {
+        1024
+    }
+}
+
+impl<T: Sync> Batch for &[T] {
+    fn len(&self) -> usize {
+        <[T]>::len(self)
+    }
+
+    fn slice(&self, range: Range<usize>) -> Self {
+        &self[range]
+    }
+}
+
+/// Dense rows, `n × d`, borrowed with any non-negative strides, so that row-major, column-major and sub-matrix
+/// views all come in without a copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    data: &'a [f64],
+    n: usize,
+    d: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows stored one after the other: `data[i·d + j]` is column `j` of row `i`.
+    ///
+    /// # Panics
+    ///
+    /// If `data.len() ≠ n·d` or `d = 0`.
+    pub fn new(data: &'a [f64], n: usize, d: usize) -> Self {
+        assert!(d > 0 && data.len() == n * d, "{} values are not {n} × {d}", data.len());
+        Self { data, n, d, row_stride: d, column_stride: 1 }
+    }
+
+    /// Columns stored one after the other: `data[j·n + i]` is column `j` of row `i`.
+    ///
+    /// # Panics
+    ///
+    /// If `data.len() ≠ n·d` or `d = 0`.
+    pub fn column_major(data: &'a [f64], n: usize, d: usize) -> Self {
+        assert!(d > 0 && data.len() == n * d, "{} values are not {n} × {d}", data.len());
+        Self { data, n, d, row_stride: 1, column_stride: n.max(1) }
+    }
+
+    /// The general view: column `j` of row `i` is `data[i·row_stride + j·column_stride]`.
+    ///
+    /// # Panics
+    ///
+    /// If `d = 0`, or a row or column would reach beyond `data`.
+    pub fn with_strides(
+        data: &'a [f64],
+        n: usize,
+        d: usize,
+        row_stride: usize,
+        column_stride: usize,
+    ) -> Self {
+        assert!(d > 0, "rows need at least one column");
+        let last = n.saturating_sub(1) * row_stride + (d - 1) * column_stride;
+        assert!(
+            n == 0 || last < data.len(),
+            "{n} × {d} rows with strides {row_stride}, {column_stride} need {} values, not {}",
+            last + 1,
+            data.len()
+        );
+        Self { data, n, d, row_stride, column_stride }
+    }
+
+    /// Number of columns.
+    pub fn d(&self) -> usize {
+        self.d
+    }
+
+    /// Column `j` of row `i`.
+    ///
+    /// # Panics
+    ///
+    /// If `i` or `j` is out of range.
+    pub fn get(&self, i: usize, j: usize) -> f64 {
+        assert!(i < self.n && j < self.d, "({i}, {j}) is outside {} × {}", self.n, self.d);
+        self.data[i * self.row_stride + j * self.column_stride]
+    }
+
+    /// Copies row `i` to `out`.
+    ///
+    /// # Panics
+    ///
+    /// If `out` is not `d` long.
+    pub fn copy_row(&self, i: usize, out: &mut [f64]) {
+        assert_eq!(out.len(), self.d, "a row has {} values", self.d);
+        for (j, x) in out.iter_mut().enumerate() {
+            *x = self.get(i, j);
+        }
+    }
+
+    /// The raw view: storage, row stride, column stride.
+    pub fn raw(&self) -> (&'a [f64], usize, usize) {
+        (self.data, self.row_stride, self.column_stride)
+    }
+
+    /// The first value that is NaN or infinite, as an error that names its row and column.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFinite`].
+    pub fn check_finite(&self) -> Result<(), DataError> {
+        for row in 0..self.n {
+            for column in 0..self.d {
+                let value = self.data[row * self.row_stride + column * self.column_stride];
+                if !value.is_finite() {
+                    return Err(DataError::NotFinite { row, column, value });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Batch for Rows<'_> {
+    fn len(&self) -> usize {
+        self.n
+    }
+
+    fn slice(&self, range: Range<usize>) -> Self {
+        assert!(
+            range.start <= range.end && range.end <= self.n,
+            "{range:?} is outside {} rows",
+            self.n
+        );
+        let data = if range.is_empty() { &[] } else { &self.data[range.start * self.row_stride..] };
+        Self { data, n: range.len(), ..*self }
+    }
+}
+
+/// Units with optional non-negative weights; a unit of weight 2 counts as if it had been seen twice.
+#[derive(Clone, Copy, Debug)]
+pub struct Weighted<'w, B> {
+    units: B,
+    weights: Option<&'w [f64]>,
+}
+
+impl<'w, B: Batch> Weighted<'w, B> {
+    /// Every unit counts once.
+    pub fn uniform(units: B) -> Self {
+        Self { units, weights: None }
+    }
+
+    /// Unit `i` counts `weights[i]` times; fractions are welcome.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Weights`] if there is not one weight per unit, [`DataError::Weight`] if one is negative or
+    /// not finite, or none is positive.
+    pub fn new(units: B, weights: &'w [f64]) -> Result<Self, DataError> {
+        if weights.len() != units.len() {
+            return Err(DataError::Weights { units: units.len(), weights: weights.len() });
+        }
+        if let Some(row) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+            return Err(DataError::Weight { row, weight: weights[row] });
+        }
+        if !weights.is_empty() && weights.iter().all(|w| *w == 0.0) {
+            return Err(DataError::Weight { row: 0, weight: 0.0 });
+        }
+        Ok(Self { units, weights: Some(weights) })
+    }
+
+    /// The units.
+    pub fn units(&self) -> B {
+        self.units
+    }
+
+    /// The weights, or `None` where every unit counts once.
+    pub fn weights(&self) -> Option<&'w [f64]> {
+        self.weights
+    }
+}
+
+impl<B: Batch> From<B> for Weighted<'_, B> {
+    fn from(units: B) -> Self {
+        Self::uniform(units)
+    }
+}
+
+impl<B: Batch> Batch for Weighted<'_, B> {
+    fn len(&self) -> usize {
+        self.units.len()
+    }
+
+    fn slice(&self, range: Range<usize>) -> Self {
+        Self { units: self.units.slice(range.clone()), weights: self.weights.map(|w| &w[range]) }
+    }
+
+    fn observations(&self) -> f64 {
+        self.weights.map_or_else(|| self.units.observations(), |w| w.iter().sum())
+    }
+
+    fn grain(&self) -> usize {
+        self.units.grain()
+    }
+}
+
+/// A read-only block of numbers, `rows × columns`, each row contiguous.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    data: &'a [f64],
+    rows: usize,
+    columns: usize,
+    stride: usize,
+}
+
+/// The same block for change. In an E-step row `j` belongs to component `j` and column `i` to observation `i`.
+#[derive(Debug)]
+pub struct MatrixMut<'a> {
+    data: &'a mut [f64],
+    rows: usize,
+    columns: usize,
+    stride: usize,
+}
+
+fn check_block(len: usize, rows: usize, columns: usize, stride: usize) {
+    assert!(
+        columns <= stride && (rows == 0 || (rows - 1) * stride + columns <= len),
+        "{len} values are no {rows} × {columns} block with stride {stride}"
+    );
+}
+
+impl<'a> Matrix<'a> {
+    /// A view of `rows × columns` whose row `j` starts at `data[j·stride]`.
+    ///
+    /// # Panics
+    ///
+    /// If a row would overlap the next one or reach beyond `data`.
+    pub fn new(data: &'a [f64], rows: usize, columns: usize, stride: usize) -> Self {
+        check_block(data.len(), rows, columns, stride);
+        Self { data, rows, columns, stride }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Row `j`.
+    pub fn row(&self, j: usize) -> &'a [f64] {
+        &self.data[j * self.stride..][..self.columns]
+    }
+
+    /// The storage and its stride.
+    pub fn raw(&self) -> (&'a [f64], usize) {
+        (self.data, self.stride)
+    }
+}
+
+impl<'a> MatrixMut<'a> {
+    /// A view of `rows × columns` whose row `j` starts at `data[j·stride]`.
+    ///
+    /// # Panics
+    ///
+    /// If a row would overlap the next one or reach beyond `data`.
+    pub fn new(data: &'a mut [f64], rows: usize, columns: usize, stride: usize) -> Self {
+        check_block(data.len(), rows, columns, stride);
+        Self { data, rows, columns, stride }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Row `j`.
+    pub fn row_mut(&mut self, j: usize) -> &mut [f64] {
+        &mut self.data[j * self.stride..][..self.columns]
+    }
+
+    /// The same block, read-only.
+    pub fn as_matrix(&self) -> Matrix<'_> {
+        Matrix { data: self.data, rows: self.rows, columns: self.columns, stride: self.stride }
+    }
+
+    /// A shorter-lived copy of this view.
+    pub fn reborrow(&mut self) -> MatrixMut<'_> {
+        MatrixMut { data: self.data, rows: self.rows, columns: self.columns, stride: self.stride }
+    }
+
+    /// The storage and its stride.
+    pub fn raw_mut(&mut self) -> (&mut [f64], usize) {
+        (self.data, self.stride)
+    }
+}

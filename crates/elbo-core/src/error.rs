@@ -1,0 +1,255 @@
+//! What can be wrong with data, with an E-step and with an M-step; and what was repaired.
+
+/// Why data cannot be used at all. Rows, columns and sequences count from 0.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// There is no observation.
+    #[error("there are no observations; give at least one")]
+    Empty,
+    /// Fewer observations than the model needs.
+    #[error(
+        "{n} observations are too few: {needed} are needed; ask for fewer components or add data"
+    )]
+    TooFew {
+        /// Observations given.
+        n: usize,
+        /// Observations needed.
+        needed: usize,
+    },
+    /// The data have another width than the model.
+    #[error("the data have {found} columns, the model has {expected}; select the model's columns")]
+    Dimension {
+        /// Columns of the model.
+        expected: usize,
+        /// Columns of the data.
+        found: usize,
+    },
+    /// A value is NaN or infinite where the model needs a number.
+    #[error("row {row}, column {column} is {value}; remove or impute it")]
+    NotFinite {
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A category code outside the model's range.
+    #[error("row {row} holds category {value}, the model knows 0 to {}", categories - 1)]
+    Category {
+        /// Row, from 0.
+        row: usize,
+        /// The code found.
+        value: u32,
+        /// Number of categories.
+        categories: usize,
+    },
+    /// A column that never varies, where the model needs a variance.
+    #[error("column {column} is constant at {value}; leave it out, or add a prior")]
+    ConstantColumn {
+        /// Column, from 0.
+        column: usize,
+        /// Its only value.
+        value: f64,
+    },
+    /// Fewer distinct rows than components.
+    #[error(
+        "only {distinct} distinct observations for {needed} components; ask for fewer components"
+    )]
+    TooFewDistinct {
+        /// Distinct rows.
+        distinct: usize,
+        /// Components asked for.
+        needed: usize,
+    },
+    /// Not one weight per unit.
+    #[error("{weights} weights for {units} observations; give one each")]
+    Weights {
+        /// Units of data.
+        units: usize,
+        /// Weights given.
+        weights: usize,
+    },
+    /// A weight that is no weight.
+    #[error(
+        "weight {weight} of observation {row} is not usable; weights are finite, ≥ 0 and not all zero"
+    )]
+    Weight {
+        /// Observation, from 0.
+        row: usize,
+        /// The weight found.
+        weight: f64,
+    },
+}
+
+/// Why an E-step has no answer: under the current parameters some unit has no finite density. Units count from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum EStepError {
+    /// The density of a unit is zero under every component: nothing can explain it.
+    #[error(
+        "observation {row} has density zero under every component; widen a component or remove the observation"
+    )]
+    Impossible {
+        /// Unit, from 0.
+        row: usize,
+    },
+    /// The density of a unit is NaN or infinite.
+    #[error(
+        "observation {row} has a log density that is not finite; check its scale and the start"
+    )]
+    NotFinite {
+        /// Unit, from 0.
+        row: usize,
+    },
+    /// A step of a sequence cannot be reached or emitted by any state.
+    #[error(
+        "step {step} of sequence {sequence} has probability zero in every state; allow the transition or widen an emission"
+    )]
+    ImpossibleStep {
+        /// Sequence, from 0.
+        sequence: usize,
+        /// Step in it, from 0.
+        step: usize,
+    },
+    /// The cancel token was set during the E-step.
+    #[error("cancelled")]
+    Cancelled,
+    /// The emission density at a step of a sequence is NaN or infinite.
+    #[error(
+        "step {step} of sequence {sequence} has a log density that is not finite; check its scale and the start"
+    )]
+    NotFiniteStep {
+        /// Sequence, from 0.
+        sequence: usize,
+        /// Step in it, from 0.
+        step: usize,
+    },
+}
+
+impl EStepError {
+    /// The same error with its unit counted from `start` units earlier: chunks count from their own first unit.
+    #[must_use]
+    pub fn offset(self, start: usize) -> Self {
+        match self {
+            Self::Cancelled => self,
+            Self::Impossible { row } => Self::Impossible { row: row + start },
+            Self::NotFinite { row } => Self::NotFinite { row: row + start },
+            Self::ImpossibleStep { sequence, step } => {
+                Self::ImpossibleStep { sequence: sequence + start, step }
+            }
+            Self::NotFiniteStep { sequence, step } => {
+                Self::NotFiniteStep { sequence: sequence + start, step }
+            }
+        }
+    }
+}
+
+/// Why an M-step has no solution. Components count from 0.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub enum EstimateError {
+    /// No data reached a component.
+    #[error(
+        "component {component} has total weight {weight}; start elsewhere, use fewer components or add a prior"
+    )]
+    NoWeight {
+        /// The component.
+        component: usize,
+        /// Its total weight, in observations.
+        weight: f64,
+    },
+    /// A covariance is singular: the likelihood is unbounded here.
+    #[error(
+        "the covariance of component {component} is singular in column {column} (remaining variance {variance:e}); add a prior, use fewer components or a simpler structure"
+    )]
+    Singular {
+        /// The component.
+        component: usize,
+        /// The column whose variance vanishes given the columns before it.
+        column: usize,
+        /// What is left of its variance, in the column's squared unit.
+        variance: f64,
+    },
+    /// The statistics belong to no distribution of the family (an extrapolation can leave the moment cone).
+    #[error("the statistics of component {component} are not those of any {what}")]
+    Infeasible {
+        /// The component.
+        component: usize,
+        /// What was to be estimated.
+        what: &'static str,
+    },
+    /// The posterior has no interior mode.
+    #[error(
+        "the posterior of {parameter} of component {component} has no interior mode (value {value}); raise the prior's pseudo-counts or use variational Bayes"
+    )]
+    NoMode {
+        /// The component.
+        component: usize,
+        /// Which parameter.
+        parameter: &'static str,
+        /// The offending posterior value.
+        value: f64,
+    },
+    /// A combination that has no estimator.
+    #[error("{what} is not available for {structure}; choose another structure or estimator")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// For which structure.
+        structure: &'static str,
+    },
+    /// An iterative M-step did not reach its own tolerance.
+    #[error("the M-step of {what} did not settle within {iterations} inner iterations")]
+    NotSettled {
+        /// What was to be estimated.
+        what: &'static str,
+        /// Inner iterations done.
+        iterations: usize,
+    },
+}
+
+impl EstimateError {
+    /// The same error, told of component `index`: a family that estimates one component calls it 0.
+    #[must_use]
+    pub fn at(mut self, index: usize) -> Self {
+        match &mut self {
+            Self::NoWeight { component, .. }
+            | Self::Singular { component, .. }
+            | Self::Infeasible { component, .. }
+            | Self::NoMode { component, .. } => *component = index,
+            Self::Unsupported { .. } | Self::NotSettled { .. } => {}
+        }
+        self
+    }
+}
+
+/// What M-steps had to repair, counted: nothing is clamped in silence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Repairs {
+    /// Variances raised to a floor.
+    pub floored_variances: usize,
+    /// Covariances that needed jitter on the diagonal.
+    pub jittered_covariances: usize,
+    /// Components without data that kept their former parameters.
+    pub kept_components: usize,
+}
+
+impl Repairs {
+    /// Adds the counts of another step.
+    pub fn merge(&mut self, other: Self) {
+        self.floored_variances += other.floored_variances;
+        self.jittered_covariances += other.jittered_covariances;
+        self.kept_components += other.kept_components;
+    }
+
+    /// Was nothing repaired?
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

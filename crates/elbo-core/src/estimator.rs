@@ -1,0 +1,345 @@
+//! Conjugate priors, and the three ways to turn statistics into components: ML, MAP, VB.
+
+use crate::{EstimateError, Family, Repairs, family::score_single};
+
+/// A conjugate prior of `F` and, with data added, its posterior: one type for both.
+///
+/// Implement the functions about one component; those about all components together (`…_all`) follow, and only a
+/// family whose components share a parameter overrides them.
+pub trait ConjugatePrior<F: Family>: Clone + Send + Sync {
+    /// The posterior after data with these statistics, written over `posterior`.
+    ///
+    /// # Errors
+    ///
+    /// Statistics outside the moment cone are rejected.
+    fn posterior(&self, stats: &F::Stats, posterior: &mut Self) -> Result<(), EstimateError>;
+
+    /// Moves `point` to the mode. The parametrization in which the mode is taken is documented by the prior.
+    ///
+    /// # Errors
+    ///
+    /// [`EstimateError::NoMode`] where there is no interior mode.
+    fn mode(&self, point: &mut F) -> Result<(), EstimateError>;
+
+    /// Moves `point` to the distribution that best stands for this posterior, which always exists: its mean
+    /// parameters.
+    fn mean(&self, point: &mut F);
+
+    /// `ln p(θ)` at a point, in nats, in the parametrization in which the mode is taken.
+    fn log_density(&self, point: &F) -> f64;
+
+    /// `KL(self ‖ prior) = E_self[ln self(θ) − ln prior(θ)] ≥ 0`, in nats.
+    fn kl_divergence(&self, prior: &Self) -> f64;
+
+    /// Writes component `j` such that rows are scored by `E[ln p(x ∣ θ)]` under this posterior.
+    fn pack(&self, j: usize, packed: &mut F::Packed);
+
+    /// Can this prior serve components like `point` at all (dimension, structure)?
+    ///
+    /// # Errors
+    ///
+    /// [`EstimateError::Unsupported`].
+    fn check(&self, point: &F) -> Result<(), EstimateError> {
+        let _ = point;
+        Ok(())
+    }
+
+    /// Posteriors of all components.
+    ///
+    /// # Errors
+    ///
+    /// As [`posterior`](Self::posterior), naming the component.
+    fn posterior_all(
+        priors: &Priors<Self>,
+        stats: &[F::Stats],
+        posteriors: &mut [Self],
+    ) -> Result<(), EstimateError> {
+        for (j, (stats, posterior)) in stats.iter().zip(posteriors).enumerate() {
+            priors.get(j).posterior(stats, posterior).map_err(|e| e.at(j))?;
+        }
+        Ok(())
+    }
+
+    /// Modes of all components.
+    ///
+    /// # Errors
+    ///
+    /// As [`mode`](Self::mode), naming the component.
+    fn mode_all(posteriors: &[Self], points: &mut [F]) -> Result<(), EstimateError> {
+        for (j, (posterior, point)) in posteriors.iter().zip(points).enumerate() {
+            posterior.mode(point).map_err(|e| e.at(j))?;
+        }
+        Ok(())
+    }
+
+    /// `ln p(θ)` of all components, a shared parameter counted once.
+    fn log_density_all(priors: &Priors<Self>, points: &[F]) -> f64 {
+        points.iter().enumerate().map(|(j, point)| priors.get(j).log_density(point)).sum()
+    }
+
+    /// `KL(posterior ‖ prior)` of all components, a shared parameter counted once.
+    fn kl_all(posteriors: &[Self], priors: &Priors<Self>) -> f64 {
+        posteriors
+            .iter()
+            .enumerate()
+            .map(|(j, posterior)| posterior.kl_divergence(priors.get(j)))
+            .sum()
+    }
+
+    /// `out[i] = E[ln p(xᵢ ∣ θ)]` under this posterior, in nats; `point` gives the shape.
+    ///
+    /// # Panics
+    ///
+    /// If `out` is not as long as the data.
+    fn expected_log_density_into(&self, point: &F, data: F::Batch<'_>, out: &mut [f64]) {
+        let mut packed = point.new_packed(1);
+        self.pack(0, &mut packed);
+        score_single::<F>(&packed, data, out);
+    }
+}
+
+/// One prior for every component, or one each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Priors<P>(Vec<P>);
+
+impl<P> Priors<P> {
+    /// The same prior for every component.
+    pub fn shared(prior: P) -> Self {
+        Self(vec![prior])
+    }
+
+    /// A prior for each component in turn.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub fn each(priors: Vec<P>) -> Self {
+        assert!(!priors.is_empty(), "at least one prior is needed");
+        Self(priors)
+    }
+
+    /// The prior of component `j`.
+    ///
+    /// # Panics
+    ///
+    /// If there is one prior for each component, but none for `j`.
+    pub fn get(&self, j: usize) -> &P {
+        if self.0.len() == 1 { &self.0[0] } else { &self.0[j] }
+    }
+}
+
+/// What a fitted component is, how it scores, how it is re-estimated and what it costs.
+///
+/// | estimator | a fitted component is | it scores data by | penalty |
+/// |---|---|---|---|
+/// | [`MaximumLikelihood`] | a point | `ln p(x∣θ)` | 0 |
+/// | [`MaximumAPosteriori`] | a point | `ln p(x∣θ)` | `ln p(θ)` |
+/// | [`VariationalBayes`] | a posterior over the component | `E_q[ln p(x∣θ)]` | `−KL(q‖p)` |
+pub trait Estimator<F: Family>: Clone + Send + Sync {
+    /// All `k` fitted components.
+    type Fits: Clone + Send + Sync;
+
+    /// Fitted components that start at these points; a posterior starts as if it had seen `weight` ideal
+    /// observations of each.
+    ///
+    /// # Errors
+    ///
+    /// If the prior cannot serve such components.
+    fn start(&self, points: Vec<F>, weight: f64) -> Result<Self::Fits, EstimateError>;
+
+    /// One point for each component: itself, or what stands for its posterior.
+    fn points(fits: &Self::Fits) -> &[F];
+
+    /// Packs all components for the kernels.
+    fn pack(fits: &Self::Fits, packed: &mut F::Packed);
+
+    /// The M-step: overwrites `next` by the maximizer of data term + penalty for these statistics.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such maximizer; `next` is then unspecified.
+    fn estimate(
+        &self,
+        current: &Self::Fits,
+        stats: &[F::Stats],
+        next: &mut Self::Fits,
+    ) -> Result<Repairs, EstimateError>;
+
+    /// What the objective adds to the data term, in nats.
+    fn penalty(&self, fits: &Self::Fits) -> f64;
+}
+
+/// Points that maximize the likelihood. Unbounded where a component may collapse onto a point: see the report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaximumLikelihood;
+
+/// Points that maximize likelihood × prior.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaximumAPosteriori<P> {
+    priors: Priors<P>,
+}
+
+/// Posteriors that maximize the evidence lower bound under a factorized `q`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VariationalBayes<P> {
+    priors: Priors<P>,
+}
+
+impl<P> MaximumAPosteriori<P> {
+    /// The same prior for every component.
+    pub fn new(prior: P) -> Self {
+        Self::with(Priors::shared(prior))
+    }
+
+    /// Shared or individual priors.
+    pub fn with(priors: Priors<P>) -> Self {
+        Self { priors }
+    }
+}
+
+impl<P> VariationalBayes<P> {
+    /// The same prior for every component.
+    pub fn new(prior: P) -> Self {
+        Self::with(Priors::shared(prior))
+    }
+
+    /// Shared or individual priors.
+    pub fn with(priors: Priors<P>) -> Self {
+        Self { priors }
+    }
+}
+
+/// Components fitted with a prior: points and the posteriors they come from.
+#[derive(Clone, Debug)]
+pub struct Conjugate<F, P> {
+    points: Vec<F>,
+    posteriors: Vec<P>,
+}
+
+impl<F, P> Conjugate<F, P> {
+    /// One point for each component.
+    pub fn points(&self) -> &[F] {
+        &self.points
+    }
+
+    /// The posterior of each component.
+    pub fn posteriors(&self) -> &[P] {
+        &self.posteriors
+    }
+}
+
+impl<F: Family> Estimator<F> for MaximumLikelihood {
+    type Fits = Vec<F>;
+
+    fn start(&self, points: Vec<F>, _: f64) -> Result<Vec<F>, EstimateError> {
+        Ok(points)
+    }
+
+    fn points(fits: &Vec<F>) -> &[F] {
+        fits
+    }
+
+    fn pack(fits: &Vec<F>, packed: &mut F::Packed) {
+        pack_points(fits, packed);
+    }
+
+    fn estimate(
+        &self,
+        current: &Vec<F>,
+        stats: &[F::Stats],
+        next: &mut Vec<F>,
+    ) -> Result<Repairs, EstimateError> {
+        F::maximize_all(current, stats, next)
+    }
+
+    fn penalty(&self, _: &Vec<F>) -> f64 {
+        0.0
+    }
+}
+
+impl<F: Family, P: ConjugatePrior<F>> Estimator<F> for MaximumAPosteriori<P> {
+    type Fits = Conjugate<F, P>;
+
+    fn start(&self, points: Vec<F>, weight: f64) -> Result<Self::Fits, EstimateError> {
+        start_conjugate(&self.priors, points, weight)
+    }
+
+    fn points(fits: &Self::Fits) -> &[F] {
+        &fits.points
+    }
+
+    fn pack(fits: &Self::Fits, packed: &mut F::Packed) {
+        pack_points(&fits.points, packed);
+    }
+
+    fn estimate(
+        &self,
+        _: &Self::Fits,
+        stats: &[F::Stats],
+        next: &mut Self::Fits,
+    ) -> Result<Repairs, EstimateError> {
+        P::posterior_all(&self.priors, stats, &mut next.posteriors)?;
+        P::mode_all(&next.posteriors, &mut next.points)?;
+        Ok(Repairs::default())
+    }
+
+    fn penalty(&self, fits: &Self::Fits) -> f64 {
+        P::log_density_all(&self.priors, &fits.points)
+    }
+}
+
+impl<F: Family, P: ConjugatePrior<F>> Estimator<F> for VariationalBayes<P> {
+    type Fits = Conjugate<F, P>;
+
+    fn start(&self, points: Vec<F>, weight: f64) -> Result<Self::Fits, EstimateError> {
+        start_conjugate(&self.priors, points, weight)
+    }
+
+    fn points(fits: &Self::Fits) -> &[F] {
+        &fits.points
+    }
+
+    fn pack(fits: &Self::Fits, packed: &mut F::Packed) {
+        for (j, posterior) in fits.posteriors.iter().enumerate() {
+            posterior.pack(j, packed);
+        }
+    }
+
+    fn estimate(
+        &self,
+        _: &Self::Fits,
+        stats: &[F::Stats],
+        next: &mut Self::Fits,
+    ) -> Result<Repairs, EstimateError> {
+        P::posterior_all(&self.priors, stats, &mut next.posteriors)?;
+        for (posterior, point) in next.posteriors.iter().zip(&mut next.points) {
+            posterior.mean(point);
+        }
+        Ok(Repairs::default())
+    }
+
+    fn penalty(&self, fits: &Self::Fits) -> f64 {
+        -P::kl_all(&fits.posteriors, &self.priors)
+    }
+}
+
+fn pack_points<F: Family>(points: &[F], packed: &mut F::Packed) {
+    for (j, point) in points.iter().enumerate() {
+        point.pack(j, packed);
+    }
+}
+
+fn start_conjugate<F: Family, P: ConjugatePrior<F>>(
+    priors: &Priors<P>,
+    points: Vec<F>,
+    weight: f64,
+) -> Result<Conjugate<F, P>, EstimateError> {
+    let mut posteriors: Vec<P> = Vec::with_capacity(points.len());
+    for (j, point) in points.iter().enumerate() {
+        priors.get(j).check(point)?;
+        posteriors.push(priors.get(j).clone());
+    }
+    let stats: Vec<F::Stats> = points.iter().map(|point| point.expected_stats(weight)).collect();
+    P::posterior_all(priors, &stats, &mut posteriors)?;
+    Ok(Conjugate { points, posteriors })
+}

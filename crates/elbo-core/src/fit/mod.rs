@@ -1,0 +1,15 @@
+//! Drivers: from a start to an optimum, with a typed report.
+
+mod driver;
+mod observe;
+mod reduce;
+mod report;
+mod restart;
+mod settings;
+
+pub use driver::{FitError, fit};
+pub use observe::{Event, Observer};
+pub use reduce::EStep;
+pub use report::{Fit, Report, Stopped};
+pub use restart::{End, Optimum, Restarts, fit_restarts};
+pub use settings::{CancelToken, Settings, Tolerance, Variant};

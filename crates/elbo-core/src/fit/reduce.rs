@@ -1,0 +1,178 @@
+//! The E-step over all data: fixed pieces, a fixed merge tree, any number of threads.
+
+use std::sync::Mutex;
+
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+use crate::{Batch, CancelToken, EStepError, Inference, LatentModel, Statistics, family::BLOCK};
+
+/// A reusable E-step over a whole data set.
+///
+/// The data are cut into pieces whose number and borders depend on the data and on `pieces` alone. Each piece is
+/// summed by one worker; pieces are merged in a fixed binary tree. So the same parameters give the same bits on any
+/// number of threads. Statistics and scratch are pooled: after the first E-step nothing is allocated.
+///
+/// At most `⌈log₂ pieces⌉ + 1` statistics exist per worker, however large the data.
+#[derive(Debug)]
+pub struct EStep<M: LatentModel> {
+    stats: Mutex<Vec<M::Stats>>,
+    scratch: Mutex<Vec<M::Scratch>>,
+    pieces: usize,
+    align: usize,
+}
+
+/// How an E-step fills in latent variables, without the generator that belongs to a piece.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum How {
+    Soft,
+    Hard,
+    Tempered(f64),
+    #[allow(dead_code, reason = "the stochastic variants draw through this")]
+    Sampled {
+        seed: u64,
+    },
+}
+
+/// One E-step: what every piece of it shares.
+struct Task<'a, 'd, M: LatentModel> {
+    model: &'a M,
+    params: &'a M::Params,
+    data: M::Data<'d>,
+    how: How,
+    cancel: Option<&'a CancelToken>,
+}
+
+impl<M: LatentModel> EStep<M> {
+    /// For `data.len()` units in at most `pieces` pieces.
+    ///
+    /// # Panics
+    ///
+    /// If `pieces = 0`.
+    pub fn new(data: M::Data<'_>, pieces: usize) -> Self {
+        assert!(pieces > 0, "the data need at least one piece");
+        let grain = data.grain().max(1);
+        let pieces = pieces.min(data.len().div_ceil(grain)).max(1);
+        // Borders at whole blocks keep every block but the last full.
+        let align = if grain >= BLOCK { BLOCK } else { 1 };
+        Self { stats: Mutex::default(), scratch: Mutex::default(), pieces, align }
+    }
+
+    /// Overwrites `stats` by the expected statistics of all data; returns the data term.
+    ///
+    /// # Errors
+    ///
+    /// The first failing unit of the first failing piece, counted over all data.
+    pub fn run(
+        &self,
+        model: &M,
+        params: &M::Params,
+        data: M::Data<'_>,
+        stats: &mut M::Stats,
+    ) -> Result<f64, EStepError> {
+        self.run_how(model, params, data, How::Soft, None, stats)
+    }
+
+    pub(crate) fn run_how(
+        &self,
+        model: &M,
+        params: &M::Params,
+        data: M::Data<'_>,
+        how: How,
+        cancel: Option<&CancelToken>,
+        stats: &mut M::Stats,
+    ) -> Result<f64, EStepError> {
+        self.reduce(&Task { model, params, data, how, cancel }, 0, self.pieces, stats)
+    }
+
+    /// Sums pieces `from..to` into `stats`.
+    fn reduce(
+        &self,
+        task: &Task<'_, '_, M>,
+        from: usize,
+        to: usize,
+        stats: &mut M::Stats,
+    ) -> Result<f64, EStepError> {
+        if to - from == 1 {
+            return self.piece(task, from, stats);
+        }
+        let middle = from.midpoint(to);
+        let mut right_stats =
+            take(&self.stats).unwrap_or_else(|| task.model.new_stats(task.params));
+        let (left, right) = join(
+            || self.reduce(task, from, middle, stats),
+            || self.reduce(task, middle, to, &mut right_stats),
+        );
+        if left.is_ok() && right.is_ok() {
+            stats.merge(&right_stats);
+        }
+        give_back(&self.stats, right_stats);
+        Ok(left? + right?)
+    }
+
+    fn piece(
+        &self,
+        task: &Task<'_, '_, M>,
+        piece: usize,
+        stats: &mut M::Stats,
+    ) -> Result<f64, EStepError> {
+        if task.cancel.is_some_and(CancelToken::is_cancelled) {
+            return Err(EStepError::Cancelled);
+        }
+        let mut scratch =
+            take(&self.scratch).unwrap_or_else(|| task.model.new_scratch(task.params));
+        let (start, end) =
+            (self.border(task.data.len(), piece), self.border(task.data.len(), piece + 1));
+        let mut rng;
+        let mut how = match task.how {
+            How::Soft => Inference::Soft,
+            How::Hard => Inference::Hard,
+            How::Tempered(beta) => Inference::Tempered(beta),
+            How::Sampled { seed } => {
+                rng = ChaCha8Rng::seed_from_u64(mix(seed, piece as u64));
+                Inference::Sampled(&mut rng)
+            }
+        };
+        task.model.reset(task.params, stats);
+        let data = task.data.slice(start..end);
+        // After an error the scratch may hold half a chunk: it is dropped, not given back.
+        let data_term = task
+            .model
+            .e_step(task.params, data, &mut how, stats, &mut scratch)
+            .map_err(|error| error.offset(start))?;
+        give_back(&self.scratch, scratch);
+        Ok(data_term)
+    }
+
+    /// First unit of a piece.
+    fn border(&self, n: usize, piece: usize) -> usize {
+        let blocks = n.div_ceil(self.align);
+        (blocks * piece / self.pieces * self.align).min(n)
+    }
+}
+
+fn take<T>(pool: &Mutex<Vec<T>>) -> Option<T> {
+    pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop()
+}
+
+fn give_back<T>(pool: &Mutex<Vec<T>>, item: T) {
+    pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(item);
+}
+
+/// Runs both, side by side where the `rayon` feature is on.
+pub(crate) fn join<A: Send, B: Send>(
+    left: impl FnOnce() -> A + Send,
+    right: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    #[cfg(feature = "rayon")]
+    return rayon::join(left, right);
+    #[cfg(not(feature = "rayon"))]
+    return (left(), right());
+}
+
+/// A seed from a seed and an index: neighbouring pairs give unrelated streams (SplitMix64 finalizer).
+pub(crate) fn mix(seed: u64, index: u64) -> u64 {
+    let mut z = seed ^ index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,159 @@
+//! Many starts, one honest comparison.
+
+use std::time::Instant;
+
+use super::{Fit, FitError, Observer, Report, Settings, Tolerance, driver::fit_run, reduce::join};
+use crate::{CancelToken, LatentModel};
+
+/// How one of several runs ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// Which run, from 0.
+    pub run: usize,
+    /// Its report, or why there is none.
+    pub outcome: Result<Report, FitError>,
+}
+
+/// A distinct end point of several runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Optimum {
+    /// The highest objective among its runs.
+    pub objective: f64,
+    /// How many runs ended there.
+    pub runs: usize,
+}
+
+/// The best of several runs, and how all of them ended.
+#[derive(Clone, Debug)]
+pub struct Restarts<P, S> {
+    /// The best run: neither failed nor spurious if there is one such, then the highest objective, then the first.
+    pub best: Fit<P, S>,
+    /// Which run that is.
+    pub best_run: usize,
+    /// The end of every run, in order.
+    pub ends: Vec<End>,
+    /// Distinct end points of sound runs, best first. Two ends are the same if their objectives agree within
+    /// 10⁻⁷ nats per observation (or 100 times the tolerance, if that is more).
+    pub optima: Vec<Optimum>,
+}
+
+impl<P, S> Restarts<P, S> {
+    /// How many runs ended at the best optimum.
+    pub fn reached_best(&self) -> usize {
+        self.optima.first().map_or(0, |optimum| optimum.runs)
+    }
+
+    /// The highest objective of a run that was set aside as spurious or failed, if it exceeds the best one.
+    pub fn best_set_aside(&self) -> Option<f64> {
+        let reports = self.ends.iter().filter_map(|end| end.outcome.as_ref().ok());
+        reports
+            .filter(|report| rank(report) > 0 && report.objective > self.best.report.objective)
+            .map(|report| report.objective)
+            .max_by(f64::total_cmp)
+    }
+}
+
+/// Runs EM from `runs` starts, side by side where the `rayon` feature is on, and compares the ends.
+///
+/// `start(r)` makes the start of run `r`; it must depend on `r` alone, so that runs are independent and the result
+/// does not depend on their order. A run that fails does not lose the others: its end is in the report.
+///
+/// # Errors
+///
+/// The error of the first run, if no run got as far as one E-step.
+///
+/// # Panics
+///
+/// If `runs = 0`.
+pub fn fit_restarts<M: LatentModel>(
+    model: &M,
+    data: M::Data<'_>,
+    runs: usize,
+    start: impl Fn(usize) -> Result<M::Params, FitError> + Sync,
+    settings: &Settings,
+    observer: &impl Observer<M::Params>,
+) -> Result<Restarts<M::Params, M::Stats>, FitError> {
+    assert!(runs > 0, "at least one run is needed");
+    let deadline = settings.time_budget.map(|budget| Instant::now() + budget);
+    let stopped = || {
+        settings.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
+            || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    };
+    let one = |run: usize| {
+        if run > 0 && stopped() {
+            return Err(FitError::NotRun);
+        }
+        fit_run(model, data, start(run)?, settings, observer, run, deadline)
+    };
+    let mut ends: Vec<End> =
+        (0..runs).map(|run| End { run, outcome: Err(FitError::NotRun) }).collect();
+    let best = tournament(&one, &mut ends);
+    let Some((best_run, best)) = best else {
+        let first = ends.swap_remove(0).outcome;
+        return Err(first.err().unwrap_or(FitError::NotRun));
+    };
+    let optima = distinct(&ends, settings.tolerance);
+    Ok(Restarts { best, best_run, ends, optima })
+}
+
+/// Runs all of `ends` and keeps the best fit only.
+fn tournament<P: Send, S: Send>(
+    one: &(impl Fn(usize) -> Result<Fit<P, S>, FitError> + Sync),
+    ends: &mut [End],
+) -> Option<(usize, Fit<P, S>)> {
+    if let [end] = ends {
+        return match one(end.run) {
+            Ok(fit) => {
+                end.outcome = Ok(fit.report.clone());
+                Some((end.run, fit))
+            }
+            Err(error) => {
+                end.outcome = Err(error);
+                None
+            }
+        };
+    }
+    let (left, right) = ends.split_at_mut(ends.len() / 2);
+    let (left, right) = join(|| tournament(one, left), || tournament(one, right));
+    match (left, right) {
+        (Some(left), Some(right)) => {
+            Some(if is_better(&right.1.report, &left.1.report) { right } else { left })
+        }
+        (left, right) => left.or(right),
+    }
+}
+
+/// 0 sound, 1 spurious, 2 failed.
+fn rank(report: &Report) -> u8 {
+    if report.stopped.is_failure() { 2 } else { u8::from(report.spurious) }
+}
+
+fn is_better(a: &Report, b: &Report) -> bool {
+    (rank(b), a.objective) > (rank(a), b.objective)
+        || (rank(a) == rank(b) && b.objective.is_nan() && !a.objective.is_nan())
+}
+
+fn distinct(ends: &[End], tolerance: Tolerance) -> Vec<Optimum> {
+    let mut sound: Vec<&Report> = ends
+        .iter()
+        .filter_map(|end| end.outcome.as_ref().ok())
+        .filter(|report| rank(report) == 0)
+        .collect();
+    sound.sort_by(|a, b| b.objective.total_cmp(&a.objective));
+    let per_observation = match tolerance {
+        Tolerance::Gap(x) | Tolerance::Change(x) => (100.0 * x).max(1e-7),
+        Tolerance::RelativeChange(_) => 1e-7,
+    };
+    let mut optima: Vec<Optimum> = Vec::new();
+    for report in sound {
+        match optima.last_mut() {
+            Some(last)
+                if last.objective - report.objective <= per_observation * report.observations =>
+            {
+                last.runs += 1
+            }
+            _ => optima.push(Optimum { objective: report.objective, runs: 1 }),
+        }
+    }
+    optima
+}

@@ -1,0 +1,132 @@
+//! What a caller may choose about a fit.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// Settings of a fit. `Settings::default()` is soft EM until at most 10⁻¹⁰ nats per observation remain to be
+/// gained.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How latent variables are filled in.
+    pub variant: Variant,
+    /// When progress counts as finished.
+    pub tolerance: Tolerance,
+    /// The most M-steps to take.
+    pub max_iterations: usize,
+    /// Stop at the end of the iteration in which this much time has passed. Results then depend on the clock.
+    pub time_budget: Option<Duration>,
+    /// Stop as soon as this token is cancelled, keeping the best parameters so far.
+    pub cancel: Option<CancelToken>,
+    /// Most pieces into which the data are cut for the E-step. Sums are formed per piece and merged in a fixed tree,
+    /// so results depend on this number but never on the number of threads.
+    pub pieces: usize,
+    /// Seed of everything random in the fit.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            variant: Variant::Soft,
+            tolerance: Tolerance::default(),
+            max_iterations: 10_000,
+            time_budget: None,
+            cancel: None,
+            pieces: 32,
+            seed: 0,
+        }
+    }
+}
+
+/// How latent variables are filled in, iteration by iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Variant {
+    /// Expectation-Maximization.
+    #[default]
+    Soft,
+    /// Classification EM: the most probable value counts fully.
+    Hard,
+    /// Deterministic annealing: starts at inverse temperature `start` in `(0, 1]`, multiplied by `rate > 1` after each
+    /// iteration until it reaches 1; convergence is not tested before.
+    Annealed {
+        /// First inverse temperature.
+        start: f64,
+        /// Growth per iteration.
+        rate: f64,
+    },
+}
+
+impl Variant {
+    /// Inverse temperature of an iteration: 1 unless annealing.
+    pub(crate) fn beta(self, iteration: usize) -> f64 {
+        match self {
+            Self::Soft | Self::Hard => 1.0,
+            Self::Annealed { start, rate } => {
+                let power = i32::try_from(iteration).unwrap_or(i32::MAX);
+                (start * rate.powi(power)).min(1.0)
+            }
+        }
+    }
+
+    pub(crate) fn validate(self) {
+        if let Self::Annealed { start, rate } = self {
+            assert!(
+                start > 0.0 && start <= 1.0 && rate > 1.0,
+                "annealing needs 0 < start ≤ 1 < rate, not {start}, {rate}"
+            );
+        }
+    }
+}
+
+/// When progress counts as finished. All rules divide by the number of observations, so that they mean the same on
+/// any amount of data. A tolerance of 0 never stops: exactly `max_iterations` are done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tolerance {
+    /// Aitken's estimate of what is left to gain, `δ·r/(1 − r)` for a last gain `δ` and ratio of gains `r`, is below
+    /// this many nats per observation twice in a row. The default: a small change alone says that progress is slow,
+    /// not that it is done. Source: Böhning et al. (1994).
+    Gap(f64),
+    /// The last gain is below this many nats per observation.
+    Change(f64),
+    /// The last gain is below this fraction of the objective's size.
+    RelativeChange(f64),
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self::Gap(1e-10)
+    }
+}
+
+impl Tolerance {
+    pub(crate) fn is_zero(self) -> bool {
+        let (Self::Gap(x) | Self::Change(x) | Self::RelativeChange(x)) = self;
+        x == 0.0
+    }
+}
+
+/// A switch that ends fits from another thread, for instance from a Ctrl-C handler. Clones share the switch.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends every fit that holds a clone of this token.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Was it cancelled?
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,83 @@
+//! The contract of a latent-variable model.
+
+use crate::{Batch, DataError, EStepError, EstimateError, Inference, Repairs, Statistics};
+
+/// A latent-variable model: how to fill in expected statistics, and how to turn them into parameters.
+///
+/// This is all a new model implements; drivers, stopping rules, restarts, acceleration and reports follow. The
+/// objective that EM raises is `Σ chunks data term + penalty`.
+pub trait LatentModel: Send + Sync {
+    /// Borrowed independent units of data.
+    type Data<'a>: Batch;
+    /// What is estimated, together with whatever is derived from it for speed.
+    type Params: Clone + Send + Sync;
+    /// Expected sufficient statistics.
+    type Stats: Statistics;
+    /// What one worker needs for E-steps; made once.
+    type Scratch: Send;
+
+    /// Can these data be used with such parameters? Called once, before the first E-step.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with them.
+    fn check(&self, params: &Self::Params, data: Self::Data<'_>) -> Result<(), DataError> {
+        let _ = (params, data);
+        Ok(())
+    }
+
+    /// Statistics of the model's shape with nothing observed.
+    fn new_stats(&self, params: &Self::Params) -> Self::Stats;
+
+    /// Scratch of the model's shape.
+    fn new_scratch(&self, params: &Self::Params) -> Self::Scratch;
+
+    /// Empties statistics before a chunk of an E-step with these parameters; moves origins, if there are any.
+    fn reset(&self, params: &Self::Params, stats: &mut Self::Stats) {
+        let _ = params;
+        stats.clear();
+    }
+
+    /// Adds the expected statistics of a chunk and returns its data term, in nats.
+    ///
+    /// # Errors
+    ///
+    /// If a unit has no finite density, naming the unit within the chunk.
+    fn e_step(
+        &self,
+        params: &Self::Params,
+        data: Self::Data<'_>,
+        how: &mut Inference<'_>,
+        stats: &mut Self::Stats,
+        scratch: &mut Self::Scratch,
+    ) -> Result<f64, EStepError>;
+
+    /// Overwrites `next` by the maximizer of data term + penalty for these statistics. `params` is where the
+    /// statistics were taken.
+    ///
+    /// # Errors
+    ///
+    /// If there is none; `next` is then unspecified.
+    fn m_step(
+        &self,
+        params: &Self::Params,
+        stats: &Self::Stats,
+        next: &mut Self::Params,
+    ) -> Result<Repairs, EstimateError>;
+
+    /// What the objective adds to the data term, in nats: 0, `ln p(θ)` or `−KL(q‖p)`.
+    fn penalty(&self, params: &Self::Params) -> f64 {
+        let _ = params;
+        0.0
+    }
+
+    /// Number of free parameters, for information criteria.
+    fn free_parameters(&self, params: &Self::Params) -> usize;
+
+    /// Does this solution look like an artifact of an unbounded likelihood rather than structure in the data (a
+    /// component on a handful of near-identical points)? Restarts rank such ends behind all others.
+    fn is_spurious(&self, params: &Self::Params, stats: &Self::Stats) -> bool {
+        let _ = (params, stats);
+        false
+    }
+}

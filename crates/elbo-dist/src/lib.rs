@@ -1,0 +1,1 @@
+//! Probability distributions with weighted sufficient statistics, conjugate priors and special functions

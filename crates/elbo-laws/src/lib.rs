@@ -1,0 +1,1 @@
+//! Reusable property-based laws for implementors of the elbo traits

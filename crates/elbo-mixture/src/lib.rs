@@ -1,0 +1,1 @@
+//! Finite mixtures of any distribution, by ML, MAP or variational EM

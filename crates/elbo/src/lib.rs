@@ -1,0 +1,1 @@
+//! Expectation-Maximization toolkit: one facade over the elbo crates
