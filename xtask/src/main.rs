@@ -111,9 +111,11 @@ fn run(command: &mut Command) -> Outcome {
     }
 }
 
-/// The root of the workspace.
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root of the workspace")
+/// The root of the workspace from which cargo started us; a build directory may serve several checkouts.
+fn root() -> PathBuf {
+    let xtask =
+        env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(xtask).join("..")
 }
 
 /// The build directory.

@@ -10,8 +10,9 @@ pub fn bic(log_likelihood: f64, free_parameters: usize, observations: f64) -> f6
     -2.0 * log_likelihood + free_parameters as f64 * observations.ln()
 }
 
-/// The integrated completed likelihood, BIC plus twice the entropy of the responsibilities,
-/// `H = −Σᵢⱼ γᵢⱼ ln γᵢⱼ` in nats: it prefers components that separate. Source: Biernacki, Celeux & Govaert (2000).
-pub fn icl(bic: f64, entropy: f64) -> f64 {
-    bic + 2.0 * entropy
+/// The integrated completed likelihood, `BIC − 2 Σᵢ ln maxⱼ γᵢⱼ`: BIC of the data together with their most probable
+/// labels, so it prefers components that separate. `log_certainty` is `Σᵢ ln maxⱼ γᵢⱼ ≤ 0`, in nats.
+/// Source: Biernacki, Celeux & Govaert (2000).
+pub fn icl(bic: f64, log_certainty: f64) -> f64 {
+    bic - 2.0 * log_certainty
 }

@@ -115,6 +115,24 @@ pub trait Family: Clone + Send + Sync {
     /// back. Starts of variational fits are made of it.
     fn expected_stats(&self, weight: f64) -> Self::Stats;
 
+    /// This distribution moved to observation `row`, its spread kept where it has one: the component that a start puts
+    /// there. Unless overridden, halfway between this distribution and the observation, in mean parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`maximize`](Self::maximize).
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    fn moved_to(&self, data: Self::Batch<'_>, row: usize) -> Result<Self, EstimateError> {
+        let mut stats = self.expected_stats(0.5);
+        self.observe(&mut stats, data.slice(row..row + 1), &[0.5]);
+        let mut moved = self.clone();
+        self.maximize(&stats, &mut moved)?;
+        Ok(moved)
+    }
+
     /// Number of free parameters of `k` components like this one, shared ones counted once.
     fn free_parameters(&self, k: usize) -> usize;
 

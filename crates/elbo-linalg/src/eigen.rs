@@ -4,7 +4,7 @@ use faer::diag::DiagMut;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
-use faer::{ColMut, MatMut, MatRef, Par, Spec};
+use faer::{MatMut, MatRef, Par, Spec};
 
 use crate::spd::{NotPositiveDefinite, cholesky_in_place, mirror_lower};
 use crate::triangular::assert_square;
@@ -49,9 +49,12 @@ pub fn symmetric_eigen(a: &[f64], d: usize) -> Result<SymmetricEigen, EigenError
     let mut vectors = vec![0.0; d * d];
     let values = decompose(a, d, Some(&mut vectors))?;
     for vector in vectors.chunks_exact_mut(d.max(1)) {
-        let largest = vector.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+        let largest =
+            vector.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
         if largest < 0.0 {
-            vector.iter_mut().for_each(|element| *element = -*element);
+            for element in vector {
+                *element = -*element;
+            }
         }
     }
     Ok(SymmetricEigen { values, vectors })
@@ -123,7 +126,9 @@ pub enum EigenError {
         value: f64,
     },
     /// The iteration did not converge.
-    #[error("the eigenvalue iteration of a {order} × {order} matrix did not converge; rescale its columns")]
+    #[error(
+        "the eigenvalue iteration of a {order} × {order} matrix did not converge; rescale its columns"
+    )]
     NoConvergence {
         /// Order of the matrix.
         order: usize,
@@ -138,6 +143,9 @@ pub enum EigenError {
 /// Works on `a` times a power of two, so that squares of its entries stay in range.
 fn decompose(a: &[f64], d: usize, vectors: Option<&mut [f64]>) -> Result<Vec<f64>, EigenError> {
     assert_square(a, d);
+    if d == 0 {
+        return Ok(Vec::new());
+    }
     let mut largest = 0.0_f64;
     for row in 0..d {
         for column in 0..=row {
@@ -162,7 +170,9 @@ fn decompose(a: &[f64], d: usize, vectors: Option<&mut [f64]>) -> Result<Vec<f64
         Spec::default(),
     )
     .map_err(|_| EigenError::NoConvergence { order: d })?;
-    values.iter_mut().for_each(|value| *value *= scale);
+    for value in &mut values {
+        *value *= scale;
+    }
     Ok(values)
 }
 

@@ -1,8 +1,9 @@
 //! Plain numerics for expectation–maximization: slices in, slices out.
 //!
 //! Covariance matrices through their Cholesky factor, eigenvalues, low-rank updates and weighted
-//! moments. The crate knows no model, no driver and no thread pool, and none of its
-//! functions reads a global setting.
+//! moments; `exp`, `ln`, log-sum-exp and responsibilities; and vectors of the CPU's instruction set,
+//! chosen at run time, for kernels elsewhere. The crate knows no model, no driver and no thread pool,
+//! and reads one global setting, the environment variable `ELBO_SIMD` (see [`Level`]).
 //!
 //! A Gaussian log density at one point:
 //!
@@ -14,7 +15,7 @@
 //! let distance = mahalanobis_squared(&sigma, 2, &[2.0, 0.0], &mut [0.0; 2]);
 //! let log_det = log_det_from_cholesky(&sigma, 2);
 //! let log_density = -0.5 * (2.0 * std::f64::consts::TAU.ln() + log_det + distance);
-//! assert!((log_density - -3.184_450_656_689_318).abs() < 1e-14);
+//! assert!((log_density - -3.531_024_246_969_290_7).abs() < 1e-14);
 //! # Ok::<(), elbo_linalg::NotPositiveDefinite>(())
 //! ```
 //!
@@ -38,8 +39,10 @@
 mod eigen;
 mod low_rank;
 mod moments;
+mod simd;
 mod spd;
 mod triangular;
+mod vector;
 
 pub use eigen::{
     EigenError, SymmetricEigen, extreme_eigenvalues, smallest_generalized_eigenvalue,
@@ -47,6 +50,7 @@ pub use eigen::{
 };
 pub use low_rank::{LowRankError, LowRankPlusDiagonal};
 pub use moments::{MomentsError, Rows, WeightedMoments, weighted_mean_and_scatter};
+pub use simd::{Kernel, Level, LevelError, MAX_LANES, MAX_TILE, Simd};
 pub use spd::{
     Jitter, NotPositiveDefinite, add_outer, cholesky_in_place, cholesky_relative,
     cholesky_with_jitter, log_det_from_cholesky, mahalanobis_squared, mirror_lower,
@@ -54,4 +58,7 @@ pub use spd::{
 };
 pub use triangular::{
     invert_lower_in_place, solve_lower_in_place, solve_lower_transposed_in_place,
+};
+pub use vector::{
+    SoftmaxError, exp_in_place, exp_into, ln_in_place, ln_into, log_sum_exp, softmax_columns,
 };

@@ -1,9 +1,7 @@
 //! Covariances of the form `diag(ψ) + W Wᵀ`, solved in the small dimension.
 
 use crate::spd::{cholesky_in_place, log_det_from_cholesky, rank_one_update_lower};
-use crate::triangular::{
-    add_scaled, dot, forward_substitute, solve_lower_transposed_in_place,
-};
+use crate::triangular::{add_scaled, dot, forward_substitute, solve_lower_transposed_in_place};
 
 /// A factored `d × d` covariance `Σ = diag(ψ) + W Wᵀ` with `W` of shape `d × q`, `q < d`.
 ///
@@ -60,8 +58,10 @@ impl LowRankPlusDiagonal {
         for j in 0..q {
             factor[j * q + j] += 1.0;
         }
-        cholesky_in_place(&mut factor, q)
-            .map_err(|error| LowRankError::Loading { factor: error.column, precision: error.diagonal })?;
+        cholesky_in_place(&mut factor, q).map_err(|error| LowRankError::Loading {
+            factor: error.column,
+            precision: error.diagonal,
+        })?;
         Ok(Self { loadings: loadings.to_vec(), variances: variances.to_vec(), factor, q })
     }
 
@@ -137,7 +137,9 @@ impl LowRankPlusDiagonal {
 #[non_exhaustive]
 pub enum LowRankError {
     /// A variance is zero, negative, infinite or NaN.
-    #[error("the variance of feature {feature} is {variance:e}; it must be positive: set a floor or a prior")]
+    #[error(
+        "the variance of feature {feature} is {variance:e}; it must be positive: set a floor or a prior"
+    )]
     Variance {
         /// Index of the feature.
         feature: usize,
@@ -145,7 +147,9 @@ pub enum LowRankError {
         variance: f64,
     },
     /// A column of `W` holds NaN or overflows `1 + Σᵢ Wᵢⱼ² / ψᵢ`.
-    #[error("the loadings of factor {factor} give the precision {precision:e}; rescale the features")]
+    #[error(
+        "the loadings of factor {factor} give the precision {precision:e}; rescale the features"
+    )]
     Loading {
         /// Index of the column of `W`.
         factor: usize,

@@ -127,7 +127,9 @@ pub enum MomentsError {
         weight: f64,
     },
     /// A value is infinite or NaN.
-    #[error("row {row}, column {column} is {value}; remove or impute it, or give the row weight zero")]
+    #[error(
+        "row {row}, column {column} is {value}; remove or impute it, or give the row weight zero"
+    )]
     Value {
         /// Index of the row.
         row: usize,

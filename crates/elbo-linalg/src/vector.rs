@@ -203,6 +203,7 @@ fn softmax_columns_at(
     if n == 0 {
         return Ok(0.0);
     }
+    let block = &mut block[..(k - 1) * stride + n];
     level.dispatch(SoftmaxColumns { block, stride, thresholds, log_normalizers })
 }
 
@@ -223,14 +224,14 @@ impl Kernel for SoftmaxColumns<'_> {
         let wide = STRIP * S::LANES;
         let mut column = 0;
         while column < n {
-            let (finite, width) = if column + wide <= n {
-                (self.strip::<S, STRIP>(column, wide), wide)
+            let width = if column + wide <= n { wide } else { S::LANES.min(n - column) };
+            let proper = if width == wide {
+                self.strip::<S, STRIP>(column, wide)
             } else {
-                let width = S::LANES.min(n - column);
-                (self.strip::<S, 1>(column, width), width)
+                self.strip::<S, 1>(column, width)
             };
-            if !finite {
-                return Err(self.reason(column));
+            if !proper {
+                return Err(self.reason(column, width));
             }
             column += width;
         }
@@ -246,8 +247,9 @@ impl Kernel for SoftmaxColumns<'_> {
 const STRIP: usize = 4;
 
 impl SoftmaxColumns<'_> {
-    /// `W` vectors of columns from `column` on, of which `width` columns exist; whether all
-    /// normalizers are finite.
+    /// Normalizes `W` vectors of columns from `column` on, of which `width` columns exist.
+    ///
+    /// Returns false, with the numbers still telling why, if a column cannot be normalized.
     #[inline(always)]
     fn strip<S: Simd, const W: usize>(&mut self, column: usize, width: usize) -> bool {
         let zero = S::splat(0.0);
@@ -255,28 +257,39 @@ impl SoftmaxColumns<'_> {
         for row in self.block.chunks(self.stride) {
             let cells = &row[column..column + width];
             for v in 0..W {
-                largest[v] = S::load_or(&cells[v * S::LANES..], 0.0).max(largest[v]);
+                largest[v] = S::load_or(&cells[v * S::LANES..], 0.0).max(largest[v]); // skips NaN
             }
         }
+        let mut proper = true;
+        for v in 0..W {
+            proper &= holds_in_all::<S>((largest[v] - largest[v]).ge(zero)); // ∞ − ∞ is NaN
+        }
+        if !proper {
+            return false;
+        }
+
         let mut sum = [zero; W];
         for row in self.block.chunks_mut(self.stride) {
             let cells = &mut row[column..column + width];
             for v in 0..W {
                 let cells = &mut cells[v * S::LANES..];
-                let share = (S::load_or(cells, 0.0) - largest[v]).exp(); // ≤ 1, once = 1
+                let share = (S::load_or(cells, 0.0) - largest[v]).exp(); // ≤ 1, and once = 1
                 sum[v] += share;
                 share.store_head(cells);
             }
         }
+        for v in 0..W {
+            proper &= holds_in_all::<S>(sum[v].ge(zero)); // false where a share is NaN
+        }
+        if !proper {
+            return false;
+        }
+
         let mut scale = [zero; W];
-        let mut finite = 0;
         let normalizers = &mut self.log_normalizers[column..column + width];
         for v in 0..W {
-            let normalizer = largest[v] + sum[v].ln();
-            normalizer.store_head(&mut normalizers[v * S::LANES..]);
+            (largest[v] + sum[v].ln()).store_head(&mut normalizers[v * S::LANES..]);
             scale[v] = S::splat(1.0) / sum[v];
-            // ∞ − ∞ is NaN, and NaN is not ≥ 0.
-            finite += S::mask_bits((normalizer - normalizer).ge(zero)).count_ones() as usize;
         }
         for (row, threshold) in self.block.chunks_mut(self.stride).zip(self.thresholds) {
             let cells = &mut row[column..column + width];
@@ -286,6 +299,206 @@ impl SoftmaxColumns<'_> {
                 S::select(share.lt(S::splat(*threshold)), zero, share).store_head(cells);
             }
         }
-        finite == W * S::LANES
+        true
+    }
+
+    /// What is wrong with the first bad column of a strip.
+    #[cold]
+    fn reason(&self, first: usize, width: usize) -> SoftmaxError {
+        for column in first..first + width {
+            let mut cells = self.block.chunks(self.stride).map(|row| row[column]).enumerate();
+            if let Some((component, value)) =
+                cells.clone().find(|(_, value)| value.is_nan() || *value == f64::INFINITY)
+            {
+                return SoftmaxError::NotFinite { column, component, value };
+            }
+            if cells.all(|(_, value)| value == f64::NEG_INFINITY) {
+                return SoftmaxError::Impossible { column };
+            }
+        }
+        unreachable!("every column from {first} to {} can be normalized", first + width - 1)
+    }
+}
+
+#[inline(always)]
+fn holds_in_all<S: Simd>(mask: S::Mask) -> bool {
+    S::mask_bits(mask).count_ones() as usize == S::LANES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number in `[-1, 1)` for each index, spread evenly.
+    fn spread(index: usize) -> f64 {
+        let bits = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11;
+        bits as f64 / (1_u64 << 52) as f64 - 1.0
+    }
+
+    /// `ln Σ eˣ` in the plain order, shifted by the maximum.
+    fn plain_log_sum_exp(x: &[f64]) -> f64 {
+        let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        largest + x.iter().map(|x| (x - largest).exp()).sum::<f64>().ln()
+    }
+
+    #[test]
+    fn slices_of_every_length_are_covered() {
+        for level in Level::available() {
+            for length in 0..40 {
+                let x: Vec<f64> = (0..length).map(|i| 20.0 * spread(i)).collect();
+                let mut y = x.clone();
+                level.dispatch(ExpInPlace(&mut y));
+                for (y, x) in y.iter().zip(&x) {
+                    assert!((y - x.exp()).abs() <= 4.0 * f64::EPSILON * y, "{level}, {length}");
+                }
+                level.dispatch(LnInPlace(&mut y));
+                for (y, x) in y.iter().zip(&x) {
+                    // A relative error of 2 ulp of exp is an absolute one of its logarithm.
+                    let bound = f64::EPSILON * (2.0 + 2.0 * x.abs());
+                    assert!((y - x).abs() <= bound, "{level}, {length}: {y} {x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn log_sum_exp_agrees_with_the_plain_sum() {
+        for level in Level::available() {
+            for length in [1, 2, 3, 7, 8, 9, 64, 1001] {
+                for offset in [0.0, -1e5, 700.0] {
+                    let x: Vec<f64> = (0..length).map(|i| offset + 30.0 * spread(i)).collect();
+                    let (fast, plain) = (level.dispatch(LogSumExp(&x)), plain_log_sum_exp(&x));
+                    // Terms 2 ulp, their sum `length` roundings, then the shift is added back.
+                    let terms = length as f64;
+                    let bound = f64::EPSILON * (3.0 + terms + 2.0 * plain.abs());
+                    assert!((fast - plain).abs() <= bound, "{level}, {length}: {fast} {plain}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn log_sum_exp_of_infinities_and_nan() {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        for level in Level::available() {
+            let lse = |x: &[f64]| level.dispatch(LogSumExp(x)).to_bits();
+            assert_eq!(lse(&[]), (-inf).to_bits());
+            assert_eq!(lse(&[-inf; 11]), (-inf).to_bits());
+            assert_eq!(lse(&[0.0, inf, -inf]), inf.to_bits());
+            assert_eq!(lse(&[-inf, 0.5, -inf]), 0.5_f64.to_bits());
+            for length in 1..12 {
+                let mut x = vec![-1.0; length];
+                for position in 0..length {
+                    x[position] = nan;
+                    x[length - 1 - position] += inf;
+                    assert!(level.dispatch(LogSumExp(&x)).is_nan());
+                    x.fill(-1.0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn columns_agree_with_the_scalar_softmax() {
+        const STRAY: f64 = 7e77; // whatever lies between rows stays there
+        for level in Level::available() {
+            for (k, n, stride) in
+                [(1, 1, 1), (2, 7, 7), (3, 8, 11), (5, 33, 40), (7, 71, 73), (16, 256, 264)]
+            {
+                let scores: Vec<f64> = (0..k * n).map(|i| 60.0 * spread(i) - 1e4).collect();
+                let thresholds: Vec<f64> = (0..k).map(|j| [0.0, 1e-9, 0.3][j % 3]).collect();
+                let mut block = vec![STRAY; k * stride];
+                for j in 0..k {
+                    block[j * stride..j * stride + n].copy_from_slice(&scores[j * n..(j + 1) * n]);
+                }
+                let mut normalizers = vec![0.0; n];
+                let total = softmax_columns_at(
+                    level,
+                    &mut block,
+                    k,
+                    n,
+                    stride,
+                    &thresholds,
+                    &mut normalizers,
+                )
+                .unwrap();
+                let roundings = 8.0 + k as f64;
+                for i in 0..n {
+                    let column: Vec<f64> = (0..k).map(|j| scores[j * n + i]).collect();
+                    let expected = plain_log_sum_exp(&column);
+                    let bound = f64::EPSILON * (roundings + expected.abs());
+                    assert!((normalizers[i] - expected).abs() <= bound, "{level}, {k} × {n}");
+                    for j in 0..k {
+                        let share = (column[j] - expected).exp();
+                        let kept = block[j * stride + i];
+                        // The scalar oracle rounds `expected` once at its size of 1e4.
+                        let bound = f64::EPSILON * (roundings + expected.abs()) * share;
+                        if kept == 0.0 {
+                            assert!(share < thresholds[j] + bound, "{level}: {share} was dropped");
+                        } else {
+                            assert!(kept >= thresholds[j], "{level}: {kept} was kept");
+                            assert!((kept - share).abs() <= bound, "{level}: {kept} not {share}");
+                        }
+                    }
+                }
+                let sum: f64 = normalizers.iter().sum();
+                assert!((total - sum).abs() <= f64::EPSILON * n as f64 * sum.abs());
+                for j in 0..k {
+                    let between = &block[j * stride + n..(j + 1) * stride];
+                    assert!(between.iter().all(|x| x.to_bits() == STRAY.to_bits()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bad_columns_are_reported() {
+        let (inf, k, stride) = (f64::INFINITY, 3, 80);
+        for level in Level::available() {
+            for n in [1, 5, 33, 75] {
+                for bad in [0, n / 2, n - 1] {
+                    let run = |fill: &dyn Fn(&mut [f64])| {
+                        let mut block = vec![-3.0; k * stride];
+                        fill(&mut block);
+                        let mut normalizers = vec![0.0; n];
+                        let thresholds = [0.0; 3];
+                        softmax_columns_at(
+                            level,
+                            &mut block,
+                            k,
+                            n,
+                            stride,
+                            &thresholds,
+                            &mut normalizers,
+                        )
+                    };
+                    let impossible = run(&|block| {
+                        for j in 0..k {
+                            block[j * stride + bad] = -inf;
+                        }
+                    });
+                    assert_eq!(impossible, Err(SoftmaxError::Impossible { column: bad }));
+                    let infinite = run(&|block| block[stride + bad] = inf);
+                    let expected =
+                        SoftmaxError::NotFinite { column: bad, component: 1, value: inf };
+                    assert_eq!(infinite, Err(expected));
+                    // NaN is also found in front of an impossible column.
+                    for later in bad..n {
+                        let missing = run(&|block| {
+                            for j in 0..k {
+                                block[j * stride + later] = -inf;
+                            }
+                            block[2 * stride + bad] = f64::NAN;
+                        });
+                        assert!(matches!(
+                            missing,
+                            Err(SoftmaxError::NotFinite { column, component: 2, value })
+                                if column == bad && value.is_nan()
+                        ));
+                    }
+                    assert!(run(&|block| block[stride + bad] = -inf).is_ok());
+                }
+            }
+        }
     }
 }

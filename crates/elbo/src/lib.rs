@@ -1,1 +1,40 @@
-//! Expectation-Maximization toolkit: one facade over the elbo crates
+//! Expectation-Maximization toolkit: one facade over the `elbo` crates.
+//!
+//! # Which crate do I want?
+//!
+//! | to | take | feature here |
+//! |---|---|---|
+//! | find groups in rows, estimate a density | [`mixture`] (`elbo-mixture`) | `mixture` |
+//! | segment or decode sequences | [`hmm`] (`elbo-hmm`) | `hmm` |
+//! | estimate one distribution from weighted data, update a conjugate prior | [`dist`] (`elbo-dist`) | always |
+//! | write a latent-variable model of your own | [`core`] (`elbo-core`) | always |
+//! | vectorized `exp`, log-sum-exp, Cholesky on slices | [`linalg`] (`elbo-linalg`) | always |
+//!
+//! Each of them can be used alone; this crate only re-exports them.
+//!
+//! ```
+//! use elbo::mixture::{GaussianMixture, Rows};
+//!
+//! let data = [1.0, 1.2, 0.9, 1.1, 5.0, 5.3, 4.8, 5.1];
+//! let fitted = GaussianMixture::new(2).fit(Rows::new(&data, 8, 1).into())?;
+//! assert_eq!(fitted.mixture.k(), 2);
+//! # Ok::<(), elbo::core::FitError>(())
+//! ```
+//!
+//! # Crate features
+//!
+//! - **mixture**, **hmm** (on): the model families.
+//! - **rayon** (on): threads; the same bits on any number of them.
+//! - **serde** (off): `Serialize` and `Deserialize` for everything fitted.
+
+pub use elbo_core as core;
+pub use elbo_dist as dist;
+#[cfg(feature = "hmm")]
+pub use elbo_hmm as hmm;
+pub use elbo_linalg as linalg;
+#[cfg(feature = "mixture")]
+pub use elbo_mixture as mixture;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

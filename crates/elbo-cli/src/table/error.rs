@@ -85,7 +85,7 @@ pub(crate) enum Problem {
         place: Place,
     },
     /// No column of numbers.
-    #[error("no column holds numbers (columns: {}); cells must be separated by comma, tab or semicolon", list(.columns))]
+    #[error("no column holds numbers (columns: {}); separate cells by comma, tab or semicolon, and write decimals with a point", list(.columns))]
     NoNumbers {
         /// All columns.
         columns: Vec<String>,

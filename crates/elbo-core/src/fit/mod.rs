@@ -9,7 +9,7 @@ mod settings;
 
 pub use driver::{FitError, fit};
 pub use observe::{Event, Observer};
-pub use reduce::EStep;
+pub use reduce::{EStep, map_in_order, mix};
 pub use report::{Fit, Report, Stopped};
 pub use restart::{End, Optimum, Restarts, fit_restarts};
 pub use settings::{CancelToken, Settings, Tolerance, Variant};

@@ -169,8 +169,24 @@ pub(crate) fn join<A: Send, B: Send>(
     return (left(), right());
 }
 
+/// `[f(0), …, f(n − 1)]`, side by side where the `rayon` feature is on.
+pub fn map_in_order<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    fn fill<T: Send>(f: &(impl Fn(usize) -> T + Sync), start: usize, out: &mut [Option<T>]) {
+        if let [one] = out {
+            *one = Some(f(start));
+        } else if !out.is_empty() {
+            let middle = out.len() / 2;
+            let (left, right) = out.split_at_mut(middle);
+            join(|| fill(f, start, left), || fill(f, start + middle, right));
+        }
+    }
+    let mut out: Vec<Option<T>> = (0..n).map(|_| None).collect();
+    fill(&f, 0, &mut out);
+    out.into_iter().flatten().collect()
+}
+
 /// A seed from a seed and an index: neighbouring pairs give unrelated streams (SplitMix64 finalizer).
-pub(crate) fn mix(seed: u64, index: u64) -> u64 {
+pub fn mix(seed: u64, index: u64) -> u64 {
     let mut z = seed ^ index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -70,8 +70,7 @@ pub(super) fn ln<S: Simd>(x: S) -> S {
     let result = e.mul_add(S::splat(LN_2_HIGH), f - (half_square - small));
 
     let result = S::select(x.lt(infinity), result, x);
-    let at_most_zero =
-        S::select(x.ge(zero), S::splat(f64::NEG_INFINITY), S::splat(f64::NAN));
+    let at_most_zero = S::select(x.ge(zero), S::splat(f64::NEG_INFINITY), S::splat(f64::NAN));
     S::select(zero.lt(x), result, at_most_zero)
 }
 

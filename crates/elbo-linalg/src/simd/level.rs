@@ -192,10 +192,7 @@ mod tests {
         for level in Level::ALL {
             assert_eq!(level.to_string().parse(), Ok(level));
         }
-        assert_eq!(
-            "sse9".parse::<Level>(),
-            Err(LevelError::Unknown { name: "sse9".to_owned() })
-        );
+        assert_eq!("sse9".parse::<Level>(), Err(LevelError::Unknown { name: "sse9".to_owned() }));
     }
 
     #[test]

@@ -157,30 +157,10 @@ pub trait Simd:
     fn exponent_and_mantissa(self) -> (Self, Self);
 
     /// Like [`load`](Simd::load), with `fill` for the lanes beyond the end of the slice.
-    #[inline(always)]
-    fn load_or(from: &[f64], fill: f64) -> Self {
-        if from.len() >= Self::LANES {
-            return Self::load(from);
-        }
-        let mut lanes = [fill; MAX_LANES];
-        for (lane, number) in lanes.iter_mut().zip(from) {
-            *lane = *number;
-        }
-        Self::load(&lanes)
-    }
+    fn load_or(from: &[f64], fill: f64) -> Self;
 
     /// Like [`store`](Simd::store), leaving out the lanes beyond the end of the slice.
-    #[inline(always)]
-    fn store_head(self, to: &mut [f64]) {
-        if to.len() >= Self::LANES {
-            return self.store(to);
-        }
-        let mut lanes = [0.0; MAX_LANES];
-        self.store(&mut lanes);
-        for (number, lane) in to.iter_mut().zip(&lanes) {
-            *number = *lane;
-        }
-    }
+    fn store_head(self, to: &mut [f64]);
 
     /// Lists `base + i` for every set bit `i < LANES`, in order, and returns how many there are.
     ///
@@ -247,3 +227,14 @@ macro_rules! operators {
     };
 }
 use operators;
+
+/// Calls intrinsics that touch registers only.
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+macro_rules! registers {
+    ($body:expr) => {{
+        // SAFETY: the CPU has the features, or no value of the surrounding type would exist.
+        unsafe { $body }
+    }};
+}
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+use registers;

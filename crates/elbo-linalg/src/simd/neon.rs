@@ -1,5 +1,8 @@
-//! NEON, which every 64-bit ARM CPU has, so its intrinsics need no check at run time.
-#![allow(unsafe_code, reason = "loads and stores take pointers")]
+//! NEON, part of every 64-bit ARM CPU.
+#![allow(
+    unsafe_code,
+    reason = "intrinsics are marked with CPU features; 64-bit ARM targets have NEON enabled"
+)]
 
 use core::arch::aarch64::{
     float64x2_t, uint64x2_t, vaddq_f64, vaddvq_f64, vandq_u64, vbslq_f64, vcgeq_f64, vcgtq_f64,
@@ -8,17 +11,17 @@ use core::arch::aarch64::{
     vshrq_n_u64, vsqrtq_f64, vst1q_f64, vsubq_f64, vtrn1q_f64, vtrn2q_f64,
 };
 
-use super::{MAX_LANES, Simd};
+use super::{MAX_LANES, Simd, registers};
 
 /// Two numbers in a NEON register.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Neon(float64x2_t);
 
 super::operators! { Neon,
-    Add add |a, b| vaddq_f64(a, b);
-    Sub sub |a, b| vsubq_f64(a, b);
-    Mul mul |a, b| vmulq_f64(a, b);
-    Div div |a, b| vdivq_f64(a, b);
+    Add add |a, b| registers!(vaddq_f64(a, b));
+    Sub sub |a, b| registers!(vsubq_f64(a, b));
+    Mul mul |a, b| registers!(vmulq_f64(a, b));
+    Div div |a, b| registers!(vdivq_f64(a, b));
 }
 
 impl Simd for Neon {
@@ -28,7 +31,7 @@ impl Simd for Neon {
 
     #[inline(always)]
     fn splat(value: f64) -> Self {
-        Self(vdupq_n_f64(value))
+        Self(registers!(vdupq_n_f64(value)))
     }
 
     #[inline(always)]
@@ -46,62 +49,85 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn load_or(from: &[f64], fill: f64) -> Self {
+        match from {
+            [] => Self::splat(fill),
+            [only] => Self::load(&[*only, fill]),
+            _ => Self::load(from),
+        }
+    }
+
+    #[inline(always)]
+    fn store_head(self, to: &mut [f64]) {
+        match to {
+            [] => {}
+            [only] => {
+                let mut lanes = [0.0; 2];
+                self.store(&mut lanes);
+                *only = lanes[0];
+            }
+            _ => self.store(to),
+        }
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
-        Self(vfmaq_f64(addend.0, self.0, factor.0))
+        Self(registers!(vfmaq_f64(addend.0, self.0, factor.0)))
     }
 
     /// By comparison: the instruction would return NaN where either operand is NaN.
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        Self::select(vcgtq_f64(self.0, other.0), self, other)
+        Self::select(registers!(vcgtq_f64(self.0, other.0)), self, other)
     }
 
     /// By comparison: the instruction would return NaN where either operand is NaN.
     #[inline(always)]
     fn min(self, other: Self) -> Self {
-        Self::select(vcltq_f64(self.0, other.0), self, other)
+        Self::select(registers!(vcltq_f64(self.0, other.0)), self, other)
     }
 
     #[inline(always)]
     fn sqrt(self) -> Self {
-        Self(vsqrtq_f64(self.0))
+        Self(registers!(vsqrtq_f64(self.0)))
     }
 
     #[inline(always)]
     fn round(self) -> Self {
-        Self(vrndnq_f64(self.0))
+        Self(registers!(vrndnq_f64(self.0)))
     }
 
     #[inline(always)]
     fn ge(self, other: Self) -> uint64x2_t {
-        vcgeq_f64(self.0, other.0)
+        registers!(vcgeq_f64(self.0, other.0))
     }
 
     #[inline(always)]
     fn lt(self, other: Self) -> uint64x2_t {
-        vcltq_f64(self.0, other.0)
+        registers!(vcltq_f64(self.0, other.0))
     }
 
     #[inline(always)]
     fn select(mask: uint64x2_t, yes: Self, no: Self) -> Self {
-        Self(vbslq_f64(mask, yes.0, no.0))
+        Self(registers!(vbslq_f64(mask, yes.0, no.0)))
     }
 
     #[inline(always)]
     fn mask_bits(mask: uint64x2_t) -> u32 {
-        u32::from(vgetq_lane_u64::<0>(mask) != 0) | u32::from(vgetq_lane_u64::<1>(mask) != 0) << 1
+        let lanes = registers!((vgetq_lane_u64::<0>(mask), vgetq_lane_u64::<1>(mask)));
+        u32::from(lanes.0 != 0) | u32::from(lanes.1 != 0) << 1
     }
 
     #[inline(always)]
     fn sum(self) -> f64 {
-        vaddvq_f64(self.0)
+        registers!(vaddvq_f64(self.0))
     }
 
     #[inline(always)]
     fn transpose(rows: &mut [Self; MAX_LANES]) {
         let (a, b) = (rows[0].0, rows[1].0);
-        rows[0] = Self(vtrn1q_f64(a, b));
-        rows[1] = Self(vtrn2q_f64(a, b));
+        rows[0] = Self(registers!(vtrn1q_f64(a, b)));
+        rows[1] = Self(registers!(vtrn2q_f64(a, b)));
     }
 
     /// In two halves, so that `2ⁿ` itself may lie outside the range of `f64`.
@@ -117,12 +143,13 @@ impl Simd for Neon {
         const TWO_POW_52: u64 = 0x4330_0000_0000_0000;
         const ONE: u64 = 0x3ff0_0000_0000_0000;
         const FRACTION: u64 = 0x000f_ffff_ffff_ffff;
-        let bits = vreinterpretq_u64_f64(self.0);
-        let field = vorrq_u64(vshrq_n_u64::<52>(bits), vdupq_n_u64(TWO_POW_52));
-        let mantissa = vorrq_u64(vandq_u64(bits, vdupq_n_u64(FRACTION)), vdupq_n_u64(ONE));
-        let exponent =
-            Self(vreinterpretq_f64_u64(field)) - Self::splat(4_503_599_627_370_496.0 + 1023.0);
-        (exponent, Self(vreinterpretq_f64_u64(mantissa)))
+        let (exponent, mantissa) = registers!({
+            let bits = vreinterpretq_u64_f64(self.0);
+            let field = vorrq_u64(vshrq_n_u64::<52>(bits), vdupq_n_u64(TWO_POW_52));
+            let mantissa = vorrq_u64(vandq_u64(bits, vdupq_n_u64(FRACTION)), vdupq_n_u64(ONE));
+            (Self(vreinterpretq_f64_u64(field)), Self(vreinterpretq_f64_u64(mantissa)))
+        });
+        (exponent - Self::splat(4_503_599_627_370_496.0 + 1023.0), mantissa)
     }
 }
 
@@ -131,5 +158,5 @@ impl Simd for Neon {
 fn power_of_two(n: Neon) -> Neon {
     const MAGIC: f64 = 6_755_399_441_055_744.0 + 1023.0;
     let n = n + Neon::splat(MAGIC);
-    Neon(vreinterpretq_f64_u64(vshlq_n_u64::<52>(vreinterpretq_u64_f64(n.0))))
+    registers!(Neon(vreinterpretq_f64_u64(vshlq_n_u64::<52>(vreinterpretq_u64_f64(n.0)))))
 }

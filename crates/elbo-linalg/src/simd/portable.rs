@@ -36,6 +36,28 @@ impl Simd for Portable {
         to[1] = self.0[1];
     }
 
+    #[inline(always)]
+    fn load_or(from: &[f64], fill: f64) -> Self {
+        match from {
+            [] => Self::splat(fill),
+            [only] => Self::load(&[*only, fill]),
+            _ => Self::load(from),
+        }
+    }
+
+    #[inline(always)]
+    fn store_head(self, to: &mut [f64]) {
+        match to {
+            [] => {}
+            [only] => {
+                let mut lanes = [0.0; 2];
+                self.store(&mut lanes);
+                *only = lanes[0];
+            }
+            _ => self.store(to),
+        }
+    }
+
     /// Rounded twice: a fused multiply-add without the instruction is a slow function call.
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {

@@ -7,28 +7,20 @@
 
 use core::arch::x86_64::{
     __m256d, __m512d, __mmask8, _CMP_GE_OQ, _CMP_LT_OQ, _MM_FROUND_NO_EXC,
-    _MM_FROUND_TO_NEAREST_INT, _mm256_add_epi32, _mm256_add_pd, _mm256_and_si256,
-    _mm256_blendv_pd, _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_div_pd,
-    _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_maskz_compress_epi32, _mm256_max_pd, _mm256_min_pd,
-    _mm256_movemask_pd, _mm256_mul_pd, _mm256_or_si256, _mm256_permute2f128_pd, _mm256_round_pd,
-    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_setr_epi32, _mm256_slli_epi64,
-    _mm256_sqrt_pd, _mm256_srli_epi64, _mm256_storeu_pd, _mm256_storeu_si256, _mm256_sub_pd,
-    _mm256_unpackhi_pd, _mm256_unpacklo_pd, _mm512_add_pd, _mm512_cmp_pd_mask, _mm512_div_pd,
-    _mm512_fmadd_pd, _mm512_getexp_pd, _mm512_getmant_pd, _mm512_loadu_pd, _mm512_mask_blend_pd,
-    _mm512_max_pd, _mm512_min_pd, _mm512_mul_pd, _mm512_reduce_add_pd, _mm512_roundscale_pd,
-    _mm512_scalef_pd, _mm512_set1_pd, _mm512_shuffle_f64x2, _mm512_sqrt_pd, _mm512_storeu_pd,
-    _mm512_sub_pd, _mm512_unpackhi_pd, _mm512_unpacklo_pd,
+    _MM_FROUND_TO_NEAREST_INT, _mm256_add_epi32, _mm256_add_pd, _mm256_and_si256, _mm256_blendv_pd,
+    _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_cmpgt_epi64, _mm256_maskload_pd, _mm256_maskstore_pd, _mm256_setr_epi64x, __m256i, _mm512_mask_loadu_pd, _mm512_mask_storeu_pd, _mm256_div_pd, _mm256_fmadd_pd,
+    _mm256_loadu_pd, _mm256_maskz_compress_epi32, _mm256_max_pd, _mm256_min_pd, _mm256_movemask_pd,
+    _mm256_mul_pd, _mm256_or_si256, _mm256_permute2f128_pd, _mm256_round_pd, _mm256_set1_epi32,
+    _mm256_set1_epi64x, _mm256_set1_pd, _mm256_setr_epi32, _mm256_slli_epi64, _mm256_sqrt_pd,
+    _mm256_srli_epi64, _mm256_storeu_pd, _mm256_storeu_si256, _mm256_sub_pd, _mm256_unpackhi_pd,
+    _mm256_unpacklo_pd, _mm512_add_pd, _mm512_cmp_pd_mask, _mm512_div_pd, _mm512_fmadd_pd,
+    _mm512_getexp_pd, _mm512_getmant_pd, _mm512_loadu_pd, _mm512_mask_blend_pd, _mm512_max_pd,
+    _mm512_min_pd, _mm512_mul_pd, _mm512_reduce_add_pd, _mm512_roundscale_pd, _mm512_scalef_pd,
+    _mm512_set1_pd, _mm512_shuffle_f64x2, _mm512_sqrt_pd, _mm512_storeu_pd, _mm512_sub_pd,
+    _mm512_unpackhi_pd, _mm512_unpacklo_pd,
 };
 
-use super::{MAX_LANES, Simd};
-
-/// Calls intrinsics that touch registers only.
-macro_rules! registers {
-    ($body:expr) => {{
-        // SAFETY: the CPU has the features, or no value of the surrounding type would exist.
-        unsafe { $body }
-    }};
-}
+use super::{MAX_LANES, Simd, registers};
 
 /// Four numbers in an AVX register.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +55,26 @@ impl Simd for Avx2 {
         assert!(to.len() >= 4, "a vector is 4 numbers, the slice {}", to.len());
         // SAFETY: the CPU has the features, and four numbers are there; no alignment is needed.
         unsafe { _mm256_storeu_pd(to.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn load_or(from: &[f64], fill: f64) -> Self {
+        if from.len() >= 4 {
+            return Self::load(from);
+        }
+        let mask = head_mask(from.len());
+        // SAFETY: the CPU has the features; a masked load reads only the numbers that are there.
+        let head = unsafe { Self(_mm256_maskload_pd(from.as_ptr(), mask)) };
+        Self::select(registers!(_mm256_castsi256_pd(mask)), head, Self::splat(fill))
+    }
+
+    #[inline(always)]
+    fn store_head(self, to: &mut [f64]) {
+        if to.len() >= 4 {
+            return self.store(to);
+        }
+        // SAFETY: the CPU has the features; a masked store writes only the numbers that are there.
+        unsafe { _mm256_maskstore_pd(to.as_mut_ptr(), head_mask(to.len()), self.0) }
     }
 
     #[inline(always)]
@@ -164,6 +176,14 @@ fn power_of_two(n: Avx2) -> Avx2 {
     registers!(Avx2(_mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(n.0)))))
 }
 
+/// All bits set in the first `count < 4` lanes.
+#[inline(always)]
+fn head_mask(count: usize) -> __m256i {
+    #[allow(clippy::cast_possible_wrap, reason = "counts below 4")]
+    let count = count as i64;
+    registers!(_mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3)))
+}
+
 /// Eight numbers in an AVX-512 register.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(__m512d);
@@ -197,6 +217,26 @@ impl Simd for Avx512 {
         assert!(to.len() >= 8, "a vector is 8 numbers, the slice {}", to.len());
         // SAFETY: the CPU has the features, and eight numbers are there; no alignment is needed.
         unsafe { _mm512_storeu_pd(to.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn load_or(from: &[f64], fill: f64) -> Self {
+        if from.len() >= 8 {
+            return Self::load(from);
+        }
+        let (fill, mask) = (Self::splat(fill), (1 << from.len()) - 1);
+        // SAFETY: the CPU has the features; a masked load reads only the numbers that are there.
+        unsafe { Self(_mm512_mask_loadu_pd(fill.0, mask, from.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn store_head(self, to: &mut [f64]) {
+        if to.len() >= 8 {
+            return self.store(to);
+        }
+        let mask = (1 << to.len()) - 1;
+        // SAFETY: the CPU has the features; a masked store writes only the numbers that are there.
+        unsafe { _mm512_mask_storeu_pd(to.as_mut_ptr(), mask, self.0) }
     }
 
     #[inline(always)]

@@ -1,1 +1,12 @@
-//! Laws of this crate.
+//! Laws and oracles of mixtures.
+//!
+//! Golden values name the program, its version and the command; data that may not be shipped are read from the folder in
+//! `ELBO_REFERENCE`, and a test that finds none says so.
+
+mod bad_input;
+mod descent;
+mod evidence;
+mod golden;
+mod invariance;
+mod restarts;
+mod support;

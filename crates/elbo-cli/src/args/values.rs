@@ -1,0 +1,283 @@
+//! Values of options: how they are written and what they mean.
+
+use std::{str::FromStr, time::Duration};
+
+/// Numbers of components to fit, `first ..= last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ComponentRange {
+    first: usize,
+    last: usize,
+}
+
+impl ComponentRange {
+    /// Every number of components in turn.
+    pub(crate) fn iter(self) -> impl ExactSizeIterator<Item = usize> + Clone {
+        self.first..self.last + 1
+    }
+
+    /// Whether there is nothing to choose.
+    pub(crate) fn is_single(self) -> bool {
+        self.first == self.last
+    }
+}
+
+impl FromStr for ComponentRange {
+    type Err = ComponentRangeError;
+
+    /// `3`, `1..6` or `1..=6`; people count both ends, so both forms include 6.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = |text: &str| match text.trim().parse() {
+            Ok(0) => Err(ComponentRangeError::Zero),
+            Ok(number) if number > ComponentRange::MOST => Err(ComponentRangeError::TooMany { number }),
+            Ok(number) => Ok(number),
+            Err(_) => Err(ComponentRangeError::Form),
+        };
+        let (first, last) = match text.split_once("..") {
+            Some((first, last)) => (number(first)?, number(last.strip_prefix('=').unwrap_or(last))?),
+            None => (number(text)?, number(text)?),
+        };
+        if first > last {
+            return Err(ComponentRangeError::Backwards { first, last });
+        }
+        Ok(Self { first, last })
+    }
+}
+
+impl ComponentRange {
+    /// More components than this are a slip of the finger.
+    const MOST: usize = 100_000;
+}
+
+/// Why a range of components makes no sense.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ComponentRangeError {
+    /// Not `3` and not `1..6`.
+    #[error("write a number such as 3, or a range such as 1..6")]
+    Form,
+    /// No components.
+    #[error("there must be at least one component")]
+    Zero,
+    /// More than anyone can mean.
+    #[error("{number} components are more than {}", ComponentRange::MOST)]
+    TooMany {
+        /// The number.
+        number: usize,
+    },
+    /// `6..1`.
+    #[error("the range is empty; write the smaller number first: {last}..{first}")]
+    Backwards {
+        /// The larger end.
+        first: usize,
+        /// The smaller end.
+        last: usize,
+    },
+}
+
+/// What the covariance matrices of the components have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Structure {
+    /// Each component its own matrix (VVV).
+    Full,
+    /// One matrix for all components (EEE).
+    Tied,
+    /// Each component its own variances, no correlation (VVI).
+    Diagonal,
+    /// Each component one variance (VII).
+    Spherical,
+}
+
+impl Structure {
+    /// All structures of this version.
+    pub(crate) const ALL: [Self; 4] = [Self::Full, Self::Tied, Self::Diagonal, Self::Spherical];
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Tied => "tied",
+            Self::Diagonal => "diagonal",
+            Self::Spherical => "spherical",
+        }
+    }
+
+    /// Its name in mclust: volume, shape and orientation, each `E`qual, `V`arying or `I`dentity.
+    pub(crate) fn mclust(self) -> &'static str {
+        match self {
+            Self::Full => "VVV",
+            Self::Tied => "EEE",
+            Self::Diagonal => "VVI",
+            Self::Spherical => "VII",
+        }
+    }
+}
+
+/// mclust's fourteen names.
+const MCLUST: [&str; 14] = [
+    "EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV",
+];
+
+impl FromStr for Structure {
+    type Err = StructureError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is = |name: &str| name.eq_ignore_ascii_case(text);
+        match Self::ALL.into_iter().find(|structure| is(structure.name()) || is(structure.mclust())) {
+            Some(structure) => Ok(structure),
+            None if MCLUST.into_iter().any(is) => {
+                Err(StructureError::Absent { name: text.to_ascii_uppercase() })
+            }
+            None => Err(StructureError::Unknown { name: text.into() }),
+        }
+    }
+}
+
+/// Why there is no such covariance structure.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum StructureError {
+    /// A name of mclust that this version does not fit.
+    #[error("{name} is not in this version; it has full (VVV), tied (EEE), diagonal (VVI), spherical (VII)")]
+    Absent {
+        /// mclust's name.
+        name: String,
+    },
+    /// Not a name of a structure.
+    #[error("\"{name}\" is no covariance structure; choose among full, tied, diagonal, spherical, all")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+}
+
+/// Covariance structures to fit, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Covariances(pub(crate) Vec<Structure>);
+
+impl FromStr for Covariances {
+    type Err = StructureError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut structures = Vec::new();
+        for name in text.split(',').map(str::trim) {
+            let named = if name.eq_ignore_ascii_case("all") {
+                Structure::ALL.to_vec()
+            } else {
+                vec![name.parse()?]
+            };
+            structures.extend(named);
+        }
+        let mut seen = Vec::with_capacity(Structure::ALL.len());
+        structures.retain(|structure| {
+            let new = !seen.contains(structure);
+            seen.push(*structure);
+            new
+        });
+        Ok(Self(structures))
+    }
+}
+
+/// How long fitting may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeBudget(pub(crate) Duration);
+
+impl FromStr for TimeBudget {
+    type Err = TimeBudgetError;
+
+    /// `30s`, `5min`, `1h 30min`, or a bare number of seconds.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(seconds) = text.trim().parse::<f64>() {
+            return Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| TimeBudgetError);
+        }
+        humantime::parse_duration(text).map(Self).map_err(|_| TimeBudgetError)
+    }
+}
+
+/// Not a length of time.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write a length of time such as 30s, 5min or 1h")]
+pub(crate) struct TimeBudgetError;
+
+/// A count that must not be zero.
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("write a whole number of at least 1".into()),
+        Ok(number) => Ok(number),
+    }
+}
+
+/// A tolerance: finite, at least 0.
+pub(super) fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
+        _ => Err("write a number of at least 0, such as 1e-8".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(text: &str) -> Result<Vec<usize>, ComponentRangeError> {
+        text.parse::<ComponentRange>().map(|range| range.iter().collect())
+    }
+
+    #[test]
+    fn ranges_include_both_ends() {
+        assert_eq!(range("3"), Ok(vec![3]));
+        assert_eq!(range("1..4"), Ok(vec![1, 2, 3, 4]));
+        assert_eq!(range("1..=4"), Ok(vec![1, 2, 3, 4]));
+        assert_eq!(range(" 2 .. 2 "), Ok(vec![2]));
+    }
+
+    #[test]
+    fn senseless_ranges_are_refused_with_a_cure() {
+        use ComponentRangeError::*;
+        assert_eq!(range("0"), Err(Zero));
+        assert_eq!(range("0..3"), Err(Zero));
+        assert_eq!(range("6..1"), Err(Backwards { first: 6, last: 1 }));
+        assert_eq!(range("1..999999999"), Err(TooMany { number: 999_999_999 }));
+        for text in ["", "x", "1..", "..3", "1...3", "-1", "2.5", "1,2", "1..=", "99999999999999999999"] {
+            assert_eq!(range(text), Err(Form), "{text}");
+        }
+        assert!(range("6..1").unwrap_err().to_string().ends_with("1..6"));
+    }
+
+    #[test]
+    fn structures_have_two_names_each() {
+        for structure in Structure::ALL {
+            assert_eq!(structure.name().parse(), Ok(structure));
+            assert_eq!(structure.mclust().to_lowercase().parse(), Ok(structure));
+        }
+        assert_eq!("EVE".parse::<Structure>(), Err(StructureError::Absent { name: "EVE".into() }));
+        assert_eq!("round".parse::<Structure>(), Err(StructureError::Unknown { name: "round".into() }));
+    }
+
+    #[test]
+    fn lists_of_structures_name_each_once() {
+        assert_eq!("all".parse(), Ok(Covariances(Structure::ALL.into())));
+        assert_eq!(
+            "VII, full,spherical".parse(),
+            Ok(Covariances(vec![Structure::Spherical, Structure::Full]))
+        );
+        assert!("".parse::<Covariances>().is_err());
+    }
+
+    #[test]
+    fn time_budgets_have_units_or_are_seconds() {
+        assert_eq!("30s".parse(), Ok(TimeBudget(Duration::from_secs(30))));
+        assert_eq!("0.5".parse(), Ok(TimeBudget(Duration::from_millis(500))));
+        assert_eq!("1h 30min".parse(), Ok(TimeBudget(Duration::from_secs(5400))));
+        for text in ["", "-1", "soon", "nan", "1e99"] {
+            assert_eq!(text.parse::<TimeBudget>(), Err(TimeBudgetError), "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_and_tolerances_are_checked() {
+        assert_eq!(at_least_one("7"), Ok(7));
+        assert!(at_least_one("0").is_err() && at_least_one("-1").is_err());
+        assert_eq!(tolerance("0"), Ok(0.0));
+        assert!(tolerance("-1").is_err() && tolerance("nan").is_err() && tolerance("inf").is_err());
+    }
+}

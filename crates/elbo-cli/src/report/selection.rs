@@ -1,0 +1,126 @@
+//! The criterion of every candidate, one line per covariance structure.
+
+use super::{
+    Figure,
+    svg::{Axis, Frame, Svg, escape, line, minus, px},
+};
+use crate::{
+    number::fixed,
+    summary::{Candidate, MixtureSummary, Score},
+};
+
+/// Marks, drawn about the origin with a radius of some five units.
+const MARKS: [&str; 5] =
+    ["M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z", "M-4.5 -4.5h9v9h-9z", "M0 -6L5.5 4h-11z", "M0 -6.5L6 0L0 6.5L-6 0z", "M0 6L5.5 -4h-11z"];
+
+/// The criterion against K; `None` if fewer than two candidates could be fitted.
+pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
+    let criterion = summary.criterion;
+    let points = |candidate: &Candidate| value(candidate, criterion).map(|y| (candidate.components as f64, y));
+    let all: Vec<_> = summary.candidates.iter().filter_map(points).collect();
+    if all.len() < 2 {
+        return None;
+    }
+    let limit = limit(all.iter().map(|point| point.1).collect());
+    let mut structures: Vec<&str> = Vec::new();
+    for candidate in &summary.candidates {
+        if !structures.contains(&candidate.structure.as_str()) {
+            structures.push(&candidate.structure);
+        }
+    }
+    let chosen = summary.chosen();
+    let mut svg = Svg::new(
+        "selection",
+        (720.0, 400.0),
+        &format!("{} by number of components and covariance structure", criterion.name()),
+        &format!(
+            "{} candidates; the smallest {} belongs to {} components with {} covariance.",
+            all.len(),
+            criterion.name(),
+            chosen.components,
+            chosen.structure
+        ),
+    );
+    let frame = Frame {
+        left: 84.0,
+        top: 56.0,
+        width: 618.0,
+        height: 294.0,
+        x: Axis::around(all.iter().map(|point| point.0), 0.05)?,
+        y: Axis::around(all.iter().map(|point| point.1).filter(|&y| y <= limit), 0.07)?,
+    };
+    frame.y_ticks(&mut svg, 6, true);
+    for k in all.iter().map(|point| point.0 as usize).collect::<std::collections::BTreeSet<_>>() {
+        svg.text((frame.left + frame.at_x(k as f64), frame.top + frame.height + 17.0), "tick middle", &k.to_string());
+    }
+    frame.names(&mut svg, "number of components", &format!("{} (smaller is better)", criterion.name()));
+    legend(&mut svg, &structures);
+    frame.open(&mut svg);
+    for (at, structure) in structures.iter().enumerate() {
+        let of_structure = || summary.candidates.iter().filter(|candidate| candidate.structure == **structure);
+        let places = |candidate| points(candidate).map(|(x, y)| (frame.at_x(x), frame.at_y(y)));
+        let class = at % 8;
+        svg.add(format_args!("<path class=\"curve k{class}\" d=\"{}\"/>", line(of_structure().filter_map(places))));
+        for candidate in of_structure() {
+            let Some((x, y)) = places(candidate) else { continue };
+            mark(&mut svg, at, (x, y), &title(candidate, criterion));
+        }
+    }
+    if let Some((x, y)) = points(chosen) {
+        let (x, y) = (frame.at_x(x), frame.at_y(y));
+        svg.add(format_args!("<circle class=\"chosen\" cx=\"{}\" cy=\"{}\" r=\"10\"/>", px(x), px(y)));
+    }
+    frame.close(&mut svg);
+    let failed = summary.candidates.len() - all.len();
+    let mut caption = format!(
+        "The chosen model, ringed, has {} component{} with {} covariance.",
+        chosen.components,
+        if chosen.components == 1 { "" } else { "s" },
+        chosen.structure
+    );
+    let above = all.iter().filter(|point| point.1 > limit).count();
+    if above > 0 {
+        caption += &format!(" {above} of {} lie above the picture.", all.len());
+    }
+    if failed > 0 {
+        caption += &format!(" {failed} of {} could not be fitted; the table below says why.", summary.candidates.len());
+    }
+    Some(Figure { svg: svg.finish(), caption })
+}
+
+/// The largest value that the picture shows: where a few candidates are far worse than the others,
+/// they would leave no room for those that matter.
+fn limit(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[0] + 4.0 * (values[values.len() / 2] - values[0])
+}
+
+fn value(candidate: &Candidate, criterion: Score) -> Option<f64> {
+    candidate.outcome.as_ref().ok().map(|scores| criterion.of(scores)).filter(|y| y.is_finite())
+}
+
+fn title(candidate: &Candidate, criterion: Score) -> String {
+    let value = value(candidate, criterion).map_or(String::new(), |y| minus(&fixed(y, 2)));
+    format!("K = {}, {}: {} {value}", candidate.components, candidate.structure, criterion.name())
+}
+
+fn mark(svg: &mut Svg, at: usize, (x, y): (f64, f64), title: &str) {
+    svg.add(format_args!(
+        "<path class=\"mark k{}\" transform=\"translate({} {})\" d=\"{}\"><title>{}</title></path>",
+        at % 8,
+        px(x),
+        px(y),
+        MARKS[at % MARKS.len()],
+        escape(title)
+    ));
+}
+
+/// Names of the structures beside their marks, from left to right.
+fn legend(svg: &mut Svg, structures: &[&str]) {
+    let mut x = 92.0;
+    for (at, structure) in structures.iter().enumerate() {
+        mark(svg, at, (x, 16.0), structure);
+        svg.text((x + 11.0, 20.5), "tick", structure);
+        x += 38.0 + 7.5 * structure.chars().count() as f64;
+    }
+}

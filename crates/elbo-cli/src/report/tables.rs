@@ -1,0 +1,155 @@
+//! The numbers of the report, as tables.
+
+use super::{
+    color,
+    svg::{escape, minus},
+};
+use crate::{
+    number::{Style, fixed, significant},
+    summary::{Component, Kind, MixtureSummary},
+};
+
+/// Wider correlation matrices are left to the model file.
+const MOST_COLUMNS: usize = 20;
+
+/// All candidates, the chosen one marked.
+pub(super) fn candidates(summary: &MixtureSummary) -> String {
+    let with_cv = summary.candidates.iter().any(|c| c.outcome.as_ref().is_ok_and(|scores| scores.cv.is_some()));
+    let mut header = vec!["K", "structure", "log-likelihood", "parameters", "BIC", "AIC", "ICL"];
+    header.extend(with_cv.then_some("CV"));
+    header.extend(["converged", "best reached"]);
+    let mut rows = String::new();
+    for candidate in &summary.candidates {
+        let mut cells = vec![candidate.components.to_string(), escape(&candidate.structure)];
+        match &candidate.outcome {
+            Ok(scores) => {
+                cells.extend([number(&fixed(scores.log_likelihood, 3)), scores.df.to_string()]);
+                cells.extend([scores.bic, scores.aic, scores.icl].map(|score| number(&fixed(score, 2))));
+                cells.extend(with_cv.then(|| scores.cv.map_or(String::new(), |cv| number(&fixed(cv, 2)))));
+                cells.push(if scores.converged { "yes" } else { "no" }.into());
+                cells.push(format!("{}/{}", scores.reached, scores.starts));
+            }
+            Err(_) => cells.resize(2, String::new()),
+        }
+        let mut row: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
+        if let Err(reason) = &candidate.outcome {
+            row += &format!("<td class=\"reason\" colspan=\"{}\">not fitted: {}</td>", header.len() - 2, escape(reason));
+        }
+        let class = if candidate.chosen { " class=\"chosen\" aria-current=\"true\"" } else { "" };
+        rows += &format!("<tr{class}>{row}</tr>\n");
+    }
+    table("All candidates", &header, &rows)
+}
+
+/// Weights, means and standard deviations, a row for each component.
+pub(super) fn parameters(summary: &MixtureSummary) -> String {
+    let gaussian = summary.kind == Kind::Gaussian;
+    let mut header = vec!["component".to_string(), "weight".into()];
+    header.extend(summary.columns.iter().cloned());
+    let styles: Vec<Style> = (0..summary.columns.len())
+        .map(|column| {
+            let sds: Vec<_> = summary.components.iter().map(|c| c.std_dev(column)).collect();
+            let means: Vec<_> = summary.components.iter().map(|c| c.mean[column]).collect();
+            Style::of(&[&means[..], &sds].concat(), &sds, 3)
+        })
+        .collect();
+    let mut rows = String::new();
+    for (at, component) in summary.components.iter().enumerate() {
+        rows += &format!(
+            "<tr><th scope=\"row\">{}</th><td>{}<span class=\"bar\"><i class=\"k{}\" style=\"width:{:.1}%\"></i></span></td>",
+            badge(at),
+            fixed(component.weight, 4),
+            color::index(at),
+            100.0 * component.weight
+        );
+        for (column, style) in styles.iter().enumerate() {
+            let mean = number(&style.write(component.mean[column]));
+            rows += &if gaussian {
+                let sd = number(&style.write(component.std_dev(column)));
+                format!("<td>{mean} <span class=\"sd\">± {sd}</span></td>")
+            } else {
+                format!("<td>{mean}</td>")
+            };
+        }
+        rows += "</tr>\n";
+    }
+    let caption = if gaussian { "Weights, means ± standard deviations" } else { "Weights and rates" };
+    table(caption, &header, &rows)
+}
+
+/// For each component its correlations as a heat map, standard deviations on the diagonal.
+pub(super) fn correlations(summary: &MixtureSummary) -> String {
+    let d = summary.columns.len();
+    if d < 2 || summary.kind == Kind::Poisson {
+        return String::new();
+    }
+    if d > MOST_COLUMNS {
+        return format!("<p class=\"note\">The {d} × {d} covariance matrices are in the model file (--model).</p>");
+    }
+    let mut out = String::from("<div class=\"matrices\">\n");
+    for (at, component) in summary.components.iter().enumerate() {
+        out += &matrix(at, component, &summary.columns);
+    }
+    out + "</div>\n<p class=\"note\">Correlations within each component; on the diagonal, standard deviations.</p>\n"
+}
+
+fn matrix(at: usize, component: &Component, columns: &[String]) -> String {
+    let mut header = vec![String::new()];
+    header.extend(columns.iter().cloned());
+    let mut rows = String::new();
+    for (i, name) in columns.iter().enumerate() {
+        rows += &format!("<tr><th scope=\"row\" title=\"{0}\">{0}</th>", escape(name));
+        for j in 0..columns.len() {
+            rows += &if i == j {
+                format!("<td class=\"diagonal\">{}</td>", number(&significant(component.std_dev(i), 3)))
+            } else {
+                let r = component.correlation(i, j);
+                let (tone, share) = if r < 0.0 { ("cold", -r) } else { ("warm", r) };
+                let share = if share.is_finite() { (60.0 * share).round().min(60.0) } else { 0.0 };
+                format!(
+                    "<td style=\"background:color-mix(in srgb,var(--{tone}) {share:.0}%,transparent)\">{}</td>",
+                    number(&fixed(r, 2))
+                )
+            };
+        }
+        rows += "</tr>\n";
+    }
+    let caption = format!("{} component {}", badge(at), at + 1);
+    table_with(&caption, &header, &rows, "matrix")
+}
+
+/// Circumstances, as label and value.
+pub(super) fn run(facts: &[(String, String)]) -> String {
+    let rows: String = facts
+        .iter()
+        .map(|(label, value)| format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(label), escape(value)))
+        .collect();
+    format!("<div class=\"scroll\"><table class=\"facts\"><caption class=\"hidden\">Circumstances of the fit</caption><tbody>\n{rows}</tbody></table></div>\n")
+}
+
+/// The number of a component on its color.
+fn badge(at: usize) -> String {
+    format!("<span class=\"badge k{}\">{}</span>", color::index(at), at + 1)
+}
+
+fn table(caption: &str, header: &[impl AsRef<str>], rows: &str) -> String {
+    table_with(&escape(caption), header, rows, "numbers")
+}
+
+fn table_with(caption: &str, header: &[impl AsRef<str>], rows: &str, class: &str) -> String {
+    let header: String = header
+        .iter()
+        .map(AsRef::as_ref)
+        .map(|name: &str| match name.is_empty() {
+            true => "<td></td>".to_string(),
+            false => format!("<th scope=\"col\" title=\"{0}\">{0}</th>", escape(name)),
+        })
+        .collect();
+    format!(
+        "<div class=\"scroll\"><table class=\"{class}\"><caption>{caption}</caption>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
+    )
+}
+
+fn number(text: &str) -> String {
+    minus(text)
+}

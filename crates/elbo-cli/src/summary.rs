@@ -1,0 +1,231 @@
+//! A fitted mixture as plain numbers: what the terminal and the report show.
+
+/// A fitted mixture and how it was found.
+#[derive(Clone, Debug)]
+pub(crate) struct MixtureSummary {
+    /// What a person calls the data.
+    pub(crate) source: String,
+    /// Rows.
+    pub(crate) n: usize,
+    /// Missing cells.
+    pub(crate) missing: usize,
+    /// Names of the columns; their number is `d`.
+    pub(crate) columns: Vec<String>,
+    /// Distribution of a component.
+    pub(crate) kind: Kind,
+    /// Structure of the chosen model's covariances, such as `full (VVV)`; empty if there is none.
+    pub(crate) structure: String,
+    /// The components, heaviest first or as the library orders them.
+    pub(crate) components: Vec<Component>,
+    /// What was maximized, such as `log-likelihood`.
+    pub(crate) objective: &'static str,
+    /// What chose among candidates.
+    pub(crate) criterion: Score,
+    /// All candidates, the chosen one among them.
+    pub(crate) candidates: Vec<Candidate>,
+    /// The starts of the chosen candidate.
+    pub(crate) starts: Vec<Start>,
+    /// What a careful reader should know, one sentence each.
+    pub(crate) warnings: Vec<String>,
+    /// Circumstances, as label and value: estimator, seed, seconds, command line, …
+    pub(crate) run: Vec<(String, String)>,
+}
+
+impl MixtureSummary {
+    /// The candidate that was chosen.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub(crate) fn chosen(&self) -> &Candidate {
+        self.candidates.iter().find(|candidate| candidate.chosen).expect("one candidate is chosen")
+    }
+
+    /// How many starts of the chosen candidate reached its best optimum.
+    pub(crate) fn reached(&self) -> usize {
+        self.starts.iter().filter(|start| start.reached_best).count()
+    }
+}
+
+/// Distribution of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Continuous, by mean and covariance.
+    Gaussian,
+    /// Counts, by rate; `mean` is the rate and `covariance` holds it, too.
+    Poisson,
+}
+
+/// One component.
+#[derive(Clone, Debug)]
+pub(crate) struct Component {
+    /// Share of the rows.
+    pub(crate) weight: f64,
+    /// `d` numbers.
+    pub(crate) mean: Vec<f64>,
+    /// `d × d`, one row after the other.
+    pub(crate) covariance: Vec<f64>,
+}
+
+impl Component {
+    /// Standard deviation of column `column`.
+    pub(crate) fn std_dev(&self, column: usize) -> f64 {
+        self.covariance[column * (self.mean.len() + 1)].sqrt()
+    }
+
+    /// Correlation of columns `a` and `b`.
+    pub(crate) fn correlation(&self, a: usize, b: usize) -> f64 {
+        if a == b {
+            return 1.0;
+        }
+        self.covariance[a * self.mean.len() + b] / (self.std_dev(a) * self.std_dev(b))
+    }
+}
+
+/// A number of components with a structure, and what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    /// Number of components.
+    pub(crate) components: usize,
+    /// Covariance structure, such as `full`.
+    pub(crate) structure: String,
+    /// Whether this one was chosen.
+    pub(crate) chosen: bool,
+    /// Its numbers, or why there are none.
+    pub(crate) outcome: Result<Scores, String>,
+}
+
+/// The numbers by which candidates are compared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scores {
+    /// Of all rows, in nats.
+    pub(crate) log_likelihood: f64,
+    /// Free parameters.
+    pub(crate) df: usize,
+    /// −2 log L + df ln n.
+    pub(crate) bic: f64,
+    /// −2 log L + 2 df.
+    pub(crate) aic: f64,
+    /// BIC + 2 × the entropy of the responsibilities.
+    pub(crate) icl: f64,
+    /// Held-out −2 log-likelihood, where it was asked for.
+    pub(crate) cv: Option<f64>,
+    /// Whether the best start converged.
+    pub(crate) converged: bool,
+    /// Starts that reached the best optimum.
+    pub(crate) reached: usize,
+    /// Starts in all.
+    pub(crate) starts: usize,
+}
+
+/// What candidates are compared by; smaller is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Score {
+    /// Bayesian information criterion.
+    Bic,
+    /// Integrated completed likelihood.
+    Icl,
+    /// Akaike's information criterion.
+    Aic,
+    /// Cross-validation.
+    Cv,
+}
+
+impl Score {
+    /// Its usual name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bic => "BIC",
+            Self::Icl => "ICL",
+            Self::Aic => "AIC",
+            Self::Cv => "CV",
+        }
+    }
+
+    /// Its value among `scores`; `NaN` where it was not computed.
+    pub(crate) fn of(self, scores: &Scores) -> f64 {
+        match self {
+            Self::Bic => scores.bic,
+            Self::Icl => scores.icl,
+            Self::Aic => scores.aic,
+            Self::Cv => scores.cv.unwrap_or(f64::NAN),
+        }
+    }
+}
+
+/// One start of the chosen candidate.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    /// Objective after each iteration.
+    pub(crate) trace: Vec<f64>,
+    /// Whether it ended at the best optimum of all starts.
+    pub(crate) reached_best: bool,
+    /// Why it stopped.
+    pub(crate) stopped: String,
+}
+
+impl Start {
+    /// The last objective; `NaN` before the first iteration.
+    pub(crate) fn objective(&self) -> f64 {
+        self.trace.last().copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// The rows that pictures show, with their responsibilities: all of them, or an even sample.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawn {
+    /// `m × d`, one row after the other; `NaN` is missing.
+    pub(crate) values: Vec<f64>,
+    /// `m × k`, each row sums to one.
+    pub(crate) responsibilities: Vec<f64>,
+}
+
+/// Most rows drawn in a picture.
+pub(crate) const MOST_DRAWN: usize = 5000;
+
+/// The rows of `n` to draw: all up to `most`, else one from each of `most` equal stretches.
+///
+/// The place within a stretch is a hash of its number, so that the choice is the same every time
+/// and does not beat with a rhythm in the data.
+pub(crate) fn drawn_rows(n: usize, most: usize) -> Vec<usize> {
+    if n <= most {
+        return (0..n).collect();
+    }
+    let start = |stretch: usize| (stretch as u128 * n as u128 / most as u128) as usize;
+    (0..most)
+        .map(|stretch| {
+            let length = start(stretch + 1) - start(stretch);
+            start(stretch) + (hash(stretch as u64) % length as u64) as usize
+        })
+        .collect()
+}
+
+/// The finalizer of `SplitMix64` (Steele, Lea & Flood 2014): neighbors go far apart.
+fn hash(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawn_rows_are_distinct_rising_and_within_range() {
+        for (n, most) in [(0, 5), (5, 5), (6, 5), (1_000_003, 5000), (9_999, 5000)] {
+            let rows = drawn_rows(n, most);
+            assert_eq!(rows.len(), n.min(most));
+            assert!(rows.windows(2).all(|pair| pair[0] < pair[1]));
+            assert!(rows.last().is_none_or(|&last| last < n));
+        }
+    }
+
+    #[test]
+    fn drawn_rows_do_not_beat_with_a_period() {
+        let rows = drawn_rows(40_000, 5000);
+        let on_phase = rows.iter().filter(|&&row| row % 8 == 0).count();
+        assert!((500..750).contains(&on_phase), "{on_phase} of 5000 at one phase of eight");
+    }
+}

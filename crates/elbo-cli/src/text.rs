@@ -1,0 +1,275 @@
+//! Text for a terminal: aligned tables, and color only where it is welcome.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+};
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::{
+    number::{Style, count, fixed, significant},
+    summary::{Kind, MixtureSummary},
+};
+
+/// Longer selection tables are cut to their best rows.
+const MOST_CANDIDATES: usize = 40;
+
+/// Wider matrices are left to the report and the model file.
+const MOST_COLUMNS: usize = 12;
+
+/// Writes a fitted mixture: the table of candidates, the chosen model, warnings.
+///
+/// # Errors
+///
+/// What `out` reports.
+pub(crate) fn mixture(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::Result<()> {
+    let missing = match summary.missing {
+        0 => String::new(),
+        cells => format!(", {} missing cells", count(cells)),
+    };
+    writeln!(
+        out,
+        "{}: {} rows, {} columns ({}){missing}\n",
+        summary.source,
+        count(summary.n),
+        summary.columns.len(),
+        summary.columns.join(", ")
+    )?;
+    candidates(out, paint, summary)?;
+    chosen(out, paint, summary)?;
+    for warning in &summary.warnings {
+        writeln!(out, "{} {warning}", paint.yellow("warning:"))?;
+    }
+    Ok(())
+}
+
+/// The table of candidates, in the order given; the chosen one has an asterisk.
+fn candidates(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::Result<()> {
+    let mut shown: Vec<_> = summary.candidates.iter().collect();
+    if shown.len() > MOST_CANDIDATES {
+        let key = |outcome: &Result<_, _>| outcome.as_ref().map_or(f64::INFINITY, |s| summary.criterion.of(s));
+        shown.sort_by(|a, b| key(&a.outcome).total_cmp(&key(&b.outcome)));
+        shown.truncate(MOST_CANDIDATES);
+    }
+    let with_cv = shown.iter().any(|c| c.outcome.as_ref().is_ok_and(|scores| scores.cv.is_some()));
+    let mut header = vec!["", "K", "structure", "log-lik", "params", "BIC", "AIC", "ICL"];
+    header.extend(with_cv.then_some("CV"));
+    header.extend(["converged", "best reached"]);
+    let mut grid = Grid::new(&header, &[2]);
+    for candidate in &shown {
+        let mark = if candidate.chosen { "*" } else { "" };
+        let mut row = vec![mark.into(), candidate.components.to_string(), candidate.structure.clone()];
+        match &candidate.outcome {
+            Ok(scores) => {
+                row.extend([fixed(scores.log_likelihood, 3), scores.df.to_string()]);
+                row.extend([scores.bic, scores.aic, scores.icl].map(|score| fixed(score, 2)));
+                row.extend(with_cv.then(|| scores.cv.map_or(String::new(), |cv| fixed(cv, 2))));
+                row.push(if scores.converged { "yes" } else { "no" }.into());
+                row.push(format!("{}/{}", scores.reached, scores.starts));
+            }
+            Err(reason) => row.push(format!("not fitted: {reason}")),
+        }
+        grid.push(row, candidate.chosen);
+    }
+    grid.write(out, paint)?;
+    let more = summary.candidates.len() - shown.len();
+    if more > 0 {
+        writeln!(out, "{}", paint.dim(&format!("  and {more} more; --json lists all")))?;
+    }
+    if summary.candidates.len() > 1 {
+        let note = format!("* chosen: smallest {} of {}", summary.criterion.name(), summary.candidates.len());
+        writeln!(out, "{}", paint.dim(&note))?;
+    }
+    writeln!(out)
+}
+
+/// The chosen model: weights, means ± standard deviations, correlations.
+fn chosen(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::Result<()> {
+    let chosen = summary.chosen();
+    let plural = if chosen.components == 1 { "component" } else { "components" };
+    let title = match summary.kind {
+        Kind::Gaussian => format!("{} Gaussian {plural}, {} covariance", chosen.components, summary.structure),
+        Kind::Poisson => format!("{} Poisson {plural}", chosen.components),
+    };
+    writeln!(out, "{}", paint.bold(&title))?;
+    let spread = if summary.kind == Kind::Gaussian { " (mean ± sd)" } else { " (rate)" };
+    let mut header = vec!["component".into(), "weight".into()];
+    header.extend(summary.columns.iter().map(|column| format!("{column}{spread}")));
+    let mut cells: Vec<Vec<String>> = vec![Vec::new(); summary.components.len()];
+    for column in 0..summary.columns.len() {
+        let means: Vec<_> = summary.components.iter().map(|c| c.mean[column]).collect();
+        let sds: Vec<_> = summary.components.iter().map(|c| c.std_dev(column)).collect();
+        let style = Style::of(&[&means[..], &sds].concat(), &sds, 3);
+        let width = |numbers: &[f64]| numbers.iter().map(|x| style.write(*x).len()).max().unwrap_or(0);
+        let sd_width = width(&sds);
+        for (row, (mean, sd)) in cells.iter_mut().zip(means.iter().zip(&sds)) {
+            row.push(match summary.kind {
+                Kind::Gaussian => format!("{} ± {:>sd_width$}", style.write(*mean), style.write(*sd)),
+                Kind::Poisson => style.write(*mean),
+            });
+        }
+    }
+    let mut grid = Grid::new(&header, &[]);
+    for (at, (component, cells)) in summary.components.iter().zip(cells).enumerate() {
+        let mut row = vec![(at + 1).to_string(), fixed(component.weight, 4)];
+        row.extend(cells);
+        grid.push(row, false);
+    }
+    grid.write(out, paint)?;
+    writeln!(out)?;
+    let d = summary.columns.len();
+    if d > MOST_COLUMNS {
+        let note = format!("{d} × {d} covariances are not shown; see --model, --json or --report\n");
+        return writeln!(out, "{}", paint.dim(&note));
+    }
+    if d > 1 && summary.kind == Kind::Gaussian {
+        for (at, component) in summary.components.iter().enumerate() {
+            writeln!(out, "{}", paint.bold(&format!("component {}: covariance, correlations below the diagonal", at + 1)))?;
+            let mut header = vec![String::new()];
+            header.extend_from_slice(&summary.columns);
+            let mut grid = Grid::new(&header, &[0]);
+            for (i, name) in summary.columns.iter().enumerate() {
+                let mut row = vec![name.clone()];
+                row.extend((0..d).map(|j| match j < i {
+                    true => fixed(component.correlation(i, j), 3),
+                    false => significant(component.covariance[i * d + j], 4),
+                }));
+                grid.push(row, false);
+            }
+            grid.write(out, paint)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether to color.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    /// Color for standard output: only on a terminal that can, and never with `NO_COLOR`.
+    pub(crate) fn for_stdout() -> Self {
+        let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
+        Self { on: io::stdout().is_terminal() && !refused && !dumb }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    fn yellow(self, text: &str) -> String {
+        self.wrap("33", text)
+    }
+
+    fn wrap(self, code: &str, text: &str) -> String {
+        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
+    }
+}
+
+/// A table of text with aligned columns; numbers stand to the right.
+#[derive(Debug)]
+struct Grid {
+    header: Vec<String>,
+    /// Columns of words, which stand to the left.
+    words: Vec<usize>,
+    /// Cells, and whether the row stands out. A row may be short: its last cell then runs on.
+    rows: Vec<(Vec<String>, bool)>,
+}
+
+impl Grid {
+    fn new(header: &[impl AsRef<str>], words: &[usize]) -> Self {
+        let header = header.iter().map(|name| printable(name.as_ref())).collect();
+        Self { header, words: words.into(), rows: Vec::new() }
+    }
+
+    fn push(&mut self, cells: Vec<String>, stands_out: bool) {
+        self.rows.push((cells.iter().map(|cell| printable(cell)).collect(), stands_out));
+    }
+
+    fn write(&self, out: &mut impl Write, paint: Paint) -> io::Result<()> {
+        let mut widths: Vec<_> = self.header.iter().map(|name| name.width()).collect();
+        for (cells, _) in &self.rows {
+            let full = if cells.len() < widths.len() { cells.len() - 1 } else { cells.len() };
+            for (width, cell) in widths.iter_mut().zip(&cells[..full]) {
+                *width = (*width).max(cell.width());
+            }
+        }
+        writeln!(out, "{}", paint.dim(&self.line(&self.header, &widths)))?;
+        for (cells, stands_out) in &self.rows {
+            let line = self.line(cells, &widths);
+            writeln!(out, "{}", if *stands_out { paint.bold(&line) } else { line })?;
+        }
+        Ok(())
+    }
+
+    fn line(&self, cells: &[String], widths: &[usize]) -> String {
+        let mut line = String::new();
+        for (at, cell) in cells.iter().enumerate() {
+            let runs_on = at + 1 == cells.len() && cells.len() < widths.len();
+            let pad = " ".repeat(widths[at].saturating_sub(cell.width()));
+            let left = runs_on || self.words.contains(&at);
+            line.push_str(if at == 0 { "" } else { "  " });
+            line += &if left { format!("{cell}{pad}") } else { format!("{pad}{cell}") };
+        }
+        line.trim_end().into()
+    }
+}
+
+/// `text` without control characters, which could move the cursor.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn text(summary: &MixtureSummary) -> String {
+        let mut out = Vec::new();
+        mixture(&mut out, Paint { on: false }, summary).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_fitted_mixture_reads_like_this() {
+        let text = text(&fixture::faithful().0);
+        let expected = include_str!("../tests/golden/faithful.txt");
+        assert_eq!(text, expected, "\n{text}");
+    }
+
+    #[test]
+    fn columns_align_by_display_width() {
+        let mut grid = Grid::new(&["名前", "n"], &[0]);
+        grid.push(vec!["é".into(), "10".into()], false);
+        grid.push(vec!["日本".into(), "7".into()], true);
+        grid.push(vec!["runs on and on".into()], false);
+        let mut out = Vec::new();
+        grid.write(&mut out, Paint { on: false }).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "名前   n\né     10\n日本   7\nruns on and on\n");
+    }
+
+    #[test]
+    fn color_goes_around_text_and_control_characters_do_not_get_out() {
+        assert_eq!(Paint { on: true }.bold("x"), "\x1b[1mx\x1b[0m");
+        assert_eq!(printable("a\x1b[2J"), "a\u{fffd}[2J");
+    }
+
+    #[test]
+    fn long_tables_keep_their_best_rows() {
+        let mut summary = fixture::faithful().0;
+        let filler = summary.candidates[0].clone();
+        summary.candidates.resize(100, filler);
+        let text = text(&summary);
+        assert!(text.contains("and 60 more") && text.contains("\n*  "), "{text}");
+    }
+}

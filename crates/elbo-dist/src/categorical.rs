@@ -1,0 +1,348 @@
+//! The categorical distribution.
+
+use elbo_core::{DataError, EstimateError, Family, Matrix, MatrixMut, Repairs, Statistics};
+use rand::{Rng, RngExt};
+
+use crate::{ParameterError, block::check_shape, special::x_ln_y};
+
+/// A distribution over the categories `0..m`: `p(x) = pₓ`, `Σ pₓ = 1`.
+///
+/// Observations are category codes. A probability of zero is allowed and stays zero: its category then scores `−∞`,
+/// and maximum likelihood gives it to categories that were not seen. A [`Dirichlet`](crate::Dirichlet) prior is the
+/// cure where that is unwanted.
+///
+/// The same type is an emission, the weights of a mixture and a row of a transition matrix.
+///
+/// ```
+/// use elbo_dist::Categorical;
+///
+/// let die = Categorical::uniform(6);
+/// assert!((die.entropy() - 6_f64.ln()).abs() < 1e-15);
+/// assert!(Categorical::new(vec![0.5, 0.6]).is_err());
+/// ```
+///
+/// # Source
+///
+/// Bishop (2006), section 2.2.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "Parameters")
+)]
+pub struct Categorical {
+    probabilities: Vec<f64>,
+}
+
+impl Categorical {
+    /// The distribution with these probabilities, kept as they are.
+    ///
+    /// # Errors
+    ///
+    /// If there are none, one is negative or not finite, or their sum is not within 10⁻⁹ of one: see
+    /// [`from_weights`](Self::from_weights).
+    pub fn new(probabilities: Vec<f64>) -> Result<Self, ParameterError> {
+        let sum = checked_sum(&probabilities, "probabilities")?;
+        if (sum - 1.0).abs() > 1e-9 {
+            return Err(ParameterError::Sum { parameter: "probabilities", sum });
+        }
+        Ok(Self { probabilities })
+    }
+
+    /// Probabilities in proportion to `weights`.
+    ///
+    /// # Errors
+    ///
+    /// If there are none, one is negative or not finite, or their sum is zero or infinite.
+    pub fn from_weights(weights: &[f64]) -> Result<Self, ParameterError> {
+        let sum = checked_sum(weights, "weights")?;
+        if !(sum > 0.0 && sum.is_finite()) {
+            return Err(ParameterError::Sum { parameter: "weights", sum });
+        }
+        Ok(Self { probabilities: weights.iter().map(|w| w / sum).collect() })
+    }
+
+    /// Probability `1/categories` each.
+    ///
+    /// # Panics
+    ///
+    /// If `categories` is zero.
+    pub fn uniform(categories: usize) -> Self {
+        assert!(categories > 0, "at least one category is needed");
+        Self { probabilities: vec![1.0 / categories as f64; categories] }
+    }
+
+    /// Number of categories, `m`.
+    pub fn categories(&self) -> usize {
+        self.probabilities.len()
+    }
+
+    /// `p₀, …, pₘ₋₁`.
+    pub fn probabilities(&self) -> &[f64] {
+        &self.probabilities
+    }
+
+    /// `ln pₓ`, in nats; `−∞` where the probability is zero.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such category.
+    pub fn log_probability(&self, category: u32) -> f64 {
+        self.probabilities[category as usize].ln()
+    }
+
+    /// `−Σ p ln p`, in nats.
+    pub fn entropy(&self) -> f64 {
+        -self.probabilities.iter().map(|p| x_ln_y(*p, *p)).sum::<f64>()
+    }
+
+    /// One draw; never a category of probability zero. Cost: `m` subtractions.
+    pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> u32 {
+        let mut u: f64 = rng.random();
+        let mut last = 0;
+        for (category, p) in (0..).zip(&self.probabilities) {
+            if *p > 0.0 {
+                last = category;
+                u -= p;
+                if u < 0.0 {
+                    break;
+                }
+            }
+        }
+        last // what rounding leaves of u falls to the last possible category
+    }
+
+    /// Overwrites the probabilities by `weights / sum`, where `sum > 0` is their sum.
+    pub(crate) fn set(&mut self, weights: impl ExactSizeIterator<Item = f64>, sum: f64) {
+        assert_eq!(weights.len(), self.categories(), "another number of categories");
+        for (p, weight) in self.probabilities.iter_mut().zip(weights) {
+            *p = weight / sum;
+        }
+    }
+}
+
+/// Weighted sufficient statistics of a [`Categorical`]: the weight of each category, in observations.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct CategoricalStats {
+    counts: Vec<f64>,
+}
+
+impl CategoricalStats {
+    /// Nothing observed.
+    pub fn new(categories: usize) -> Self {
+        Self { counts: vec![0.0; categories] }
+    }
+
+    /// The weight of each category, in observations.
+    pub fn counts(&self) -> &[f64] {
+        &self.counts
+    }
+
+    /// The same for change: models that count something else than rows (transitions, components) add here.
+    pub fn counts_mut(&mut self) -> &mut [f64] {
+        &mut self.counts
+    }
+
+    /// `Σw`, in observations.
+    pub fn total_weight(&self) -> f64 {
+        self.counts.iter().sum()
+    }
+
+    /// Could these be the counts of some weighted data?
+    pub(crate) fn check(&self) -> Result<(), EstimateError> {
+        if self.counts.iter().all(|c| *c >= 0.0 && c.is_finite()) {
+            Ok(())
+        } else {
+            Err(EstimateError::Infeasible { component: 0, what: "categorical distribution" })
+        }
+    }
+}
+
+impl Statistics for CategoricalStats {
+    fn visit<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        see(&self.counts);
+    }
+
+    fn visit_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        see(&mut self.counts);
+    }
+
+    fn axpy(&mut self, factor: f64, other: &Self) {
+        elbo_core::add_scaled(&mut self.counts, factor, &other.counts);
+    }
+}
+
+/// The log probabilities of `k` distributions, or their expectations, as one table: the `k` values of a category lie
+/// side by side, so that scoring an observation reads one stretch of memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CategoricalPacked {
+    k: usize,
+    table: Vec<f64>,
+}
+
+impl CategoricalPacked {
+    /// The log probabilities of a category under each of the `k` components, in nats.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such category.
+    pub fn log_probabilities(&self, category: usize) -> &[f64] {
+        &self.table[category * self.k..][..self.k]
+    }
+
+    /// The whole table, `m × k`, the components of a category side by side. With one component it is its vector of
+    /// log probabilities.
+    pub fn table(&self) -> &[f64] {
+        &self.table
+    }
+
+    /// Number of components, `k`.
+    pub fn components(&self) -> usize {
+        self.k
+    }
+
+    /// Number of categories, `m`.
+    pub fn categories(&self) -> usize {
+        self.table.len() / self.k
+    }
+
+    /// Overwrites component `j`.
+    pub(crate) fn set(&mut self, j: usize, log_probabilities: impl ExactSizeIterator<Item = f64>) {
+        let (categories, found) = (self.categories(), log_probabilities.len());
+        assert_eq!(categories, found, "another number of categories");
+        for (cells, value) in self.table.chunks_exact_mut(self.k).zip(log_probabilities) {
+            cells[j] = value;
+        }
+    }
+}
+
+/// Counts of the rows observed since the last [`Family::finish`], laid out like the packed table.
+#[derive(Clone, Debug)]
+pub struct CategoricalScratch {
+    counts: Vec<f64>,
+}
+
+impl Family for Categorical {
+    type Batch<'a> = &'a [u32];
+    type Stats = CategoricalStats;
+    type Packed = CategoricalPacked;
+    type Scratch = CategoricalScratch;
+
+    fn check(&self, data: &[u32]) -> Result<(), DataError> {
+        let categories = self.categories();
+        match data.iter().position(|x| *x as usize >= categories) {
+            None => Ok(()),
+            Some(row) => Err(DataError::Category { row, value: data[row], categories }),
+        }
+    }
+
+    fn new_stats(&self) -> CategoricalStats {
+        CategoricalStats::new(self.categories())
+    }
+
+    fn new_packed(&self, k: usize) -> CategoricalPacked {
+        assert!(k > 0, "at least one component is needed");
+        CategoricalPacked { k, table: vec![0.0; k * self.categories()] }
+    }
+
+    fn new_scratch(packed: &CategoricalPacked) -> CategoricalScratch {
+        CategoricalScratch { counts: vec![0.0; packed.table.len()] }
+    }
+
+    fn pack(&self, j: usize, packed: &mut CategoricalPacked) {
+        packed.set(j, self.probabilities.iter().map(|p| p.ln()));
+    }
+
+    fn score_all(
+        packed: &CategoricalPacked,
+        data: &[u32],
+        mut out: MatrixMut<'_>,
+        _: &mut CategoricalScratch,
+    ) {
+        check_shape(packed.k, data.len(), out.rows(), out.columns());
+        let (out, stride) = out.raw_mut();
+        for (i, x) in data.iter().enumerate() {
+            for (j, value) in packed.log_probabilities(*x as usize).iter().enumerate() {
+                out[j * stride + i] = *value;
+            }
+        }
+    }
+
+    fn observe_all(
+        packed: &CategoricalPacked,
+        stats: &mut [CategoricalStats],
+        data: &[u32],
+        weights: Matrix<'_>,
+        scratch: &mut CategoricalScratch,
+    ) {
+        check_shape(stats.len(), data.len(), weights.rows(), weights.columns());
+        let (weights, stride) = weights.raw();
+        for (i, x) in data.iter().enumerate() {
+            let counts = &mut scratch.counts[*x as usize * packed.k..][..packed.k];
+            for (j, count) in counts.iter_mut().enumerate() {
+                *count += weights[j * stride + i];
+            }
+        }
+    }
+
+    fn finish(
+        packed: &CategoricalPacked,
+        stats: &mut [CategoricalStats],
+        scratch: &mut CategoricalScratch,
+    ) {
+        for (category, counts) in scratch.counts.chunks_exact(packed.k).enumerate() {
+            for (stats, count) in stats.iter_mut().zip(counts) {
+                stats.counts[category] += count;
+            }
+        }
+        scratch.counts.fill(0.0);
+    }
+
+    fn maximize(
+        &self,
+        stats: &CategoricalStats,
+        next: &mut Self,
+    ) -> Result<Repairs, EstimateError> {
+        stats.check()?;
+        let weight = stats.total_weight();
+        if weight == 0.0 {
+            return Err(EstimateError::NoWeight { component: 0, weight });
+        }
+        next.set(stats.counts.iter().copied(), weight);
+        Ok(Repairs::default())
+    }
+
+    fn expected_stats(&self, weight: f64) -> CategoricalStats {
+        CategoricalStats { counts: self.probabilities.iter().map(|p| weight * p).collect() }
+    }
+
+    fn free_parameters(&self, k: usize) -> usize {
+        k * (self.categories() - 1)
+    }
+}
+
+fn checked_sum(numbers: &[f64], parameter: &'static str) -> Result<f64, ParameterError> {
+    if numbers.is_empty() {
+        return Err(ParameterError::Length { parameter, expected: 1, found: 0 });
+    }
+    match numbers.iter().position(|x| !(*x >= 0.0 && x.is_finite())) {
+        None => Ok(numbers.iter().sum()),
+        Some(index) => Err(ParameterError::Entry { parameter, index, value: numbers[index] }),
+    }
+}
+
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Parameters {
+    probabilities: Vec<f64>,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Parameters> for Categorical {
+    type Error = ParameterError;
+
+    fn try_from(p: Parameters) -> Result<Self, ParameterError> {
+        Self::new(p.probabilities)
+    }
+}

@@ -1,0 +1,371 @@
+//! Every instruction set against two plain loops.
+//!
+//! Bounds count roundings: a sum of `m` products computed in two different orders differs by at most
+//! `(m + a few) ε` times the sum of the absolute values, `ε = 2⁻⁵²` (half of it for each side).
+
+use super::*;
+
+const DIMENSIONS: [usize; 11] = [1, 2, 3, 5, 8, 9, 16, 31, 32, 33, 100];
+const EPSILON: f64 = f64::EPSILON;
+/// Marks numbers that no kernel may touch.
+const STRAY: f64 = 7e77;
+
+/// How a table lies in memory.
+#[derive(Clone, Copy, Debug)]
+enum Layout {
+    RowMajor,
+    Gaps,
+    ColumnMajor,
+}
+const LAYOUTS: [Layout; 3] = [Layout::RowMajor, Layout::Gaps, Layout::ColumnMajor];
+
+/// A model, a table of `n` rows and weights, all row-major and unpacked.
+struct Case {
+    shape: Shape,
+    k: usize,
+    d: usize,
+    n: usize,
+    x: Vec<f64>,
+    weights: Vec<f64>,
+    constants: Vec<f64>,
+    means: Vec<f64>,
+    /// `k × d × d`, lower triangles, the rest poisoned.
+    whitening: Vec<f64>,
+}
+
+impl Case {
+    fn new(shape: Shape, k: usize, d: usize, n: usize, offset: f64) -> Self {
+        let mut numbers = numbers();
+        let mut next = move || numbers.next().unwrap();
+        let scale = 1.0 / (d as f64).sqrt();
+        let mut whitening = vec![f64::NAN; k * d * d];
+        for j in 0..k {
+            for a in 0..d {
+                for c in 0..=a {
+                    let u = if c == a { 1.0 + 0.5 * next() } else { scale * next() };
+                    whitening[(j * d + a) * d + c] = u;
+                }
+            }
+        }
+        Self {
+            shape,
+            k,
+            d,
+            n,
+            x: (0..n * d).map(|_| offset + 3.0 * next()).collect(),
+            // A third of the weights is zero, the others spread over many powers of ten.
+            weights: (0..k * n)
+                .map(|i| if i % 3 == 1 { 0.0 } else { (30.0 * next() - 20.0).exp() })
+                .collect(),
+            constants: (0..k).map(|_| 10.0 * next()).collect(),
+            means: (0..k * d).map(|_| offset + 2.0 * next()).collect(),
+            whitening,
+        }
+    }
+
+    fn packed(&self) -> PackedGaussians {
+        let d = self.d;
+        let mut packed = PackedGaussians::new(self.shape, self.k, d);
+        for j in 0..self.k {
+            let mean = &self.means[j * d..(j + 1) * d];
+            let whitening = &self.whitening[j * d * d..(j + 1) * d * d];
+            let diagonal: Vec<f64> = (0..d).map(|a| whitening[a * d + a]).collect();
+            match self.shape {
+                Shape::Full => packed.set(j, self.constants[j], mean, whitening),
+                Shape::Diagonal => packed.set(j, self.constants[j], mean, &diagonal),
+            }
+        }
+        packed
+    }
+
+    fn table(&self, layout: Layout) -> Table {
+        let (n, d) = (self.n, self.d);
+        let (row_stride, column_stride) = match layout {
+            Layout::RowMajor => (d, 1),
+            Layout::Gaps => (d + 5, 1),
+            Layout::ColumnMajor => (1, n + 2),
+        };
+        let mut data = vec![f64::NAN; (n - 1) * row_stride + (d - 1) * column_stride + 1];
+        for i in 0..n {
+            for c in 0..d {
+                data[i * row_stride + c * column_stride] = self.x[i * d + c];
+            }
+        }
+        Table { data, d, row_stride, column_stride }
+    }
+
+    /// `xᵢ − μⱼ` in column `c`, and `U_ac` (zero outside the shape).
+    fn z(&self, j: usize, i: usize, c: usize) -> f64 {
+        self.x[i * self.d + c] - self.means[j * self.d + c]
+    }
+
+    fn u(&self, j: usize, a: usize, c: usize) -> f64 {
+        let inside = a == c || self.shape == Shape::Full;
+        if inside { self.whitening[(j * self.d + a) * self.d + c] } else { 0.0 }
+    }
+
+    /// The score, and how far a kernel may be from it.
+    fn score(&self, j: usize, i: usize) -> (f64, f64) {
+        let (mut norm, mut size, mut moved) = (0.0, 0.0, 0.0);
+        for a in 0..self.d {
+            let (mut y, mut terms) = (0.0, 0.0);
+            let first = if self.shape == Shape::Full { 0 } else { a };
+            for c in first..=a {
+                let term = self.u(j, a, c) * self.z(j, i, c);
+                y += term;
+                terms += term.abs();
+            }
+            norm += y * y;
+            size += terms * terms;
+            if self.shape == Shape::Diagonal {
+                // A mean that moves by ε |μ| moves y by ε |u μ| and y² by twice that times |y|.
+                moved += y.abs() * (self.u(j, a, a) * self.means[j * self.d + a]).abs();
+            }
+        }
+        let constant = self.constants[j];
+        // Each y: d products, two roundings of U, one of z; the norm: d squares; the difference.
+        let bound = EPSILON * ((self.d as f64 + 8.0) * size + moved + constant.abs());
+        (constant - 0.5 * norm, bound)
+    }
+
+    /// A weighted sum of products over rows, and how far a kernel may be from it.
+    fn moment(&self, j: usize, term: impl Fn(usize) -> f64) -> (f64, f64) {
+        let (mut sum, mut size) = (0.0, 0.0);
+        for i in 0..self.n {
+            let term = self.weights[j * self.n + i] * term(i);
+            sum += term;
+            size += term.abs();
+        }
+        // Up to 8 roundings in a product of roots and differences.
+        (sum, EPSILON * (self.n as f64 + 8.0) * size)
+    }
+
+    /// Checks finished moments.
+    fn assert_moments(&self, moments: &Moments, context: &str) {
+        let check = |what: &str, found: f64, (expected, bound): (f64, f64)| {
+            let difference = (found - expected).abs();
+            assert!(difference <= bound, "{context}: {what} is {found}, not {expected}");
+        };
+        for j in 0..self.k {
+            check("weight", moments.weight(j), self.moment(j, |_| 1.0));
+            for a in 0..self.d {
+                check("first", moments.first(j)[a], self.moment(j, |i| self.z(j, i, a)));
+                match self.shape {
+                    Shape::Full => {
+                        let row = moments.second_row(j, a);
+                        for c in 0..=a {
+                            let expected = self.moment(j, |i| self.z(j, i, a) * self.z(j, i, c));
+                            check("second", row[c], expected);
+                        }
+                    }
+                    Shape::Diagonal => {
+                        let expected = self.moment(j, |i| self.z(j, i, a).powi(2));
+                        check("second", moments.second_diagonal(j)[a], expected);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs the kernels over blocks of at most `block` rows and checks everything.
+    fn check(&self, level: Level, layout: Layout, block: usize, stride: usize) {
+        let context = format!(
+            "{level} {layout:?} {:?} k = {}, d = {}, n = {}",
+            self.shape, self.k, self.d, self.n
+        );
+        let (packed, table) = (self.packed(), self.table(layout));
+        let mut scratch = Scratch::with_level(&packed, level);
+        let mut moments = Moments::new(&packed);
+        for first in (0..self.n).step_by(block) {
+            let n = block.min(self.n - first);
+            let rows = table.rows(first, n);
+            let mut scores = vec![STRAY; self.k * stride];
+            score_all(&packed, rows, &mut scores, stride, &mut scratch);
+            let mut weights = vec![STRAY; self.k * stride];
+            for j in 0..self.k {
+                for i in 0..n {
+                    let (expected, bound) = self.score(j, first + i);
+                    let found = scores[j * stride + i];
+                    assert!(
+                        (found - expected).abs() <= bound,
+                        "{context}: score {found} of row {} under {j} is not {expected}",
+                        first + i
+                    );
+                }
+                let between = &scores[j * stride + n..(j + 1) * stride];
+                assert!(between.iter().all(|s| s.to_bits() == STRAY.to_bits()), "{context}");
+                weights[j * stride..][..n]
+                    .copy_from_slice(&self.weights[j * self.n + first..][..n]);
+            }
+            observe_all(&packed, rows, &weights, stride, &mut moments, &mut scratch);
+        }
+        finish(&packed, &mut moments, &mut scratch);
+        self.assert_moments(&moments, &context);
+    }
+}
+
+struct Table {
+    data: Vec<f64>,
+    d: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl Table {
+    fn rows(&self, first: usize, n: usize) -> Rows<'_> {
+        let data = &self.data[first * self.row_stride..];
+        let &Self { d, row_stride, column_stride, .. } = self;
+        Rows { data, n, d, row_stride, column_stride }
+    }
+}
+
+/// Numbers spread evenly over `[-1, 1)`, always the same.
+fn numbers() -> impl Iterator<Item = f64> {
+    (1_u64..).map(|i| {
+        let bits = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let bits = (bits ^ bits >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11;
+        bits as f64 / (1_u64 << 52) as f64 - 1.0
+    })
+}
+
+const SHAPES: [Shape; 2] = [Shape::Full, Shape::Diagonal];
+
+#[test]
+fn agree_with_plain_loops_in_all_sizes() {
+    for level in Level::available() {
+        for shape in SHAPES {
+            for d in DIMENSIONS {
+                for k in [1, 2, 3, 7] {
+                    // The largest sizes once per dimension are enough, and quick.
+                    for n in if k == 3 || d < 16 { vec![1, 7, 255, 256, 257] } else { vec![7] } {
+                        let case = Case::new(shape, k, d, n, 0.0);
+                        case.check(level, Layout::RowMajor, BLOCK, BLOCK_STRIDE);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn agree_with_plain_loops_in_all_layouts_and_far_from_the_origin() {
+    for level in Level::available() {
+        for shape in SHAPES {
+            for d in [1, 3, 8, 9, 32, 33] {
+                for layout in LAYOUTS {
+                    let case = Case::new(shape, 3, d, 71, 1e8);
+                    case.check(level, layout, 32, 33);
+                    case.check(level, layout, 31, 31);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn thousands_of_dimensions_work() {
+    for level in Level::available() {
+        for shape in SHAPES {
+            Case::new(shape, 1, 2003, 3, 1.0).check(level, Layout::RowMajor, BLOCK, BLOCK_STRIDE);
+        }
+    }
+}
+
+/// More live rows than a queue holds, several times.
+#[test]
+fn long_queues_are_emptied_on_the_way() {
+    for level in Level::available() {
+        Case::new(Shape::Full, 2, 9, 1500, 0.0).check(level, Layout::Gaps, BLOCK, BLOCK_STRIDE);
+    }
+}
+
+#[test]
+fn observing_needs_no_scores_before() {
+    for level in Level::available() {
+        for shape in SHAPES {
+            for d in [2, 8, 12] {
+                let case = Case::new(shape, 2, d, 50, 0.0);
+                let (packed, table) = (case.packed(), case.table(Layout::RowMajor));
+                let mut scratch = Scratch::with_level(&packed, level);
+                let mut moments = Moments::new(&packed);
+                let mut scores = vec![0.0; 2 * 50];
+                // Another part of the table was scored last, and other rows at the same place.
+                score_all(&packed, table.rows(10, 20), &mut scores, 50, &mut scratch);
+                observe_all(
+                    &packed,
+                    table.rows(0, 50),
+                    &case.weights,
+                    50,
+                    &mut moments,
+                    &mut scratch,
+                );
+                finish(&packed, &mut moments, &mut scratch);
+                case.assert_moments(&moments, "unscored");
+
+                moments.clear();
+                let mut other = case.table(Layout::RowMajor);
+                other.data.fill(99.0);
+                score_all(&packed, other.rows(0, 50), &mut scores, 50, &mut scratch);
+                other.data.copy_from_slice(&table.data);
+                scratch.forget_block();
+                observe_all(
+                    &packed,
+                    other.rows(0, 50),
+                    &case.weights,
+                    50,
+                    &mut moments,
+                    &mut scratch,
+                );
+                finish(&packed, &mut moments, &mut scratch);
+                case.assert_moments(&moments, "overwritten");
+            }
+        }
+    }
+}
+
+#[test]
+fn finishing_twice_changes_nothing() {
+    for level in Level::available() {
+        for (shape, d) in [(Shape::Full, 3), (Shape::Full, 11), (Shape::Diagonal, 4)] {
+            let case = Case::new(shape, 2, d, 20, 0.0);
+            let (packed, table) = (case.packed(), case.table(Layout::RowMajor));
+            let mut scratch = Scratch::with_level(&packed, level);
+            let mut moments = Moments::new(&packed);
+            observe_all(&packed, table.rows(0, 20), &case.weights, 20, &mut moments, &mut scratch);
+            for _ in 0..2 {
+                finish(&packed, &mut moments, &mut scratch);
+                case.assert_moments(&moments, "finished");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bad_row_spoils_its_own_scores_only() {
+    for level in Level::available() {
+        for shape in SHAPES {
+            for d in [2, 12] {
+                for bad in [f64::NAN, f64::INFINITY] {
+                    let case = Case::new(shape, 2, d, 40, 0.0);
+                    let (packed, mut table) = (case.packed(), case.table(Layout::RowMajor));
+                    table.data[17 * d + 1] = bad;
+                    let mut scores = vec![0.0; 80];
+                    let mut scratch = Scratch::with_level(&packed, level);
+                    score_all(&packed, table.rows(0, 40), &mut scores, 40, &mut scratch);
+                    for (i, score) in scores.iter().enumerate() {
+                        assert_eq!(score.is_finite(), i % 40 != 17, "{level} {shape:?} {d} {i}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "longer than 256")]
+fn long_blocks_are_refused() {
+    let case = Case::new(Shape::Full, 1, 1, 257, 0.0);
+    let (packed, table) = (case.packed(), case.table(Layout::RowMajor));
+    let mut scratch = Scratch::new(&packed);
+    score_all(&packed, table.rows(0, 257), &mut [0.0; 257], 257, &mut scratch);
+}

@@ -1,0 +1,586 @@
+//! Forward and backward over one sequence, block by block: scaled where that is exact, with logarithms where it is not.
+
+use std::ops::Range;
+
+use elbo_core::{
+    BLOCK, BLOCK_STRIDE, Batch, EStepError, Family, Inference, Matrix, MatrixMut, RowError,
+};
+use elbo_linalg::{Level, MAX_LANES, exp_in_place, log_sum_exp};
+
+use crate::{
+    chain::{Chain, LOG_EMISSION_FLOOR, TINY, Tile, tiles_for},
+    kernels::{Backward, Forward, Pairs, Scaled},
+};
+
+/// What one E-step needs to know of the model.
+#[derive(Debug)]
+pub(crate) struct View<'m, F: Family> {
+    pub(crate) packed: &'m F::Packed,
+    pub(crate) chain: &'m Chain,
+    /// The inverse temperature of emission scores; the chain is already raised to it.
+    pub(crate) beta: f64,
+}
+
+impl<F: Family> Clone for View<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Family> Copy for View<'_, F> {}
+
+/// Why a step of a sequence has no message. Steps count from 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum StepError {
+    Impossible(usize),
+    NotFinite(usize),
+}
+
+impl StepError {
+    /// The same error, its step counted from `start` steps earlier.
+    fn offset(self, start: usize) -> Self {
+        match self {
+            Self::Impossible(step) => Self::Impossible(step + start),
+            Self::NotFinite(step) => Self::NotFinite(step + start),
+        }
+    }
+
+    /// The error of a step in sequence `sequence`.
+    pub(crate) fn of_sequence(self, sequence: usize) -> EStepError {
+        match self {
+            Self::Impossible(step) => EStepError::ImpossibleStep { sequence, step },
+            Self::NotFinite(step) => EStepError::NotFiniteStep { sequence, step },
+        }
+    }
+}
+
+/// What one worker needs for E-steps of a hidden Markov model: the forward messages of the longest sequence so far,
+/// `k` numbers per step, and a few blocks. Pairs of states are never stored per step.
+#[derive(Debug)]
+pub struct HmmScratch<S> {
+    pub(crate) family: S,
+    k: usize,
+    tiles: usize,
+    /// Scores of a block less the shift of their step; state `j` in row `j`, `BLOCK_STRIDE` apart.
+    scores: Vec<f64>,
+    /// The largest score of each step.
+    shifts: Vec<f64>,
+    /// Emission densities, later posteriors, of a block in the layout of the scores.
+    columns: Vec<f64>,
+    /// The same, one row of tiles per step.
+    rows: Vec<Tile>,
+    /// Forward messages of the sequence, in blocks of logarithms or of scaled numbers.
+    alpha: Vec<Tile>,
+    in_logs: Vec<bool>,
+    weighted: Vec<Tile>,
+    successors: Vec<Tile>,
+    /// Logarithms of the message that enters a block.
+    message: Vec<f64>,
+    terms: Vec<f64>,
+    row: Vec<f64>,
+    start: Vec<Tile>,
+    /// `Σₜ q[i] u[j]`: expected transitions but for the factor `A[i, j]`.
+    pairs: Vec<Tile>,
+    /// Expected first states.
+    initial: Vec<f64>,
+    /// Expected transitions that are not in `pairs`.
+    transitions: Vec<f64>,
+    back: Vec<u32>,
+    path: Vec<u32>,
+    /// The chain at the temperature of the E-step.
+    pub(crate) tempered: Chain,
+}
+
+impl<S> HmmScratch<S> {
+    pub(crate) fn new(k: usize, family: S) -> Self {
+        let tiles = tiles_for(k);
+        let block = || vec![Tile::default(); BLOCK * tiles];
+        Self {
+            family,
+            k,
+            tiles,
+            scores: vec![0.0; k * BLOCK_STRIDE],
+            shifts: vec![0.0; BLOCK],
+            columns: vec![0.0; k * BLOCK_STRIDE],
+            rows: block(),
+            alpha: Vec::new(),
+            in_logs: Vec::new(),
+            weighted: block(),
+            successors: vec![Tile::default(); (BLOCK + 1) * tiles],
+            message: vec![0.0; k],
+            terms: vec![0.0; k],
+            row: vec![0.0; k],
+            start: vec![Tile::default(); tiles],
+            pairs: vec![Tile::default(); tiles * MAX_LANES * tiles],
+            initial: vec![0.0; k],
+            transitions: vec![0.0; k * k],
+            back: Vec::new(),
+            path: Vec::new(),
+            tempered: Chain::new(k),
+        }
+    }
+
+    /// Adds what was counted since the last call: first states to `initial`, transitions from `i` to `transition(i)`.
+    pub(crate) fn take_counts<'c>(
+        &mut self,
+        chain: &Chain,
+        initial: &mut [f64],
+        transition: impl IntoIterator<Item = &'c mut [f64]>,
+    ) {
+        elbo_core::add_scaled(initial, 1.0, &self.initial);
+        for (i, counts) in transition.into_iter().enumerate() {
+            let pairs = self.pairs[i * self.tiles..][..self.tiles].as_flattened();
+            let direct = &self.transitions[i * self.k..][..self.k];
+            for (j, count) in counts.iter_mut().enumerate() {
+                *count += direct[j];
+                if pairs[j] != 0.0 {
+                    *count += pairs[j] * chain.log_row(i)[j].exp();
+                }
+            }
+        }
+        self.initial.fill(0.0);
+        self.transitions.fill(0.0);
+        self.pairs.fill(Tile::default());
+    }
+
+    /// Forward messages of a sequence; returns `ln p(x₁, …, x_T)`.
+    ///
+    /// Cost: `T` scores, `k` exponentials and `k²` multiply-adds per step where scaling is exact.
+    pub(crate) fn forward<F: Family<Scratch = S>>(
+        &mut self,
+        view: View<'_, F>,
+        data: F::Batch<'_>,
+    ) -> Result<f64, StepError> {
+        let n = data.len();
+        if self.alpha.len() < n * self.tiles {
+            self.alpha.resize(n * self.tiles, Tile::default());
+        }
+        self.in_logs.clear();
+        let mut log_likelihood = 0.0;
+        for block in blocks(n) {
+            let offset = |e: StepError| e.offset(block.start);
+            self.score(view, data.slice(block.clone())).map_err(offset)?;
+            log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
+            let scaled = self.forward_scaled(view.chain, &block);
+            self.in_logs.push(scaled.is_none());
+            log_likelihood += match scaled {
+                Some(log_scale) => log_scale,
+                None => self.forward_in_logs(view.chain, &block).map_err(offset)?,
+            };
+        }
+        Ok(log_likelihood)
+    }
+
+    /// Backward messages after [`forward`](Self::forward): counts first states and transitions, and shows for each
+    /// block, the last one first, its steps and their posteriors `γ` (one row per state).
+    pub(crate) fn backward<F: Family<Scratch = S>>(
+        &mut self,
+        view: View<'_, F>,
+        data: F::Batch<'_>,
+        mut see: impl FnMut(Range<usize>, Matrix<'_>, &mut S),
+    ) -> Result<(), StepError> {
+        let n = data.len();
+        for (number, block) in blocks(n).enumerate().rev() {
+            let ends = block.end == n;
+            if !ends {
+                // The scores of the last block are still here. For others the family sees the block again.
+                self.score(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
+            }
+            if self.in_logs[number] || !self.backward_scaled(view.chain, &block, ends) {
+                self.backward_in_logs(view.chain, &block, ends, self.in_logs[number]);
+            }
+            if block.start == 0 {
+                for (j, count) in self.initial.iter_mut().enumerate() {
+                    *count += self.columns[j * BLOCK_STRIDE];
+                }
+            }
+            let posterior = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);
+            see(block, posterior, &mut self.family);
+        }
+        Ok(())
+    }
+
+    /// After [`forward`](Self::forward): shows for each step, in order, `p(zₜ = j ∣ x₁, …, xₜ)`.
+    pub(crate) fn filtered(&mut self, n: usize, mut see: impl FnMut(&[f64])) {
+        for (number, block) in blocks(n).enumerate() {
+            for t in block {
+                let alpha = &self.alpha[t * self.tiles..][..self.tiles].as_flattened()[..self.k];
+                self.row.copy_from_slice(alpha);
+                if self.in_logs[number] {
+                    normalize_logs(&mut self.row);
+                } else {
+                    let sum: f64 = alpha.iter().sum();
+                    self.row.iter_mut().for_each(|x| *x /= sum);
+                }
+                see(&self.row);
+            }
+        }
+    }
+
+    /// The most probable path of states; returns its log joint probability with the sequence. Of equals the lower
+    /// state is taken, from the end backwards.
+    pub(crate) fn viterbi<F: Family<Scratch = S>>(
+        &mut self,
+        view: View<'_, F>,
+        data: F::Batch<'_>,
+    ) -> Result<f64, StepError> {
+        let (n, k) = (data.len(), self.k);
+        self.back.resize(n * k, 0);
+        self.path.resize(n, 0);
+        let mut log_probability = 0.0;
+        for block in blocks(n) {
+            self.score(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
+            for (i, t) in block.clone().enumerate() {
+                if t == 0 {
+                    self.row.copy_from_slice(view.chain.log_initial());
+                } else {
+                    let back = &mut self.back[t * k..][..k];
+                    for (j, (to, back)) in self.row.iter_mut().zip(back).enumerate() {
+                        (*to, *back) = best_predecessor(&self.message, view.chain.log_column(j));
+                    }
+                }
+                let mut best = f64::NEG_INFINITY;
+                for (j, x) in self.row.iter_mut().enumerate() {
+                    *x += self.scores[j * BLOCK_STRIDE + i];
+                    best = best.max(*x);
+                }
+                if best == f64::NEG_INFINITY {
+                    return Err(StepError::Impossible(t));
+                }
+                // Kept small, so that long sequences lose no digits.
+                log_probability += best + self.shifts[i];
+                for (to, x) in self.message.iter_mut().zip(&self.row) {
+                    *to = x - best;
+                }
+            }
+        }
+        let mut state = first_largest(&self.message);
+        for t in (0..n).rev() {
+            self.path[t] = state as u32;
+            state = self.back[t * k + state] as usize;
+        }
+        Ok(log_probability)
+    }
+
+    /// After [`forward`](Self::forward): draws a path from its posterior. Cost: `2k` logarithms per step.
+    pub(crate) fn sample(
+        &mut self,
+        chain: &Chain,
+        n: usize,
+        how: &mut Inference<'_>,
+    ) -> Result<(), StepError> {
+        self.path.resize(n, 0);
+        let mut next = None;
+        for t in (0..n).rev() {
+            let alpha = &self.alpha[t * self.tiles..][..self.tiles].as_flattened()[..self.k];
+            let in_logs = self.in_logs[t / BLOCK];
+            for (i, (x, alpha)) in self.row.iter_mut().zip(alpha).enumerate() {
+                let log_alpha = if in_logs { *alpha } else { alpha.ln() };
+                *x = log_alpha + next.map_or(0.0, |j: usize| chain.log_row(i)[j]);
+            }
+            how.assign(&mut self.row).map_err(|error| match error {
+                RowError::Impossible => StepError::Impossible(t),
+                RowError::NotFinite => StepError::NotFinite(t),
+            })?;
+            let state = first_largest(&self.row);
+            self.path[t] = state as u32;
+            next = Some(state);
+        }
+        Ok(())
+    }
+
+    /// The path of the last [`viterbi`](Self::viterbi) or [`sample`](Self::sample).
+    pub(crate) fn path(&self) -> &[u32] {
+        &self.path
+    }
+
+    /// Counts the path and shows its blocks as [`backward`](Self::backward) does, with a weight of one for the state
+    /// of each step.
+    pub(crate) fn count_path<F: Family<Scratch = S>>(
+        &mut self,
+        view: View<'_, F>,
+        data: F::Batch<'_>,
+        mut see: impl FnMut(Range<usize>, Matrix<'_>, &mut S),
+    ) -> Result<(), StepError> {
+        self.initial[self.path[0] as usize] += 1.0;
+        for step in self.path.windows(2) {
+            self.transitions[step[0] as usize * self.k + step[1] as usize] += 1.0;
+        }
+        for block in blocks(data.len()) {
+            self.score(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
+            self.columns.fill(0.0);
+            for (i, state) in self.path[block.clone()].iter().enumerate() {
+                self.columns[*state as usize * BLOCK_STRIDE + i] = 1.0;
+            }
+            let weights = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);
+            see(block, weights, &mut self.family);
+        }
+        Ok(())
+    }
+
+    /// Fills `shifts`, `scores` (less the shifts) and `rows` (their exponentials) for a block.
+    fn score<F: Family<Scratch = S>>(
+        &mut self,
+        view: View<'_, F>,
+        block: F::Batch<'_>,
+    ) -> Result<(), StepError> {
+        let n = block.len();
+        let scores = MatrixMut::new(&mut self.scores, self.k, n, BLOCK_STRIDE);
+        F::score_all(view.packed, block, scores, &mut self.family);
+        let shifts = &mut self.shifts[..n];
+        shifts.fill(f64::NEG_INFINITY);
+        let mut proper = true;
+        for scores in self.scores.chunks_mut(BLOCK_STRIDE) {
+            if view.beta < 1.0 {
+                scores[..n].iter_mut().for_each(|x| *x *= view.beta);
+            }
+            for (shift, x) in shifts.iter_mut().zip(&*scores) {
+                proper &= *x < f64::INFINITY; // false for NaN, too
+                *shift = if *x > *shift { *x } else { *shift };
+            }
+        }
+        proper &= shifts.iter().all(|shift| *shift > f64::NEG_INFINITY);
+        if !proper {
+            return Err(self.improper_step(n));
+        }
+        for (scores, columns) in
+            self.scores.chunks_mut(BLOCK_STRIDE).zip(self.columns.chunks_mut(BLOCK_STRIDE))
+        {
+            for ((x, column), shift) in scores.iter_mut().zip(&mut *columns).zip(&*shifts) {
+                *x -= shift;
+                let floored = x.max(LOG_EMISSION_FLOOR);
+                *column = if *x == f64::NEG_INFINITY { *x } else { floored };
+            }
+            exp_in_place(&mut columns[..n]);
+        }
+        for (tile, states) in self.columns.chunks(MAX_LANES * BLOCK_STRIDE).enumerate() {
+            for (i, to) in self.rows[tile..].iter_mut().step_by(self.tiles).take(n).enumerate() {
+                *to = Tile::default();
+                for (to, state) in to.iter_mut().zip(states.chunks(BLOCK_STRIDE)) {
+                    *to = state[i];
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first step of the block in `scores` without a finite density.
+    #[cold]
+    fn improper_step(&self, n: usize) -> StepError {
+        for i in 0..n {
+            let scores = || self.scores.chunks(BLOCK_STRIDE).map(|scores| scores[i]);
+            if scores().any(|x| x.is_nan() || x == f64::INFINITY) {
+                return StepError::NotFinite(i);
+            }
+            if scores().all(|x| x == f64::NEG_INFINITY) {
+                return StepError::Impossible(i);
+            }
+        }
+        unreachable!("every step of the block has a finite density")
+    }
+
+    /// The scaled recursion over a block. Returns `ln p(block ∣ before)` and leaves the logarithms of the last message,
+    /// normalized; or `None`, changing nothing but the messages of the block, if something small may be lost.
+    fn forward_scaled(&mut self, chain: &Chain, block: &Range<usize>) -> Option<f64> {
+        let tiles = self.tiles;
+        if block.start == 0 {
+            self.start.copy_from_slice(chain.initial());
+        } else {
+            to_scaled(&self.message, chain, self.start.as_flattened_mut()).then_some(())?;
+            self.row.copy_from_slice(&self.start.as_flattened()[..self.k]);
+            let next = self.start.as_flattened_mut();
+            next.fill(0.0);
+            for (tile, next) in next.chunks_exact_mut(MAX_LANES).enumerate() {
+                for (x, cells) in self.row.iter().zip(chain.forward().column(tile)) {
+                    elbo_core::add_scaled(next, *x, cells);
+                }
+            }
+        }
+        let alpha = &mut self.alpha[block.start * tiles..block.end * tiles];
+        let scaled = Level::detect().dispatch(Forward {
+            transition: chain.forward(),
+            start: &self.start,
+            emission: &self.rows[..block.len() * tiles],
+            alpha,
+        });
+        if !is_exact(scaled, chain) {
+            return None;
+        }
+        let last = &alpha[(block.len() - 1) * tiles..].as_flattened()[..self.k];
+        let sum: f64 = last.iter().sum();
+        for (to, x) in self.message.iter_mut().zip(last) {
+            *to = (x / sum).ln();
+        }
+        Some(scaled.log_scale)
+    }
+
+    /// The same with logarithms. Cost per step: `k²` exponentials.
+    fn forward_in_logs(&mut self, chain: &Chain, block: &Range<usize>) -> Result<f64, StepError> {
+        for (i, t) in block.clone().enumerate() {
+            let mut possible = false;
+            for j in 0..self.k {
+                let prior = if t == 0 {
+                    chain.log_initial()[j]
+                } else {
+                    log_sum_of_sums(&self.message, chain.log_column(j), &mut self.terms)
+                };
+                self.row[j] = prior + self.scores[j * BLOCK_STRIDE + i];
+                possible |= self.row[j] > f64::NEG_INFINITY;
+            }
+            if !possible {
+                return Err(StepError::Impossible(i));
+            }
+            self.message.copy_from_slice(&self.row);
+            self.alpha[t * self.tiles..][..self.tiles].as_flattened_mut()[..self.k]
+                .copy_from_slice(&self.row);
+        }
+        let log_scale = log_sum_exp(&self.message);
+        self.message.iter_mut().for_each(|x| *x -= log_scale);
+        Ok(log_scale)
+    }
+
+    /// The scaled recursion over a block, from the logarithms in `message` to those of its first step; posteriors to
+    /// `columns`, transitions to `pairs`. Returns `false`, having counted nothing, if something small may be lost.
+    fn backward_scaled(&mut self, chain: &Chain, block: &Range<usize>, ends: bool) -> bool {
+        let (tiles, n) = (self.tiles, block.len());
+        let (_, entering) = self.successors.split_at_mut(n * tiles);
+        let entering = entering[..tiles].as_flattened_mut();
+        entering.fill(0.0);
+        if !ends && !to_scaled(&self.message, chain, entering) {
+            return false;
+        }
+        let scaled = Level::detect().dispatch(Backward {
+            transition: chain.backward(),
+            ends,
+            alpha: &self.alpha[block.start * tiles..block.end * tiles],
+            emission: &mut self.rows[..n * tiles],
+            weighted: &mut self.weighted[..n * tiles],
+            successors: &mut self.successors[..(n + 1) * tiles],
+            tiles,
+        });
+        if !is_exact(scaled, chain) {
+            return false;
+        }
+        Level::detect().dispatch(Pairs {
+            weighted: &self.weighted[..n * tiles],
+            successors: &self.successors[tiles..(n + 1) * tiles],
+            pairs: &mut self.pairs,
+            tiles,
+        });
+        for (tile, states) in self.columns.chunks_mut(MAX_LANES * BLOCK_STRIDE).enumerate() {
+            for (i, from) in self.rows[tile..].iter().step_by(tiles).take(n).enumerate() {
+                for (from, state) in from.iter().zip(states.chunks_mut(BLOCK_STRIDE)) {
+                    state[i] = *from;
+                }
+            }
+        }
+        let first = &self.successors.as_flattened()[..self.k];
+        let sum: f64 = first.iter().sum();
+        for (to, x) in self.message.iter_mut().zip(first) {
+            *to = (x / sum).ln();
+        }
+        true
+    }
+
+    /// The same with logarithms, transitions to `transitions`; `in_logs` says what the forward messages are.
+    /// Cost per step: `2k²` exponentials.
+    fn backward_in_logs(
+        &mut self,
+        chain: &Chain,
+        block: &Range<usize>,
+        ends: bool,
+        in_logs: bool,
+    ) {
+        let k = self.k;
+        for (i, t) in block.clone().enumerate().rev() {
+            let alpha = &mut self.alpha[t * self.tiles..][..self.tiles].as_flattened_mut()[..k];
+            if !in_logs {
+                alpha.iter_mut().for_each(|x| *x = x.ln());
+            }
+            let last = ends && i + 1 == block.len();
+            for j in 0..k {
+                self.row[j] = if last {
+                    0.0
+                } else {
+                    log_sum_of_sums(&self.message, chain.log_row(j), &mut self.terms)
+                };
+            }
+            for j in 0..k {
+                self.terms[j] = alpha[j] + self.row[j];
+            }
+            let mass = log_sum_exp(&self.terms);
+            for j in 0..k {
+                self.columns[j * BLOCK_STRIDE + i] = (self.terms[j] - mass).exp();
+            }
+            if !last {
+                for (from, counts) in self.transitions.chunks_exact_mut(k).enumerate() {
+                    let weight = alpha[from] - mass;
+                    if weight == f64::NEG_INFINITY {
+                        continue;
+                    }
+                    let steps = chain.log_row(from).iter().zip(&self.message);
+                    for (count, (transition, message)) in counts.iter_mut().zip(steps) {
+                        *count += (weight + (transition + message)).exp();
+                    }
+                }
+            }
+            let mut largest = f64::NEG_INFINITY;
+            for j in 0..k {
+                self.message[j] = self.row[j] + self.scores[j * BLOCK_STRIDE + i];
+                largest = largest.max(self.message[j]);
+            }
+            self.message.iter_mut().for_each(|x| *x -= largest);
+        }
+    }
+}
+
+/// The blocks of `n` steps, in order.
+fn blocks(n: usize) -> impl ExactSizeIterator<Item = Range<usize>> + DoubleEndedIterator {
+    (0..n.div_ceil(BLOCK)).map(move |b| b * BLOCK..n.min((b + 1) * BLOCK))
+}
+
+/// Did the scaled recursion lose nothing that matters?
+fn is_exact(scaled: Scaled, chain: &Chain) -> bool {
+    scaled.least_sum >= TINY && (chain.is_connected() || scaled.least >= TINY)
+}
+
+/// Exponentials of a message, its sum one; `false` if some are too small for the scaled recursion of this chain.
+fn to_scaled(message: &[f64], chain: &Chain, scaled: &mut [f64]) -> bool {
+    let normalizer = log_sum_exp(message);
+    let mut exact = true;
+    for (to, x) in scaled.iter_mut().zip(message) {
+        *to = (x - normalizer).exp();
+        exact &= *to >= TINY || *x == f64::NEG_INFINITY;
+    }
+    exact || chain.is_connected()
+}
+
+/// `ln Σᵢ exp(xᵢ + yᵢ)`.
+fn log_sum_of_sums(x: &[f64], y: &[f64], terms: &mut [f64]) -> f64 {
+    for ((term, x), y) in terms.iter_mut().zip(x).zip(y) {
+        *term = x + y;
+    }
+    log_sum_exp(terms)
+}
+
+/// Logarithms become probabilities that sum to one.
+fn normalize_logs(row: &mut [f64]) {
+    let normalizer = log_sum_exp(row);
+    row.iter_mut().for_each(|x| *x = (*x - normalizer).exp());
+}
+
+/// The largest `deltaᵢ + transitionᵢ` and the first `i` that has it.
+fn best_predecessor(delta: &[f64], transition: &[f64]) -> (f64, u32) {
+    let (mut best, mut argument) = (f64::NEG_INFINITY, 0);
+    for (i, (delta, transition)) in (0..).zip(delta.iter().zip(transition)) {
+        let value = delta + transition;
+        if value > best {
+            (best, argument) = (value, i);
+        }
+    }
+    (best, argument)
+}
+
+fn first_largest(x: &[f64]) -> usize {
+    (1..x.len()).fold(0, |best, j| if x[j] > x[best] { j } else { best })
+}

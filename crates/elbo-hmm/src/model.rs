@@ -1,0 +1,344 @@
+//! The hidden Markov model as a latent-variable model: one E-step and one M-step for every emission and estimator.
+
+use std::{fmt, marker::PhantomData};
+
+use elbo_core::{
+    Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator, Family, Inference,
+    LatentModel, MaximumAPosteriori, MaximumLikelihood, Repairs, Statistics, VariationalBayes,
+};
+use elbo_dist::{Categorical, CategoricalPacked, CategoricalStats, Dirichlet};
+
+use crate::{
+    Hmm, HmmScratch, Sequences,
+    chain::Chain,
+    messages::{StepError, View},
+};
+
+/// A hidden Markov model with emissions of any [`Family`] `F`, estimated by `E`; initial law and transition rows are
+/// [`Categorical`], estimated by `W`.
+///
+/// Maximum likelihood, MAP and variational Bayes are choices of `E` and `W`; nothing else differs.
+///
+/// | inference | latent path | data term of a sequence |
+/// |---|---|---|
+/// | soft | posterior of states and pairs | `ln Σ_z p(x, z)` |
+/// | hard | the most probable path (Viterbi training) | `max_z ln p(x, z)` |
+/// | tempered `β` | posterior `∝ p(x, z)^β` | `(1/β) ln Σ_z p(x, z)^β` |
+/// | sampled | a path drawn from the posterior | `ln Σ_z p(x, z)` |
+///
+/// A state, transition row or initial law that no data reach has no maximum-likelihood estimate: it keeps its former
+/// parameters, which is counted in [`Repairs::kept_components`]. A transition of probability zero stays at zero under
+/// maximum likelihood.
+pub struct HmmModel<F, E, W> {
+    emission: E,
+    initial: W,
+    transition: W,
+    family: PhantomData<fn() -> F>,
+}
+
+/// Initial law, transition rows and emissions under estimation, with their packed forms.
+#[derive(Clone)]
+pub struct HmmParams<F: Family, E: Estimator<F>, W: Estimator<Categorical>> {
+    initial: W::Fits,
+    transition: W::Fits,
+    emission: E::Fits,
+    packed: F::Packed,
+    packed_initial: CategoricalPacked,
+    packed_transition: CategoricalPacked,
+    chain: Chain,
+}
+
+/// Statistics of a hidden Markov model: those of the initial law (one entry), of each transition row and of each
+/// emission.
+pub type HmmStats<F> = (Vec<CategoricalStats>, Vec<CategoricalStats>, Vec<<F as Family>::Stats>);
+
+impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
+    /// A model with these estimators: of emissions, of the initial law and of transition rows.
+    pub fn new(emission: E, initial: W, transition: W) -> Self {
+        Self { emission, initial, transition, family: PhantomData }
+    }
+
+    /// Parameters to start from: those of `hmm`. A posterior starts as if it had seen `steps` ideal steps of this very
+    /// model, the states equally often.
+    ///
+    /// # Errors
+    ///
+    /// If a prior cannot serve such emissions or this number of states.
+    pub fn start(&self, hmm: Hmm<F>, steps: f64) -> Result<HmmParams<F, E, W>, EstimateError> {
+        let k = hmm.k();
+        let per_state = steps / k as f64;
+        let (initial, transition, emission) = hmm.into_parts();
+        let packed = emission[0].new_packed(k);
+        let (packed_initial, packed_transition) = (initial.new_packed(1), initial.new_packed(k));
+        let mut params = HmmParams {
+            initial: self.initial.start(vec![initial], 1.0)?,
+            transition: self.transition.start(transition, per_state)?,
+            emission: self.emission.start(emission, per_state)?,
+            packed,
+            packed_initial,
+            packed_transition,
+            chain: Chain::new(k),
+        };
+        params.repack();
+        Ok(params)
+    }
+
+    /// The estimator of emissions.
+    pub(crate) fn emission(&self) -> &E {
+        &self.emission
+    }
+}
+
+impl<F: Family> HmmModel<F, MaximumLikelihood, MaximumLikelihood> {
+    /// Maximum likelihood: Baum-Welch. The likelihood is unbounded where an emission may collapse onto a point: such
+    /// ends are reported as spurious.
+    pub fn ml() -> Self {
+        Self::new(MaximumLikelihood, MaximumLikelihood, MaximumLikelihood)
+    }
+}
+
+impl<F: Family, P: ConjugatePrior<F>>
+    HmmModel<F, MaximumAPosteriori<P>, MaximumAPosteriori<Dirichlet>>
+{
+    /// Maximum a posteriori, with one prior for all emissions, one for the initial law and one for all transition rows.
+    pub fn map(emission: P, initial: Dirichlet, transition: Dirichlet) -> Self {
+        Self::new(
+            MaximumAPosteriori::new(emission),
+            MaximumAPosteriori::new(initial),
+            MaximumAPosteriori::new(transition),
+        )
+    }
+}
+
+impl<F: Family, P: ConjugatePrior<F>>
+    HmmModel<F, VariationalBayes<P>, VariationalBayes<Dirichlet>>
+{
+    /// Variational Bayes: posteriors over emissions, initial law and transition rows.
+    pub fn vb(emission: P, initial: Dirichlet, transition: Dirichlet) -> Self {
+        Self::new(
+            VariationalBayes::new(emission),
+            VariationalBayes::new(initial),
+            VariationalBayes::new(transition),
+        )
+    }
+}
+
+impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
+    /// Number of states.
+    pub fn k(&self) -> usize {
+        self.chain.k()
+    }
+
+    /// The fitted initial law: one categorical distribution, or its posterior.
+    pub fn initial(&self) -> &W::Fits {
+        &self.initial
+    }
+
+    /// The fitted transition rows.
+    pub fn transition(&self) -> &W::Fits {
+        &self.transition
+    }
+
+    /// The fitted emissions.
+    pub fn emission(&self) -> &E::Fits {
+        &self.emission
+    }
+
+    /// The model of points that these parameters are or stand for.
+    pub fn to_hmm(&self) -> Hmm<F> {
+        Hmm::from_parts(
+            W::points(&self.initial)[0].clone(),
+            W::points(&self.transition).to_vec(),
+            E::points(&self.emission).to_vec(),
+        )
+    }
+
+    /// Refreshes the packed forms after parameters have changed.
+    fn repack(&mut self) {
+        E::pack(&self.emission, &mut self.packed);
+        W::pack(&self.initial, &mut self.packed_initial);
+        W::pack(&self.transition, &mut self.packed_transition);
+        self.chain.set(self.packed_initial.table(), self.packed_transition.table(), 1.0);
+    }
+}
+
+impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmModel<F, E, W> {
+    type Data<'a> = Sequences<'a, F::Batch<'a>>;
+    type Params = HmmParams<F, E, W>;
+    type Stats = HmmStats<F>;
+    type Scratch = HmmScratch<F::Scratch>;
+
+    fn check(&self, params: &Self::Params, data: Self::Data<'_>) -> Result<(), DataError> {
+        if data.steps().is_empty() {
+            return Err(DataError::Empty);
+        }
+        E::points(&params.emission)[0].check(data.steps())
+    }
+
+    fn new_stats(&self, params: &Self::Params) -> Self::Stats {
+        (
+            W::points(&params.initial).iter().map(Family::new_stats).collect(),
+            W::points(&params.transition).iter().map(Family::new_stats).collect(),
+            E::points(&params.emission).iter().map(Family::new_stats).collect(),
+        )
+    }
+
+    fn new_scratch(&self, params: &Self::Params) -> Self::Scratch {
+        HmmScratch::new(params.k(), F::new_scratch(&params.packed))
+    }
+
+    fn reset(&self, params: &Self::Params, stats: &mut Self::Stats) {
+        stats.0.clear();
+        stats.1.iter_mut().for_each(Statistics::clear);
+        F::reset_all(&params.packed, &mut stats.2);
+    }
+
+    fn e_step(
+        &self,
+        params: &Self::Params,
+        data: Self::Data<'_>,
+        how: &mut Inference<'_>,
+        (initial, transition, emission): &mut Self::Stats,
+        scratch: &mut Self::Scratch,
+    ) -> Result<f64, EStepError> {
+        let packed = &params.packed;
+        let beta = if let Inference::Tempered(beta) = how { *beta } else { 1.0 };
+        let tempered;
+        let chain = if beta < 1.0 {
+            scratch.tempered.set_tempered(&params.chain, beta);
+            tempered = scratch.tempered.clone();
+            &tempered
+        } else {
+            &params.chain
+        };
+        let view = View::<F> { packed, chain, beta };
+        let mut data_term = 0.0;
+        for i in 0..data.len() {
+            let sequence = data.sequence(i);
+            if sequence.is_empty() {
+                continue;
+            }
+            let log_density = one_sequence(view, sequence, how, emission, scratch)
+                .map_err(|error| error.of_sequence(i))?;
+            data_term += log_density / beta;
+        }
+        F::finish(packed, emission, &mut scratch.family);
+        let rows = transition.iter_mut().map(CategoricalStats::counts_mut);
+        scratch.take_counts(chain, initial[0].counts_mut(), rows);
+        Ok(data_term)
+    }
+
+    fn m_step(
+        &self,
+        params: &Self::Params,
+        (initial, transition, emission): &Self::Stats,
+        next: &mut Self::Params,
+    ) -> Result<Repairs, EstimateError> {
+        let mut repairs = estimate(&self.emission, &params.emission, emission, &mut next.emission)?;
+        repairs.merge(estimate(&self.initial, &params.initial, initial, &mut next.initial)?);
+        let rows = estimate(&self.transition, &params.transition, transition, &mut next.transition);
+        repairs.merge(rows?);
+        next.repack();
+        Ok(repairs)
+    }
+
+    fn penalty(&self, params: &Self::Params) -> f64 {
+        self.initial.penalty(&params.initial)
+            + self.transition.penalty(&params.transition)
+            + self.emission.penalty(&params.emission)
+    }
+
+    /// `k − 1` for the initial law, `k(k − 1)` for transitions and those of the emissions. Zeros count as well: whether
+    /// they were meant or found cannot be told.
+    fn free_parameters(&self, params: &Self::Params) -> usize {
+        let k = params.k();
+        (k - 1) * (k + 1) + E::points(&params.emission)[0].free_parameters(k)
+    }
+
+    fn is_spurious(&self, params: &Self::Params, stats: &Self::Stats) -> bool {
+        let points = E::points(&params.emission);
+        let mut all = stats.2[0].clone();
+        stats.2[1..].iter().for_each(|s| all.merge(s));
+        points.len() > 1 && points.iter().any(|point| point.relative_spread(&all) < SPREAD_FLAT)
+    }
+}
+
+/// A state whose variance in some direction is below this share of the data's looks like an artifact.
+const SPREAD_FLAT: f64 = 1e-6;
+
+/// Adds the emission statistics of one sequence; counts of the chain stay in the scratch.
+fn one_sequence<F: Family>(
+    view: View<'_, F>,
+    data: F::Batch<'_>,
+    how: &mut Inference<'_>,
+    stats: &mut [F::Stats],
+    scratch: &mut HmmScratch<F::Scratch>,
+) -> Result<f64, StepError> {
+    let see = |block, weights: elbo_core::Matrix<'_>, family: &mut F::Scratch| {
+        F::observe_all(view.packed, stats, data.slice(block), weights, family);
+    };
+    match how {
+        Inference::Soft | Inference::Tempered(_) => {
+            let log_density = scratch.forward(view, data)?;
+            scratch.backward(view, data, see)?;
+            Ok(log_density)
+        }
+        Inference::Hard => {
+            let log_density = scratch.viterbi(view, data)?;
+            scratch.count_path(view, data, see)?;
+            Ok(log_density)
+        }
+        Inference::Sampled(_) => {
+            let log_density = scratch.forward(view, data)?;
+            scratch.sample(view.chain, data.len(), how)?;
+            scratch.count_path(view, data, see)?;
+            Ok(log_density)
+        }
+    }
+}
+
+/// The M-step of some components; those that no data reach keep their parameters where they cannot do without.
+fn estimate<F: Family, E: Estimator<F>>(
+    estimator: &E,
+    current: &E::Fits,
+    stats: &[F::Stats],
+    next: &mut E::Fits,
+) -> Result<Repairs, EstimateError> {
+    let mut filled: Option<Vec<F::Stats>> = None;
+    for kept in 0.. {
+        match estimator.estimate(current, filled.as_deref().unwrap_or(stats), next) {
+            // Statistics that are the component's own expectation give it back.
+            Err(EstimateError::NoWeight { component, .. }) if kept < stats.len() => {
+                let filled = filled.get_or_insert_with(|| stats.to_vec());
+                filled[component] = E::points(current)[component].expected_stats(1.0);
+            }
+            result => {
+                let mut repairs = result?;
+                repairs.kept_components += kept;
+                return Ok(repairs);
+            }
+        }
+    }
+    unreachable!("at most every component is kept")
+}
+
+impl<F, E: Clone, W: Clone> Clone for HmmModel<F, E, W> {
+    fn clone(&self) -> Self {
+        Self {
+            emission: self.emission.clone(),
+            initial: self.initial.clone(),
+            transition: self.transition.clone(),
+            family: PhantomData,
+        }
+    }
+}
+
+impl<F, E: fmt::Debug, W: fmt::Debug> fmt::Debug for HmmModel<F, E, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HmmModel")
+            .field("emission", &self.emission)
+            .field("initial", &self.initial)
+            .field("transition", &self.transition)
+            .finish_non_exhaustive()
+    }
+}

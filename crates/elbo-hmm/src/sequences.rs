@@ -1,0 +1,144 @@
+//! Many sequences in one packed batch.
+
+use std::ops::Range;
+
+use elbo_core::Batch;
+
+/// Independent sequences, stored one after the other in one batch of steps.
+///
+/// Borrowed throughout, so a slice of sequences shares both the steps and the borders. A sequence may have length 0: it
+/// says nothing about the model and contributes nothing.
+///
+/// ```
+/// use elbo_hmm::{Batch, Sequences};
+///
+/// let steps = [4_u64, 2, 3, 9, 8];
+/// let offsets = Sequences::<&[u64]>::offsets_of([3, 0, 2]);
+/// let data = Sequences::new(&steps[..], &offsets);
+/// assert_eq!((data.len(), data.observations()), (3, 5.0));
+/// assert_eq!(data.sequence(2), &[9, 8]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Sequences<'a, B> {
+    steps: B,
+    borders: Borders<'a>,
+}
+
+/// Where sequences begin and end in the packed batch.
+#[derive(Clone, Copy, Debug)]
+enum Borders<'a> {
+    /// All steps are one sequence.
+    One,
+    /// Sequence `i` is steps `offsets[i]..offsets[i + 1]`.
+    Many(&'a [usize]),
+}
+
+impl<'a, B: Batch> Sequences<'a, B> {
+    /// Sequence `i` is steps `offsets[i]..offsets[i + 1]`; `offsets` starts with 0 and ends with the number of steps.
+    ///
+    /// # Panics
+    ///
+    /// If `offsets` is empty, falls somewhere, does not start with 0 or does not end with `steps.len()`.
+    pub fn new(steps: B, offsets: &'a [usize]) -> Self {
+        let ends = (offsets.first().copied(), offsets.last().copied());
+        assert_eq!(
+            ends,
+            (Some(0), Some(steps.len())),
+            "offsets must run from 0 to the number of steps"
+        );
+        assert!(offsets.is_sorted(), "offsets must not fall");
+        Self { steps, borders: Borders::Many(offsets) }
+    }
+
+    /// All steps as one sequence.
+    pub fn one(steps: B) -> Self {
+        Self { steps, borders: Borders::One }
+    }
+
+    /// The offsets of sequences with these lengths.
+    pub fn offsets_of(lengths: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        let mut offsets = vec![0];
+        for length in lengths {
+            offsets.push(offsets[offsets.len() - 1] + length);
+        }
+        offsets
+    }
+
+    /// The steps of sequence `i`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such sequence.
+    pub fn sequence(&self, i: usize) -> B {
+        self.steps.slice(self.range(i))
+    }
+
+    /// All steps, one sequence after the other.
+    pub fn steps(&self) -> B {
+        match self.borders {
+            Borders::One => self.steps,
+            Borders::Many(offsets) => self.steps.slice(offsets[0]..offsets[offsets.len() - 1]),
+        }
+    }
+
+    /// The steps of sequence `i`, counted within [`steps`](Self::steps).
+    ///
+    /// # Panics
+    ///
+    /// If there is no such sequence.
+    pub fn positions(&self, i: usize) -> Range<usize> {
+        let range = self.range(i);
+        let first = match self.borders {
+            Borders::One => 0,
+            Borders::Many(offsets) => offsets[0],
+        };
+        range.start - first..range.end - first
+    }
+
+    fn range(&self, i: usize) -> Range<usize> {
+        assert!(i < self.len(), "there are {} sequences, none is number {i}", self.len());
+        match self.borders {
+            Borders::One => 0..self.steps.len(),
+            Borders::Many(offsets) => offsets[i]..offsets[i + 1],
+        }
+    }
+}
+
+impl<B: Batch> From<B> for Sequences<'_, B> {
+    fn from(steps: B) -> Self {
+        Self::one(steps)
+    }
+}
+
+impl<B: Batch> Batch for Sequences<'_, B> {
+    /// Number of sequences.
+    fn len(&self) -> usize {
+        match self.borders {
+            Borders::One => 1,
+            Borders::Many(offsets) => offsets.len() - 1,
+        }
+    }
+
+    fn slice(&self, range: Range<usize>) -> Self {
+        let borders = match self.borders {
+            Borders::One if range == (0..1) => Borders::One,
+            Borders::One => {
+                assert!(range.is_empty() && range.end <= 1, "{range:?} is outside one sequence");
+                Borders::Many(&[0])
+            }
+            Borders::Many(offsets) => Borders::Many(&offsets[range.start..=range.end]),
+        };
+        Self { steps: self.steps, borders }
+    }
+
+    /// Number of steps.
+    fn observations(&self) -> f64 {
+        self.steps().observations()
+    }
+
+    /// About a thousand steps make a task.
+    fn grain(&self) -> usize {
+        let mean_length = self.steps().len() / self.len().max(1);
+        (1024 / mean_length.max(1)).max(1)
+    }
+}

@@ -1,0 +1,149 @@
+//! From a start strategy to a fitted, comparable mixture.
+
+use elbo_core::{
+    Batch, DataError, End, Estimator, Family, FitError, Observer, Optimum, Report, Settings, Weighted, criteria,
+    fit_restarts,
+};
+use elbo_dist::Categorical;
+
+use crate::{Mixture, MixtureError, MixtureModel, MixtureParams, model::spurious_components, start::Starts};
+
+/// A fitted mixture and how it was found.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Fitted<F> {
+    /// The best mixture; under variational Bayes the points that stand for the posteriors.
+    pub mixture: Mixture<F>,
+    /// The report of the run that found it.
+    pub report: Report,
+    /// Which run that was.
+    pub best_run: usize,
+    /// How every run ended.
+    pub ends: Vec<End>,
+    /// Distinct optima, best first, with how many runs met each.
+    pub optima: Vec<Optimum>,
+    /// The highest objective of a run that was set aside as spurious or failed, if it exceeds the best one.
+    pub best_set_aside: Option<f64>,
+    /// `ℓ = Σᵢ wᵢ ln p(xᵢ)` of all rows at `mixture`, in nats, without any prior.
+    pub log_likelihood: f64,
+    /// `Σᵢ wᵢ ln maxⱼ γᵢⱼ ≤ 0`, in nats: 0 where every row surely belongs to one component.
+    pub log_certainty: f64,
+    /// Components that look like artifacts of an unbounded likelihood.
+    pub spurious: Vec<usize>,
+}
+
+/// Where the runs of a fit begin.
+#[derive(Clone, Debug)]
+pub enum Start<F> {
+    /// `runs` starts with `k` components shaped like `template`, put at rows that k-means++ picks.
+    Spread {
+        /// Number of components.
+        k: usize,
+        /// Number of runs.
+        runs: usize,
+        /// Gives the shape (dimension, structure, number of categories); its values do not matter.
+        template: F,
+    },
+    /// One run from this mixture.
+    At(Mixture<F>),
+    /// One run from a partition of the rows.
+    Labels {
+        /// The component of each row, from 0, each with at least one row.
+        labels: Vec<usize>,
+        /// Gives the shape, as in `Spread`.
+        template: F,
+    },
+}
+
+impl<F: Family> Fitted<F> {
+    /// Akaike's criterion; smaller is better.
+    pub fn aic(&self) -> f64 {
+        criteria::aic(self.log_likelihood, self.report.free_parameters)
+    }
+
+    /// The Bayesian criterion; smaller is better.
+    pub fn bic(&self) -> f64 {
+        criteria::bic(self.log_likelihood, self.report.free_parameters, self.report.observations)
+    }
+
+    /// The integrated completed likelihood; smaller is better.
+    pub fn icl(&self) -> f64 {
+        criteria::icl(self.bic(), self.log_certainty)
+    }
+
+    /// How many runs ended at the best optimum.
+    pub fn reached_best(&self) -> usize {
+        self.optima.first().map_or(0, |optimum| optimum.runs)
+    }
+}
+
+impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W> {
+    /// Fits the mixture from every start and keeps the best sound end.
+    ///
+    /// Runs go side by side on the current rayon pool where the `rayon` feature is on; the same seed gives the same
+    /// bits on any number of threads.
+    ///
+    /// # Errors
+    ///
+    /// If the data cannot be used, there are fewer rows (or distinct rows) than components, or no start has a finite
+    /// density. Not converging is no error: see [`Fitted::report`].
+    ///
+    /// # Panics
+    ///
+    /// If zero components or zero runs are asked for.
+    pub fn fit(
+        &self,
+        data: Weighted<'_, F::Batch<'_>>,
+        start: &Start<F>,
+        settings: &Settings,
+        observer: &impl Observer<MixtureParams<F, E, W>>,
+    ) -> Result<Fitted<F>, FitError> {
+        if data.is_empty() {
+            return Err(DataError::Empty.into());
+        }
+        let restarts = match start {
+            Start::At(mixture) => {
+                let start = |_| Ok(self.start(mixture.clone(), data.observations())?);
+                fit_restarts(self, data, 1, start, settings, observer)?
+            }
+            Start::Labels { labels, template } => {
+                assert_eq!(labels.len(), data.len(), "one label per row");
+                let k = labels.iter().max().map_or(1, |largest| largest + 1);
+                let start = |_| {
+                    let mixture = self.from_labels(template, data, labels, k)?;
+                    Ok(self.start(mixture, data.observations())?)
+                };
+                fit_restarts(self, data, 1, start, settings, observer)?
+            }
+            Start::Spread { k, runs, template } => {
+                assert!(*k > 0, "a mixture needs a component");
+                if data.len() < *k {
+                    return Err(DataError::TooFew { n: data.len(), needed: *k }.into());
+                }
+                let starts = Starts::new(self, template, data, *k, settings.seed)?;
+                fit_restarts(self, data, *runs, |run| starts.make(run), settings, observer)?
+            }
+        };
+        let best_set_aside = restarts.best_set_aside();
+        let mixture = restarts.best.params.to_mixture();
+        let (log_likelihood, log_certainty) =
+            mixture.fit_and_certainty(data.units(), data.weights()).map_err(|error| match error {
+                MixtureError::Data(error) => FitError::Data(error),
+                MixtureError::EStep(error) => FitError::EStep(error),
+                MixtureError::Components { .. } | MixtureError::Weights(_) => unreachable!("the mixture exists"),
+            })?;
+        let (counts, stats) = &restarts.best.stats;
+        let spurious = spurious_components(mixture.components(), &counts[0], stats);
+        Ok(Fitted {
+            mixture,
+            report: restarts.best.report,
+            best_run: restarts.best_run,
+            ends: restarts.ends,
+            optima: restarts.optima,
+            best_set_aside,
+            log_likelihood,
+            log_certainty,
+            spurious,
+        })
+    }
+}

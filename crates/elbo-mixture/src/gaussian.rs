@@ -1,0 +1,261 @@
+//! Gaussian mixtures for users: one builder over structures, estimators and numbers of components.
+
+use std::cmp::Ordering;
+
+use elbo_core::{
+    Batch, DataError, FitError, MaximumAPosteriori, MaximumLikelihood, Observer, Rows, Settings, VariationalBayes,
+    Weighted, map_in_order,
+};
+use elbo_dist::{CovarianceStructure, Dirichlet, MultivariateGaussian, NormalInverseWishart};
+use elbo_linalg::weighted_mean_and_scatter;
+
+use crate::{Fitted, Mixture, MixtureModel, MixtureParams, Start};
+
+/// How the components of a [`GaussianMixture`] are estimated, with data-scaled default priors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Estimation {
+    /// Maximum likelihood, no prior.
+    #[default]
+    #[cfg_attr(feature = "serde", serde(rename = "ml"))]
+    MaximumLikelihood,
+    /// Maximum a posteriori under [`NormalInverseWishart::default_for`] and a flat prior on the weights: cures singular
+    /// covariances.
+    #[cfg_attr(feature = "serde", serde(rename = "map"))]
+    MaximumAPosteriori,
+    /// Variational Bayes under the same prior and a symmetric Dirichlet with total concentration 1 on the weights, which
+    /// empties components that the data do not need.
+    #[cfg_attr(feature = "serde", serde(rename = "vb"))]
+    VariationalBayes,
+}
+
+/// Fits a mixture of multivariate Gaussians.
+///
+/// ```
+/// use elbo_mixture::{CovarianceStructure, GaussianMixture, Rows};
+///
+/// let data = [0.0, 0.1, 0.3, 5.0, 5.2, 4.9];
+/// let fitted = GaussianMixture::new(2)
+///     .structure(CovarianceStructure::EII)
+///     .starts(5)
+///     .fit(Rows::new(&data, 6, 1).into())?;
+/// assert_eq!(fitted.mixture.labels(Rows::new(&[0.2, 5.1], 2, 1))?.len(), 2);
+/// assert!(fitted.report.stopped.is_converged());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct GaussianMixture {
+    k: usize,
+    structure: CovarianceStructure,
+    estimation: Estimation,
+    starts: usize,
+    start_at: Option<Mixture<MultivariateGaussian>>,
+    settings: Settings,
+}
+
+impl GaussianMixture {
+    /// `k` components with covariances of their own ([`CovarianceStructure::VVV`]), by maximum likelihood from 20 starts.
+    ///
+    /// # Panics
+    ///
+    /// If `k = 0`.
+    pub fn new(k: usize) -> Self {
+        assert!(k > 0, "a mixture needs a component");
+        Self {
+            k,
+            structure: CovarianceStructure::VVV,
+            estimation: Estimation::default(),
+            starts: 20,
+            start_at: None,
+            settings: Settings::default(),
+        }
+    }
+
+    /// What the components' covariances share.
+    #[must_use]
+    pub fn structure(mut self, structure: CovarianceStructure) -> Self {
+        self.structure = structure;
+        self
+    }
+
+    /// ML, MAP or VB.
+    #[must_use]
+    pub fn estimation(mut self, estimation: Estimation) -> Self {
+        self.estimation = estimation;
+        self
+    }
+
+    /// Number of starts.
+    ///
+    /// # Panics
+    ///
+    /// If zero.
+    #[must_use]
+    pub fn starts(mut self, starts: usize) -> Self {
+        assert!(starts > 0, "at least one start is needed");
+        self.starts = starts;
+        self
+    }
+
+    /// One run from this mixture instead; its components must have the structure asked for.
+    #[must_use]
+    pub fn start_at(mut self, mixture: Mixture<MultivariateGaussian>) -> Self {
+        self.k = mixture.k();
+        self.start_at = Some(mixture);
+        self
+    }
+
+    /// Seed of the starts.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    /// Everything else about the fit: tolerance, iterations, time budget, cancellation, seed.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Fits without watching.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit_observed`](Self::fit_observed).
+    pub fn fit(&self, data: Weighted<'_, Rows<'_>>) -> Result<Fitted<MultivariateGaussian>, FitError> {
+        self.fit_observed(data, &())
+    }
+
+    /// Fits the mixture to `n × d` rows, which may have weights.
+    ///
+    /// Cost: per iteration and start `n·k` densities of `d²/2` multiplications (`d` for diagonal structures) and as many
+    /// for the moments.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError`] for NaN, infinite or constant columns and too few rows;
+    /// [`EstimateError`](elbo_core::EstimateError) where not even one component can be estimated (`n ≤ d` under maximum
+    /// likelihood).
+    pub fn fit_observed(
+        &self,
+        data: Weighted<'_, Rows<'_>>,
+        observer: &impl GaussianObserver,
+    ) -> Result<Fitted<MultivariateGaussian>, FitError> {
+        let rows = data.units();
+        if rows.is_empty() {
+            return Err(DataError::Empty.into());
+        }
+        rows.check_finite()?;
+        check_varies(rows)?;
+        let template = MultivariateGaussian::standard(rows.d(), self.structure);
+        let start = match &self.start_at {
+            Some(mixture) => Start::At(mixture.clone()),
+            None => Start::Spread { k: self.k, runs: self.starts, template },
+        };
+        match self.estimation {
+            Estimation::MaximumLikelihood => MixtureModel::ml().fit(data, &start, &self.settings, observer),
+            Estimation::MaximumAPosteriori => {
+                let model = MixtureModel::map(self.default_prior(data)?, Dirichlet::symmetric(self.k, 1.0)?);
+                model.fit(data, &start, &self.settings, observer)
+            }
+            Estimation::VariationalBayes => {
+                let weights = Dirichlet::symmetric(self.k, 1.0 / self.k as f64)?;
+                let model = MixtureModel::vb(self.default_prior(data)?, weights);
+                model.fit(data, &start, &self.settings, observer)
+            }
+        }
+    }
+
+    /// Fits every number of components with every structure, side by side, and ranks the fits.
+    ///
+    /// All other choices are those of this builder. `observers(i)` watches candidate `i`, counted structure by structure
+    /// within each number of components.
+    ///
+    /// # Panics
+    ///
+    /// If a number of components is zero.
+    pub fn select<O: GaussianObserver>(
+        &self,
+        data: Weighted<'_, Rows<'_>>,
+        components: &[usize],
+        structures: &[CovarianceStructure],
+        observers: impl Fn(usize) -> O + Sync,
+    ) -> Vec<Candidate> {
+        map_in_order(components.len() * structures.len(), |i| {
+            let (k, structure) = (components[i / structures.len()], structures[i % structures.len()]);
+            let mut builder = Self { k, structure, start_at: None, ..self.clone() };
+            builder.settings.seed = elbo_core::mix(self.settings.seed, i as u64);
+            Candidate { k, structure, fit: builder.fit_observed(data, &observers(i)) }
+        })
+    }
+
+    fn default_prior(&self, data: Weighted<'_, Rows<'_>>) -> Result<NormalInverseWishart, FitError> {
+        let rows = data.units();
+        let (values, row_stride, column_stride) = rows.raw();
+        let ones;
+        let weights = match data.weights() {
+            Some(weights) => weights,
+            None => {
+                ones = vec![1.0; rows.len()];
+                &ones
+            }
+        };
+        let view = elbo_linalg::Rows { data: values, n: rows.len(), d: rows.d(), row_stride, column_stride };
+        let moments = weighted_mean_and_scatter(view, weights).map_err(|_| DataError::Empty)?;
+        let covariance: Vec<f64> = moments.scatter.iter().map(|s| s / moments.total_weight).collect();
+        Ok(NormalInverseWishart::default_for(self.structure, self.k, &moments.mean, &covariance)?)
+    }
+}
+
+/// One entry of a selection table.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Number of components.
+    pub k: usize,
+    /// What the covariances share.
+    pub structure: CovarianceStructure,
+    /// The fit, or why there is none.
+    pub fit: Result<Fitted<MultivariateGaussian>, FitError>,
+}
+
+/// The index of the best candidate: the smallest `criterion` among sound fits, then among spurious ones; the first of
+/// equals. `None` if nothing could be fitted.
+pub fn best_candidate(
+    candidates: &[Candidate],
+    criterion: impl Fn(&Fitted<MultivariateGaussian>) -> f64,
+) -> Option<usize> {
+    let key = |fit: &Fitted<MultivariateGaussian>| {
+        (fit.report.stopped.is_failure() || !fit.spurious.is_empty(), criterion(fit))
+    };
+    let fits = candidates.iter().enumerate().filter_map(|(i, c)| c.fit.as_ref().ok().map(|fit| (i, key(fit))));
+    fits.min_by(|(_, a), (_, b)| a.0.cmp(&b.0).then(a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal)))
+        .map(|(i, _)| i)
+}
+
+/// Watches fits of Gaussian mixtures under any [`Estimation`]. Everything that observes all three is one:
+/// implement `Observer<P>` for every `P`.
+pub trait GaussianObserver: Observer<MlParams> + Observer<MapParams> + Observer<VbParams> {}
+
+impl<O: Observer<MlParams> + Observer<MapParams> + Observer<VbParams>> GaussianObserver for O {}
+
+/// Parameters of a Gaussian mixture under maximum likelihood.
+pub type MlParams = MixtureParams<MultivariateGaussian, MaximumLikelihood, MaximumLikelihood>;
+/// Parameters of a Gaussian mixture under MAP.
+pub type MapParams =
+    MixtureParams<MultivariateGaussian, MaximumAPosteriori<NormalInverseWishart>, MaximumAPosteriori<Dirichlet>>;
+/// Parameters of a Gaussian mixture under variational Bayes.
+pub type VbParams =
+    MixtureParams<MultivariateGaussian, VariationalBayes<NormalInverseWishart>, VariationalBayes<Dirichlet>>;
+
+/// A column that never varies has no variance to estimate.
+fn check_varies(rows: Rows<'_>) -> Result<(), DataError> {
+    for column in 0..rows.d() {
+        let value = rows.get(0, column);
+        if (1..rows.len()).all(|i| rows.get(i, column).to_bits() == value.to_bits()) {
+            return Err(DataError::ConstantColumn { column, value });
+        }
+    }
+    Ok(())
+}

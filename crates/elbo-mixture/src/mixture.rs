@@ -1,0 +1,249 @@
+//! A mixture of points: densities, responsibilities, labels, draws.
+
+use elbo_core::{BLOCK, BLOCK_STRIDE, Batch, DataError, EStepError, Family, MatrixMut};
+use elbo_dist::{Categorical, ParameterError};
+use elbo_linalg::{SoftmaxError, softmax_columns};
+use rand::Rng;
+
+/// A finite mixture with given weights and components: `p(x) = Σⱼ πⱼ p(x ∣ θⱼ)`.
+///
+/// ```
+/// use elbo_mixture::{Gaussian, Mixture};
+///
+/// let mixture = Mixture::new(vec![0.25, 0.75], vec![Gaussian::new(0.0, 1.0)?, Gaussian::new(4.0, 1.0)?])?;
+/// let mut log_density = [0.0; 2];
+/// mixture.log_density_into(&[0.0, 4.0], &mut log_density)?;
+/// assert!(log_density[0] < log_density[1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mixture<F> {
+    weights: Categorical,
+    components: Vec<F>,
+}
+
+/// Why numbers are no mixture, or data cannot be scored by one.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MixtureError {
+    /// Not one weight per component.
+    #[error("{weights} weights for {components} components; give one each, and at least one")]
+    Components {
+        /// Weights given.
+        weights: usize,
+        /// Components given.
+        components: usize,
+    },
+    /// The weights are no probabilities.
+    #[error("weights: {0}")]
+    Weights(#[from] ParameterError),
+    /// The data do not fit the mixture.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A row has no finite density.
+    #[error(transparent)]
+    EStep(#[from] EStepError),
+}
+
+/// What a block of responsibilities tells about its rows.
+struct Block<'a> {
+    /// First row of the block in the data.
+    start: usize,
+    /// Rows in it.
+    n: usize,
+    /// `γ[j·BLOCK_STRIDE + i]`.
+    responsibilities: &'a [f64],
+    /// `ln p(xᵢ)`.
+    log_densities: &'a [f64],
+}
+
+impl<F: Family> Mixture<F> {
+    /// A mixture with these weights, kept as they are, and components.
+    ///
+    /// # Errors
+    ///
+    /// [`MixtureError::Components`] unless there is one weight per component and at least one;
+    /// [`MixtureError::Weights`] unless the weights are probabilities that sum to one within 10⁻⁹.
+    pub fn new(weights: Vec<f64>, components: Vec<F>) -> Result<Self, MixtureError> {
+        if weights.len() != components.len() || components.is_empty() {
+            return Err(MixtureError::Components { weights: weights.len(), components: components.len() });
+        }
+        Ok(Self { weights: Categorical::new(weights)?, components })
+    }
+
+    pub(crate) fn from_parts(weights: Categorical, components: Vec<F>) -> Self {
+        Self { weights, components }
+    }
+
+    pub(crate) fn into_parts(self) -> (Categorical, Vec<F>) {
+        (self.weights, self.components)
+    }
+
+    /// Number of components.
+    pub fn k(&self) -> usize {
+        self.components.len()
+    }
+
+    /// `πⱼ`, summing to one.
+    pub fn weights(&self) -> &[f64] {
+        self.weights.probabilities()
+    }
+
+    /// The components.
+    pub fn components(&self) -> &[F] {
+        &self.components
+    }
+
+    /// Number of free parameters: `k − 1` weights and those of the components, shared ones counted once.
+    pub fn free_parameters(&self) -> usize {
+        self.k() - 1 + self.components[0].free_parameters(self.k())
+    }
+
+    /// `out[i] = ln p(xᵢ)`, in nats.
+    ///
+    /// # Errors
+    ///
+    /// If the data do not fit the mixture, or a row has no finite density.
+    ///
+    /// # Panics
+    ///
+    /// If `out` is not as long as the data.
+    pub fn log_density_into(&self, data: F::Batch<'_>, out: &mut [f64]) -> Result<(), MixtureError> {
+        assert_eq!(out.len(), data.len(), "one log density per row");
+        self.for_each_block(data, |block| out[block.start..][..block.n].copy_from_slice(block.log_densities))
+    }
+
+    /// `ℓ = Σᵢ ln p(xᵢ)`, in nats.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_density_into`](Self::log_density_into).
+    pub fn log_likelihood(&self, data: F::Batch<'_>) -> Result<f64, MixtureError> {
+        let mut sum = 0.0;
+        self.for_each_block(data, |block| sum += block.log_densities.iter().sum::<f64>())?;
+        Ok(sum)
+    }
+
+    /// `γᵢⱼ = p(zᵢ = j ∣ xᵢ)` as `n × k`, row by row.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_density_into`](Self::log_density_into).
+    pub fn responsibilities(&self, data: F::Batch<'_>) -> Result<Vec<f64>, MixtureError> {
+        let k = self.k();
+        let mut all = vec![0.0; data.len() * k];
+        self.for_each_block(data, |block| {
+            for (i, row) in all[block.start * k..][..block.n * k].chunks_exact_mut(k).enumerate() {
+                for (j, x) in row.iter_mut().enumerate() {
+                    *x = block.responsibilities[j * BLOCK_STRIDE + i];
+                }
+            }
+        })?;
+        Ok(all)
+    }
+
+    /// The most probable component of each row, the first of equals.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_density_into`](Self::log_density_into).
+    pub fn labels(&self, data: F::Batch<'_>) -> Result<Vec<usize>, MixtureError> {
+        let mut labels = vec![0; data.len()];
+        self.for_each_block(data, |block| {
+            for (i, label) in labels[block.start..][..block.n].iter_mut().enumerate() {
+                let share = |j: usize| block.responsibilities[j * BLOCK_STRIDE + i];
+                *label = (1..self.k()).fold(0, |best, j| if share(j) > share(best) { j } else { best });
+            }
+        })?;
+        Ok(labels)
+    }
+
+    /// `Σᵢ wᵢ ln p(xᵢ)` and `Σᵢ wᵢ ln maxⱼ γᵢⱼ`: fit and certainty, what information criteria are made of.
+    pub(crate) fn fit_and_certainty(
+        &self,
+        data: F::Batch<'_>,
+        weights: Option<&[f64]>,
+    ) -> Result<(f64, f64), MixtureError> {
+        let (mut fit, mut certainty) = (0.0, 0.0);
+        self.for_each_block(data, |block| {
+            for i in 0..block.n {
+                let weight = weights.map_or(1.0, |w| w[block.start + i]);
+                let share = |j: usize| block.responsibilities[j * BLOCK_STRIDE + i];
+                fit += weight * block.log_densities[i];
+                certainty += weight * (0..self.k()).map(share).fold(0.0, f64::max).ln();
+            }
+        })?;
+        Ok((fit, certainty))
+    }
+
+    /// Draws the component of a new observation; draw the observation itself from that component.
+    pub fn sample_component(&self, rng: &mut (impl Rng + ?Sized)) -> usize {
+        self.weights.sample(rng) as usize
+    }
+
+    fn for_each_block(&self, data: F::Batch<'_>, mut see: impl FnMut(Block<'_>)) -> Result<(), MixtureError> {
+        let k = self.k();
+        self.components[0].check(data)?;
+        let mut packed = self.components[0].new_packed(k);
+        for (j, component) in self.components.iter().enumerate() {
+            component.pack(j, &mut packed);
+        }
+        let mut scratch = F::new_scratch(&packed);
+        let (mut block, mut log_densities) = (vec![0.0; k * BLOCK_STRIDE], vec![0.0; BLOCK]);
+        let log_weights: Vec<f64> = self.weights().iter().map(|w| w.ln()).collect();
+        let keep_all = vec![0.0; k];
+        for start in (0..data.len()).step_by(BLOCK) {
+            let rows = data.slice(start..data.len().min(start + BLOCK));
+            let n = rows.len();
+            F::score_all(&packed, rows, MatrixMut::new(&mut block, k, n, BLOCK_STRIDE), &mut scratch);
+            posterior(&mut block, &log_weights, &keep_all, &mut log_densities[..n]).map_err(|e| e.offset(start))?;
+            see(Block { start, n, responsibilities: &block, log_densities: &log_densities[..n] });
+        }
+        Ok(())
+    }
+}
+
+/// Scores of a block (`k` rows of `n` scores, `BLOCK_STRIDE` apart) become responsibilities; `log_densities` gets
+/// `ln p(xᵢ)` and its sum is returned. Shares below a component's threshold become zero.
+pub(crate) fn posterior(
+    block: &mut [f64],
+    log_weights: &[f64],
+    thresholds: &[f64],
+    log_densities: &mut [f64],
+) -> Result<f64, EStepError> {
+    let n = log_densities.len();
+    for (scores, log_weight) in block.chunks_mut(BLOCK_STRIDE).zip(log_weights) {
+        scores[..n].iter_mut().for_each(|score| *score += log_weight);
+    }
+    softmax_columns(block, log_weights.len(), n, BLOCK_STRIDE, thresholds, log_densities).map_err(|error| match error {
+        SoftmaxError::Impossible { column } => EStepError::Impossible { row: column },
+        SoftmaxError::NotFinite { column, .. } => EStepError::NotFinite { row: column },
+    })
+}
+
+#[cfg(feature = "serde")]
+mod wire {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    use super::{Family, Mixture};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wire<W, C> {
+        weights: W,
+        components: C,
+    }
+
+    impl<F: Serialize + Family> Serialize for Mixture<F> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            Wire { weights: self.weights(), components: &self.components }.serialize(serializer)
+        }
+    }
+
+    impl<'de, F: Deserialize<'de> + Family> Deserialize<'de> for Mixture<F> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let Wire { weights, components } = Wire::<Vec<f64>, Vec<F>>::deserialize(deserializer)?;
+            Self::new(weights, components).map_err(D::Error::custom)
+        }
+    }
+}

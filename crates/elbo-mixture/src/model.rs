@@ -1,0 +1,292 @@
+//! The mixture as a latent-variable model: one E-step and one M-step for every family and every estimator.
+
+use std::marker::PhantomData;
+
+use elbo_core::{
+    BLOCK, BLOCK_STRIDE, Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator, Family, Inference,
+    LatentModel, Matrix, MatrixMut, MaximumAPosteriori, MaximumLikelihood, Repairs, RowError, Statistics,
+    VariationalBayes, Weighted, add_scaled,
+};
+use elbo_dist::{Categorical, CategoricalPacked, Dirichlet};
+
+use crate::{Mixture, mixture::posterior};
+
+/// A finite mixture `p(x) = Σⱼ πⱼ p(x ∣ θⱼ)` of any [`Family`] `F`, its components estimated by `E` and its weights by `W`.
+///
+/// Maximum likelihood, MAP and variational Bayes are choices of `E` and `W`; nothing else differs.
+#[derive(Clone, Debug)]
+pub struct MixtureModel<F, E, W> {
+    pub(crate) components: E,
+    weights: W,
+    family: PhantomData<fn() -> F>,
+}
+
+/// Weights and components of a mixture under estimation, with their packed forms.
+#[derive(Clone, Debug)]
+pub struct MixtureParams<F: Family, E: Estimator<F>, W: Estimator<Categorical>> {
+    weights: W::Fits,
+    components: E::Fits,
+    packed: F::Packed,
+    packed_weights: CategoricalPacked,
+    /// `ln πⱼ`, or its expectation under a posterior.
+    log_weights: Vec<f64>,
+    /// Responsibilities below this are set to zero: together they are lost in the rounding of a component's weight.
+    thresholds: Vec<f64>,
+}
+
+/// Statistics of a mixture: those of the weights (one entry) and of each component.
+pub type MixtureStats<F> = (Vec<<Categorical as Family>::Stats>, Vec<<F as Family>::Stats>);
+
+/// What one worker needs for the E-step of a mixture: `k` scores for a block of rows, never `n × k`.
+#[derive(Debug)]
+pub struct MixtureScratch<S> {
+    block: Vec<f64>,
+    log_normalizers: Vec<f64>,
+    row: Vec<f64>,
+    totals: Vec<f64>,
+    family: S,
+}
+
+impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W> {
+    /// A mixture with these estimators of components and weights.
+    pub fn new(components: E, weights: W) -> Self {
+        Self { components, weights, family: PhantomData }
+    }
+
+    /// Parameters to start from: these weights and components. A posterior starts as if it had seen `observations`
+    /// ideal rows of this very mixture.
+    ///
+    /// # Errors
+    ///
+    /// If a prior cannot serve such components.
+    ///
+    /// # Panics
+    ///
+    /// If there is no component.
+    pub fn start(
+        &self,
+        mixture: Mixture<F>,
+        observations: f64,
+    ) -> Result<MixtureParams<F, E, W>, EstimateError> {
+        let (weights, components) = mixture.into_parts();
+        let k = components.len();
+        assert!(k > 0, "a mixture needs a component");
+        let packed = components[0].new_packed(k);
+        let packed_weights = weights.new_packed(1);
+        let components = self.components.start(components, observations / k as f64)?;
+        let weights = self.weights.start(vec![weights], observations)?;
+        let mut params = MixtureParams {
+            weights,
+            components,
+            packed,
+            packed_weights,
+            log_weights: vec![0.0; k],
+            thresholds: vec![0.0; k],
+        };
+        params.repack();
+        Ok(params)
+    }
+}
+
+impl<F: Family> MixtureModel<F, MaximumLikelihood, MaximumLikelihood> {
+    /// Maximum likelihood. The likelihood is unbounded where a component may collapse onto a point: such ends are
+    /// reported, not hidden.
+    pub fn ml() -> Self {
+        Self::new(MaximumLikelihood, MaximumLikelihood)
+    }
+}
+
+impl<F: Family, P: ConjugatePrior<F>> MixtureModel<F, MaximumAPosteriori<P>, MaximumAPosteriori<Dirichlet>> {
+    /// Maximum a posteriori: the cure for singular components.
+    pub fn map(prior: P, weights: Dirichlet) -> Self {
+        Self::new(MaximumAPosteriori::new(prior), MaximumAPosteriori::new(weights))
+    }
+}
+
+impl<F: Family, P: ConjugatePrior<F>> MixtureModel<F, VariationalBayes<P>, VariationalBayes<Dirichlet>> {
+    /// Variational Bayes: posteriors over weights and components; a sparse weight prior empties what the data do not
+    /// need.
+    pub fn vb(prior: P, weights: Dirichlet) -> Self {
+        Self::new(VariationalBayes::new(prior), VariationalBayes::new(weights))
+    }
+}
+
+impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureParams<F, E, W> {
+    /// Number of components.
+    pub fn k(&self) -> usize {
+        self.log_weights.len()
+    }
+
+    /// The fitted components: points, or posteriors with the points that stand for them.
+    pub fn components(&self) -> &E::Fits {
+        &self.components
+    }
+
+    /// The fitted weights, one categorical distribution or its posterior.
+    pub fn weights(&self) -> &W::Fits {
+        &self.weights
+    }
+
+    /// The mixture of points that these parameters are or stand for.
+    pub fn to_mixture(&self) -> Mixture<F> {
+        Mixture::from_parts(W::points(&self.weights)[0].clone(), E::points(&self.components).to_vec())
+    }
+
+    /// Refreshes the packed forms after weights or components have changed.
+    fn repack(&mut self) {
+        E::pack(&self.components, &mut self.packed);
+        W::pack(&self.weights, &mut self.packed_weights);
+        self.log_weights.copy_from_slice(self.packed_weights.table());
+        // All n dropped shares of a component are below n·πⱼ·2⁻⁵³, half an ulp of its weight n·πⱼ.
+        for (threshold, log_weight) in self.thresholds.iter_mut().zip(&self.log_weights) {
+            *threshold = log_weight.exp() * (0.5 * f64::EPSILON);
+        }
+    }
+}
+
+impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for MixtureModel<F, E, W> {
+    type Data<'a> = Weighted<'a, F::Batch<'a>>;
+    type Params = MixtureParams<F, E, W>;
+    type Stats = MixtureStats<F>;
+    type Scratch = MixtureScratch<F::Scratch>;
+
+    fn check(&self, params: &Self::Params, data: Self::Data<'_>) -> Result<(), DataError> {
+        E::points(&params.components)[0].check(data.units())
+    }
+
+    fn new_stats(&self, params: &Self::Params) -> Self::Stats {
+        (
+            W::points(&params.weights).iter().map(Family::new_stats).collect(),
+            E::points(&params.components).iter().map(Family::new_stats).collect(),
+        )
+    }
+
+    fn new_scratch(&self, params: &Self::Params) -> Self::Scratch {
+        MixtureScratch {
+            block: vec![0.0; params.k() * BLOCK_STRIDE],
+            log_normalizers: vec![0.0; BLOCK],
+            row: vec![0.0; params.k()],
+            totals: vec![0.0; params.k()],
+            family: F::new_scratch(&params.packed),
+        }
+    }
+
+    fn reset(&self, params: &Self::Params, stats: &mut Self::Stats) {
+        stats.0.clear();
+        F::reset_all(&params.packed, &mut stats.1);
+    }
+
+    fn e_step(
+        &self,
+        params: &Self::Params,
+        data: Self::Data<'_>,
+        how: &mut Inference<'_>,
+        stats: &mut Self::Stats,
+        scratch: &mut Self::Scratch,
+    ) -> Result<f64, EStepError> {
+        let k = params.k();
+        let mut data_term = 0.0;
+        scratch.totals.fill(0.0);
+        for start in (0..data.len()).step_by(BLOCK) {
+            let block = data.slice(start..data.len().min(start + BLOCK));
+            let n = block.len();
+            let scores = MatrixMut::new(&mut scratch.block, k, n, BLOCK_STRIDE);
+            F::score_all(&params.packed, block.units(), scores, &mut scratch.family);
+            data_term += assign(params, how, block.weights(), n, scratch).map_err(|e| e.offset(start))?;
+            let responsibilities = Matrix::new(&scratch.block, k, n, BLOCK_STRIDE);
+            for (j, total) in scratch.totals.iter_mut().enumerate() {
+                *total += responsibilities.row(j).iter().sum::<f64>();
+            }
+            F::observe_all(&params.packed, &mut stats.1, block.units(), responsibilities, &mut scratch.family);
+        }
+        F::finish(&params.packed, &mut stats.1, &mut scratch.family);
+        add_scaled(stats.0[0].counts_mut(), 1.0, &scratch.totals);
+        Ok(data_term)
+    }
+
+    fn m_step(
+        &self,
+        params: &Self::Params,
+        stats: &Self::Stats,
+        next: &mut Self::Params,
+    ) -> Result<Repairs, EstimateError> {
+        let mut repairs = self.components.estimate(&params.components, &stats.1, &mut next.components)?;
+        repairs.merge(self.weights.estimate(&params.weights, &stats.0, &mut next.weights)?);
+        next.repack();
+        Ok(repairs)
+    }
+
+    fn penalty(&self, params: &Self::Params) -> f64 {
+        self.components.penalty(&params.components) + self.weights.penalty(&params.weights)
+    }
+
+    fn free_parameters(&self, params: &Self::Params) -> usize {
+        let k = params.k();
+        k - 1 + E::points(&params.components)[0].free_parameters(k)
+    }
+
+    fn is_spurious(&self, params: &Self::Params, stats: &Self::Stats) -> bool {
+        !spurious_components(E::points(&params.components), &stats.0[0], &stats.1).is_empty()
+    }
+}
+
+/// Scores + log weights of the block in `scratch` become weighted responsibilities; returns the data term.
+fn assign<F: Family, E: Estimator<F>, W: Estimator<Categorical>>(
+    params: &MixtureParams<F, E, W>,
+    how: &mut Inference<'_>,
+    weights: Option<&[f64]>,
+    n: usize,
+    scratch: &mut MixtureScratch<F::Scratch>,
+) -> Result<f64, EStepError> {
+    let MixtureScratch { block, log_normalizers, row, .. } = scratch;
+    let log_normalizers = &mut log_normalizers[..n];
+    let mut data_term = 0.0;
+    if matches!(how, Inference::Soft) {
+        data_term = posterior(block, &params.log_weights, &params.thresholds, log_normalizers)?;
+    } else {
+        for (i, log_normalizer) in log_normalizers.iter_mut().enumerate() {
+            for (j, x) in row.iter_mut().enumerate() {
+                *x = block[j * BLOCK_STRIDE + i] + params.log_weights[j];
+            }
+            *log_normalizer = how.assign(row).map_err(|error| match error {
+                RowError::Impossible => EStepError::Impossible { row: i },
+                RowError::NotFinite => EStepError::NotFinite { row: i },
+            })?;
+            data_term += *log_normalizer;
+            for (j, &x) in row.iter().enumerate() {
+                block[j * BLOCK_STRIDE + i] = x;
+            }
+        }
+    }
+    let Some(weights) = weights else { return Ok(data_term) };
+    for responsibilities in block.chunks_mut(BLOCK_STRIDE) {
+        responsibilities[..n].iter_mut().zip(weights).for_each(|(r, w)| *r *= w);
+    }
+    Ok(log_normalizers.iter().zip(weights).map(|(l, w)| l * w).sum())
+}
+
+/// Below this ratio of variances in some direction, a component is all but flat there.
+const SPREAD_FLAT: f64 = 1e-6;
+/// Below this ratio, a component that also rests on too few rows is suspicious.
+const SPREAD_NARROW: f64 = 1e-2;
+
+/// Components that look like artifacts of an unbounded likelihood: nearly flat in some direction compared with the data
+/// (variance ratio below 10⁻⁶), or narrow (10⁻²) and resting on fewer rows than twice the component's parameters.
+/// Components that share their covariance cannot collapse alone and pass.
+pub(crate) fn spurious_components<F: Family>(
+    points: &[F],
+    counts: &<Categorical as Family>::Stats,
+    stats: &[F::Stats],
+) -> Vec<usize> {
+    if points.len() < 2 {
+        return Vec::new();
+    }
+    let mut all = stats[0].clone();
+    stats[1..].iter().for_each(|s| all.merge(s));
+    let suspicious = |j: &usize| {
+        let spread = points[*j].relative_spread(&all);
+        let few = counts.counts()[*j] < 2.0 * points[*j].free_parameters(1) as f64;
+        spread < SPREAD_FLAT || (few && spread < SPREAD_NARROW)
+    };
+    (0..points.len()).filter(suspicious).collect()
+}

@@ -1,0 +1,173 @@
+//! Where to start: components put at well-spread rows.
+
+use elbo_core::{
+    Batch, DataError, EstimateError, Estimator, Family, FitError, Settings, Tolerance, Variant, Weighted, fit, mix,
+};
+use elbo_dist::Categorical;
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+use crate::{Mixture, MixtureModel, MixtureParams};
+
+/// Makes starts: `k` components at rows that k-means++ picks, in the metric of the one-component fit.
+///
+/// Even runs begin EM there, each component as wide as all the data; odd runs first take one step of classification
+/// EM, so that components begin with the shape of the rows nearest to them. The two reach different optima.
+///
+/// Source: Arthur & Vassilvitskii (2007), with the greedy choice among `2 + ln k` candidates.
+#[derive(Debug)]
+pub(crate) struct Starts<'m, 'd, F: Family, E, W> {
+    model: &'m MixtureModel<F, E, W>,
+    data: Weighted<'d, F::Batch<'d>>,
+    /// All the data as one component.
+    one: F,
+    k: usize,
+    seed: u64,
+}
+
+impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, 'd, F, E, W> {
+    /// Prepares starts of `k` components shaped like `template`.
+    pub(crate) fn new(
+        model: &'m MixtureModel<F, E, W>,
+        template: &F,
+        data: Weighted<'d, F::Batch<'d>>,
+        k: usize,
+        seed: u64,
+    ) -> Result<Self, FitError> {
+        template.check(data.units())?;
+        let one = model.one_component(template, data)?;
+        Ok(Self { model, data, one, k, seed })
+    }
+
+    /// The start of a run.
+    pub(crate) fn make(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, run as u64));
+        let mut components = Vec::with_capacity(self.k);
+        for row in self.spread_rows(&mut rng)? {
+            components.push(self.one.moved_to(self.data.units(), row)?);
+        }
+        let uniform = Mixture::from_parts(Categorical::uniform(self.k), components);
+        let params = self.model.start(uniform, self.data.observations())?;
+        if run % 2 == 0 {
+            return Ok(params);
+        }
+        let settings = Settings {
+            variant: Variant::Hard,
+            max_iterations: 1,
+            tolerance: Tolerance::Gap(0.0),
+            ..Settings::default()
+        };
+        // A step that fails (an empty or singular part) leaves the parameters where they were.
+        Ok(fit(self.model, self.data, params, &settings, &())?.params)
+    }
+
+    /// `k` rows, each drawn with probability proportional to weight × how much worse it fits the components chosen so
+    /// far than the best-fitting row does; the best of several draws is kept.
+    fn spread_rows(&self, rng: &mut ChaCha8Rng) -> Result<Vec<usize>, FitError> {
+        let (units, n) = (self.data.units(), self.data.len());
+        let weight = |i: usize| self.data.weights().map_or(1.0, |w| w[i]);
+        let first = draw(rng, n, weight).ok_or(DataError::Empty)?;
+        let mut rows = vec![first];
+        let mut best = vec![0.0; n];
+        self.one.moved_to(units, first)?.log_density_into(units, &mut best);
+        let mut peak = best.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let candidates = 2 + (self.k as f64).ln() as usize;
+        let mut scores = vec![0.0; n];
+        while rows.len() < self.k {
+            let mut winner: Option<(f64, usize, Vec<f64>)> = None;
+            for _ in 0..candidates {
+                let Some(row) = draw(rng, n, |i| weight(i) * (peak - best[i])) else {
+                    return Err(DataError::TooFewDistinct { distinct: rows.len(), needed: self.k }.into());
+                };
+                self.one.moved_to(units, row)?.log_density_into(units, &mut scores);
+                scores.iter_mut().zip(&best).for_each(|(s, b)| *s = s.max(*b));
+                let fit = (0..n).map(|i| weight(i) * scores[i]).sum();
+                if winner.as_ref().is_none_or(|(other, ..)| fit > *other) {
+                    winner = Some((fit, row, scores.clone()));
+                }
+            }
+            if let Some((_, row, scores)) = winner {
+                rows.push(row);
+                best = scores;
+                peak = best.iter().copied().fold(peak, f64::max);
+            }
+        }
+        Ok(rows)
+    }
+}
+
+impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W> {
+    /// All the data as one component, estimated as the model's components are.
+    fn one_component(&self, template: &F, data: Weighted<'_, F::Batch<'_>>) -> Result<F, FitError> {
+        let (_, mut components) = self.from_labels(template, data, &vec![0; data.len()], 1)?.into_parts();
+        Ok(components.swap_remove(0))
+    }
+
+    /// The M-step from given labels `0..k`: each component is estimated from its rows alone.
+    ///
+    /// Cost: `2k` passes over the data.
+    ///
+    /// # Errors
+    ///
+    /// If a label has no rows of positive weight, or its rows determine no component.
+    pub(crate) fn from_labels(
+        &self,
+        template: &F,
+        data: Weighted<'_, F::Batch<'_>>,
+        labels: &[usize],
+        k: usize,
+    ) -> Result<Mixture<F>, FitError> {
+        let (units, all) = (data.units(), data.weights());
+        let members: Vec<Vec<f64>> = (0..k)
+            .map(|j| {
+                let weight = |i: usize| if labels[i] == j { all.map_or(1.0, |w| w[i]) } else { 0.0 };
+                (0..labels.len()).map(weight).collect()
+            })
+            .collect();
+        let mut points = Vec::with_capacity(k);
+        for (component, weights) in members.iter().enumerate() {
+            let row = weights.iter().position(|w| *w > 0.0);
+            let row = row.ok_or(EstimateError::NoWeight { component, weight: 0.0 })?;
+            points.push(template.moved_to(units, row)?);
+        }
+        // Moments are taken about the points: the first pass moves them to their rows, the second is exact there.
+        for _ in 0..2 {
+            let stats: Vec<F::Stats> = points
+                .iter()
+                .zip(&members)
+                .map(|(point, weights)| {
+                    let mut stats = point.new_stats();
+                    point.observe(&mut stats, units, weights);
+                    stats
+                })
+                .collect();
+            let current = self.components.start(points, data.observations() / k as f64)?;
+            let mut next = current.clone();
+            self.components.estimate(&current, &stats, &mut next)?;
+            points = E::points(&next).to_vec();
+        }
+        let totals: Vec<f64> = members.iter().map(|weights| weights.iter().sum()).collect();
+        let weights = Categorical::from_weights(&totals).map_err(|_| DataError::Empty)?;
+        Ok(Mixture::from_parts(weights, points))
+    }
+}
+
+/// An index with probability proportional to its mass; `None` if there is no mass.
+fn draw(rng: &mut ChaCha8Rng, n: usize, mass: impl Fn(usize) -> f64) -> Option<usize> {
+    let total: f64 = (0..n).map(&mass).sum();
+    if total.is_nan() || total <= 0.0 {
+        return None;
+    }
+    let mut left = rng.random::<f64>() * total;
+    let mut last = None;
+    for i in 0..n {
+        let mass = mass(i);
+        if mass > 0.0 {
+            last = Some(i);
+            left -= mass;
+            if left < 0.0 {
+                break;
+            }
+        }
+    }
+    last
+}

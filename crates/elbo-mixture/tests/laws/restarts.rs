@@ -1,0 +1,45 @@
+//! Restarts restart, and are compared honestly.
+
+use elbo_mixture::{CovarianceStructure, GaussianMixture};
+
+use crate::support::shipped;
+
+#[test]
+fn more_starts_find_more_optima_and_never_a_worse_one() {
+    let faithful = shipped("faithful");
+    let one = GaussianMixture::new(4).starts(1).seed(3).fit(faithful.rows().into()).unwrap();
+    let many = GaussianMixture::new(4).starts(30).seed(3).fit(faithful.rows().into()).unwrap();
+    assert!(many.optima.len() > 1, "{:?}", many.optima);
+    assert!(many.report.objective >= one.report.objective || !one.spurious.is_empty());
+    // The first run of many is the only run of one.
+    let (first, only) = (many.ends[0].outcome.as_ref().unwrap(), one.ends[0].outcome.as_ref().unwrap());
+    assert_eq!(first.trace, only.trace);
+}
+
+#[test]
+fn the_report_accounts_for_every_run() {
+    let faithful = shipped("faithful");
+    let fitted = GaussianMixture::new(5).starts(24).fit(faithful.rows().into()).unwrap();
+    let sound = fitted.ends.iter().filter(|end| {
+        end.outcome.as_ref().is_ok_and(|report| !report.spurious && !report.stopped.is_failure())
+    });
+    assert_eq!(fitted.ends.len(), 24);
+    assert_eq!(fitted.optima.iter().map(|optimum| optimum.runs).sum::<usize>(), sound.count());
+    let best = fitted.ends[fitted.best_run].outcome.as_ref().unwrap().objective;
+    assert_eq!(best.to_bits(), fitted.report.objective.to_bits());
+    assert!(fitted.optima.windows(2).all(|pair| pair[0].objective > pair[1].objective));
+}
+
+#[test]
+fn a_selection_lists_every_candidate_and_finds_the_known_best() {
+    let faithful = shipped("faithful");
+    let structures = [CovarianceStructure::EEE, CovarianceStructure::VVV, CovarianceStructure::EII];
+    let candidates =
+        GaussianMixture::new(1).starts(20).select(faithful.rows().into(), &[1, 2, 3], &structures, |_| ());
+    assert_eq!(candidates.len(), 9);
+    let best = elbo_mixture::best_candidate(&candidates, elbo_mixture::Fitted::bic).unwrap();
+    // mclust 6.0.0 ranks EEE with three components first among all fourteen structures.
+    assert_eq!((candidates[best].k, candidates[best].structure), (3, CovarianceStructure::EEE));
+    let bic = candidates[best].fit.as_ref().unwrap().bic();
+    assert!((bic - 2_314.316_296).abs() < 1e-3, "{bic}");
+}
