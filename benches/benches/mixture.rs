@@ -21,24 +21,35 @@ fn iteration(criterion: &mut Criterion) {
     ] {
         let (data, means) = gaussian_rows(n, d, k);
         let rows = Weighted::uniform(Rows::new(&data, n, d));
-        let identity: Vec<f64> = (0..d * d).map(|i| if i / d == i % d { 2.0 } else { 0.0 }).collect();
-        let component = |mean: &[f64]| MultivariateGaussian::new(mean, &identity, structure).expect("a valid component");
-        let start = Mixture::new(vec![1.0 / k as f64; k], means.chunks_exact(d).map(component).collect());
+        let identity: Vec<f64> =
+            (0..d * d).map(|i| if i / d == i % d { 2.0 } else { 0.0 }).collect();
+        let component = |mean: &[f64]| {
+            MultivariateGaussian::new(structure, mean.to_vec(), &identity)
+                .expect("a valid component")
+        };
+        let start =
+            Mixture::new(vec![1.0 / k as f64; k], means.chunks_exact(d).map(component).collect());
         let model = MixtureModel::ml();
-        let params = model.start(start.expect("a valid mixture"), n as f64).expect("no prior to fail");
+        let params =
+            model.start(start.expect("a valid mixture"), n as f64).expect("no prior to fail");
         let (mut next, mut stats) = (params.clone(), model.new_stats(&params));
         let e_step = EStep::new(rows, 32);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
         group.throughput(Throughput::Elements(n as u64));
-        group.bench_function(BenchmarkId::from_parameter(format!("{structure},n={n},d={d},k={k}")), |bencher| {
-            pool.install(|| {
-                bencher.iter(|| {
-                    let data_term = e_step.run(&model, &params, rows, &mut stats).expect("finite densities");
-                    model.m_step(&params, &stats, &mut next).expect("no singular component");
-                    black_box(data_term)
+        group.bench_function(
+            BenchmarkId::from_parameter(format!("{structure},n={n},d={d},k={k}")),
+            |bencher| {
+                pool.install(|| {
+                    bencher.iter(|| {
+                        let data_term = e_step
+                            .run(&model, &params, rows, &mut stats)
+                            .expect("finite densities");
+                        model.m_step(&params, &stats, &mut next).expect("no singular component");
+                        black_box(data_term)
+                    });
                 });
-            });
-        });
+            },
+        );
     }
     group.finish();
 }

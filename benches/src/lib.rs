@@ -25,10 +25,12 @@ pub fn time<T>(work: impl FnOnce() -> T) -> (Seconds, T) {
 pub fn gaussian_rows(n: usize, d: usize, k: usize) -> (Vec<f64>, Vec<f64>) {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut uniform = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     };
-    let mut normal = move || (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
+    let mut normal =
+        move || (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
     let centers: Vec<f64> = (0..k * d).map(|_| 2.0 * normal()).collect();
     let mut rows = Vec::with_capacity(n * d);
     for i in 0..n {

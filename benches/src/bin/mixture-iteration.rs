@@ -11,7 +11,9 @@
 
 use std::error::Error;
 
-use elbo::mixture::{CovarianceStructure, GaussianMixture, Mixture, MultivariateGaussian, Rows, Settings, Tolerance};
+use elbo::mixture::{
+    CovarianceStructure, GaussianMixture, Mixture, MultivariateGaussian, Rows, Settings, Tolerance,
+};
 use elbo_benches::time;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -32,21 +34,31 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(values)
     };
     let (data, means, variances) = (doubles("X")?, doubles("means")?, doubles("var")?);
-    let structure = if shape == "diag" { CovarianceStructure::VVI } else { CovarianceStructure::VVV };
+    let structure =
+        if shape == "diag" { CovarianceStructure::VVI } else { CovarianceStructure::VVV };
     let covariance: Vec<f64> =
         (0..d * d).map(|i| if i / d == i % d { variances[i / d] } else { 0.0 }).collect();
     let components = means
         .chunks_exact(d)
-        .map(|mean| MultivariateGaussian::new(mean, &covariance, structure))
+        .map(|mean| MultivariateGaussian::new(structure, mean.to_vec(), &covariance))
         .collect::<Result<Vec<_>, _>>()?;
     let start = Mixture::new(vec![1.0 / k as f64; k], components)?;
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
 
     let rows = Rows::new(&data, n, d);
     let run = |iterations: usize| {
-        let settings =
-            Settings { tolerance: Tolerance::Gap(0.0), max_iterations: iterations, ..Settings::default() };
-        time(|| GaussianMixture::new(k).structure(structure).start_at(start.clone()).settings(settings).fit(rows.into()))
+        let settings = Settings {
+            tolerance: Tolerance::Gap(0.0),
+            max_iterations: iterations,
+            ..Settings::default()
+        };
+        time(|| {
+            GaussianMixture::new(k)
+                .structure(structure)
+                .start_at(start.clone())
+                .settings(settings)
+                .fit(rows.into())
+        })
     };
     let (mut cpu, mut wall, mut objective) = ([f64::INFINITY; 2], [f64::INFINITY; 2], f64::NAN);
     for _ in 0..3 {

@@ -287,7 +287,7 @@ pub(crate) struct FitArgs {
     pub(crate) max_iter: usize,
 
     /// Stop when the objective is this close to its limit, in nats per row; 0 runs to --max-iter
-    #[arg(long, value_name = "X", default_value = "1e-8", value_parser = values::tolerance, help_heading = "Fitting")]
+    #[arg(long, value_name = "X", default_value = "1e-8", allow_negative_numbers = true, value_parser = values::tolerance, help_heading = "Fitting")]
     pub(crate) tol: f64,
 
     /// Acceleration of EM
@@ -310,9 +310,9 @@ impl FitArgs {
     /// One line when both `--start` and more than one of `--starts` are given.
     pub(crate) fn starts(&self) -> Result<usize, String> {
         match (&self.start, self.starts) {
-            (Some(_), Some(n)) if n > 1 => {
-                Err(format!("--starts {n} does not go with --start, which is a single start; leave one out"))
-            }
+            (Some(_), Some(n)) if n > 1 => Err(format!(
+                "--starts {n} does not go with --start, which is a single start; leave one out"
+            )),
             (Some(_), _) => Ok(1),
             (None, starts) => Ok(starts.unwrap_or(Self::STARTS)),
         }
@@ -349,10 +349,13 @@ pub(crate) struct TerminalArgs {
 
 /// `elbo predict`.
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true, after_help = "\
+#[command(
+    arg_required_else_help = true,
+    after_help = "\
 Examples:
   elbo predict model.json new.csv > labels.csv
-  elbo predict model.json new.csv --json")]
+  elbo predict model.json new.csv --json"
+)]
 pub(crate) struct Predict {
     /// Model and data.
     #[command(flatten)]
@@ -361,10 +364,13 @@ pub(crate) struct Predict {
 
 /// `elbo score`.
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true, after_help = "\
+#[command(
+    arg_required_else_help = true,
+    after_help = "\
 Examples:
   elbo score model.json new.csv
-  elbo score model.json new.csv --rows > densities.csv")]
+  elbo score model.json new.csv --rows > densities.csv"
+)]
 pub(crate) struct Score {
     /// Model and data.
     #[command(flatten)]
@@ -405,9 +411,12 @@ pub(crate) struct ModelAndData {
 
 /// `elbo sample`.
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true, after_help = "\
+#[command(
+    arg_required_else_help = true,
+    after_help = "\
 Example:
-  elbo sample model.json -n 1000 --seed 7 > new.csv")]
+  elbo sample model.json -n 1000 --seed 7 > new.csv"
+)]
 pub(crate) struct Sample {
     /// A model written by elbo fit --model
     #[arg(value_name = "MODEL.json")]
@@ -566,7 +575,9 @@ mod tests {
     #[test]
     fn unknown_families_are_kept_for_a_clear_refusal() {
         let cli = Cli::try_parse_from(["elbo", "fit", "ppca", "x.csv", "--factors", "2"]).unwrap();
-        let Command::Fit(Fit { family: Family::Unknown(words) }) = cli.command else { panic!("{cli:?}") };
+        let Command::Fit(Fit { family: Family::Unknown(words) }) = cli.command else {
+            panic!("{cli:?}")
+        };
         assert_eq!(words[0], "ppca");
     }
 }

@@ -7,8 +7,14 @@ struct Random(u64);
 
 impl Random {
     fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.uniform();
+        self.0.to_be_bytes()[0]
     }
 
     fn normal(&mut self) -> f64 {
@@ -27,15 +33,18 @@ impl Shape {
     fn component(&self) -> Component {
         let d = self.mean.len();
         let l = &self.factor;
-        let covariance =
-            (0..d * d).map(|at| (0..d).map(|c| l[at / d * d + c] * l[at % d * d + c]).sum()).collect();
+        let covariance = (0..d * d)
+            .map(|at| (0..d).map(|c| l[at / d * d + c] * l[at % d * d + c]).sum())
+            .collect();
         Component { weight: self.weight, mean: self.mean.clone(), covariance }
     }
 
     fn draw(&self, random: &mut Random) -> Vec<f64> {
         let d = self.mean.len();
         let z: Vec<f64> = (0..d).map(|_| random.normal()).collect();
-        (0..d).map(|i| self.mean[i] + (0..=i).map(|j| self.factor[i * d + j] * z[j]).sum::<f64>()).collect()
+        (0..d)
+            .map(|i| self.mean[i] + (0..=i).map(|j| self.factor[i * d + j] * z[j]).sum::<f64>())
+            .collect()
     }
 
     fn log_density(&self, x: &[f64]) -> f64 {
@@ -79,14 +88,22 @@ fn starts(best: f64, count: usize) -> Vec<Start> {
             let reached_best = random.uniform() < 0.8;
             let end = if reached_best { best } else { best - 4.0 - 3.0 * random.uniform() };
             let rate = 0.8 + 0.15 * random.uniform();
-            let (length, gap) = (40 + (160.0 * random.uniform()) as i32, 60.0 + 90.0 * random.uniform());
-            let trace = (0..length).map(|i| end - gap * (0.3 * rate.powi(i) + 0.7 * rate.powi(4 * i))).collect();
+            let (length, gap) = (40 + i32::from(random.byte()), 60.0 + 90.0 * random.uniform());
+            let trace = (0..length)
+                .map(|i| end - gap * (0.3 * rate.powi(i) + 0.7 * rate.powi(4 * i)))
+                .collect();
             Start { trace, reached_best, stopped: "aitken".into() }
         })
         .collect()
 }
 
-fn candidate(components: usize, structure: &str, log_likelihood: f64, df: usize, n: f64) -> Candidate {
+fn candidate(
+    components: usize,
+    structure: &str,
+    log_likelihood: f64,
+    df: usize,
+    n: f64,
+) -> Candidate {
     let bic = -2.0 * log_likelihood + df as f64 * n.ln();
     let scores = Scores {
         log_likelihood,
@@ -102,7 +119,13 @@ fn candidate(components: usize, structure: &str, log_likelihood: f64, df: usize,
     Candidate { components, structure: structure.into(), chosen: false, outcome: Ok(scores) }
 }
 
-fn summary(source: &str, columns: &[&str], shapes: &[Shape], n: usize, structure: &str) -> MixtureSummary {
+fn summary(
+    source: &str,
+    columns: &[&str],
+    shapes: &[Shape],
+    n: usize,
+    structure: &str,
+) -> MixtureSummary {
     MixtureSummary {
         source: source.into(),
         n,
@@ -116,7 +139,10 @@ fn summary(source: &str, columns: &[&str], shapes: &[Shape], n: usize, structure
         candidates: vec![candidate(shapes.len(), structure, -1126.326, 11, n as f64)],
         starts: starts(-1126.326, 20),
         warnings: vec![],
-        run: vec![("command".into(), "elbo fit mixture <data> & \"more\"".into()), ("seed".into(), "1".into())],
+        run: vec![
+            ("command".into(), "elbo fit mixture <data> & \"more\"".into()),
+            ("seed".into(), "1".into()),
+        ],
     }
 }
 
@@ -124,22 +150,39 @@ fn summary(source: &str, columns: &[&str], shapes: &[Shape], n: usize, structure
 pub(crate) fn faithful() -> (MixtureSummary, Drawn) {
     let factor = vec![0.2797, 0.0, 1.7166, 5.5516];
     let shape = |weight, a, b| Shape { weight, mean: vec![a, b], factor: factor.clone() };
-    let shapes = [shape(0.1657, 3.7931, 77.521), shape(0.3564, 2.0376, 54.4912), shape(0.4779, 4.4632, 80.8334)];
+    let shapes = [
+        shape(0.1657, 3.7931, 77.521),
+        shape(0.3564, 2.0376, 54.4912),
+        shape(0.4779, 4.4632, 80.8334),
+    ];
     let drawn = draw(&shapes, 272, 11);
     let mut summary = summary("data/faithful.csv", &["eruptions", "waiting"], &shapes, 272, "tied");
     summary.candidates.clear();
-    for (structure, base, per_k) in [("full", 5, 6), ("tied", 5, 3), ("diagonal", 4, 5), ("spherical", 3, 4)] {
-        let lag = [0.0, 3.0, 14.0, 300.0][[5, 5, 4, 3].iter().position(|b| *b == base).unwrap_or(0)];
+    for (structure, base, per_k) in
+        [("full", 5, 6), ("tied", 5, 3), ("diagonal", 4, 5), ("spherical", 3, 4)]
+    {
+        let lag =
+            [0.0, 3.0, 14.0, 300.0][[5, 5, 4, 3].iter().position(|b| *b == base).unwrap_or(0)];
         for k in 1..=6 {
-            let log_likelihood = -1126.3 - lag - [170.0, 16.0, 0.0, -2.5, -4.0, -6.0][k - 1] + 0.4 * per_k as f64;
-            summary.candidates.push(candidate(k, structure, log_likelihood, base + per_k * (k - 1), 272.0));
+            let log_likelihood =
+                -1126.3 - lag - [170.0, 16.0, 0.0, -2.5, -4.0, -6.0][k - 1] + 0.4 * per_k as f64;
+            summary.candidates.push(candidate(
+                k,
+                structure,
+                log_likelihood,
+                base + per_k * (k - 1),
+                272.0,
+            ));
         }
     }
     summary.candidates.sort_by_key(|candidate| candidate.components);
-    summary.candidates[23].outcome = Err("a component's variance fell to 0; use --estimator map".into());
+    summary.candidates[23].outcome =
+        Err("a component's variance fell to 0; use --estimator map".into());
     let tied = |c: &&mut Candidate| c.components == 3 && c.structure == "tied";
     summary.candidates.iter_mut().find(tied).expect("it was listed").chosen = true;
-    summary.warnings.push("3 of 20 starts ended at a lower optimum; more --starts may find a better one".into());
+    summary.warnings.push(
+        "3 of 20 starts ended at a lower optimum; more --starts may find a better one".into(),
+    );
     (summary, drawn)
 }
 
@@ -171,7 +214,8 @@ pub(crate) fn wide() -> (MixtureSummary, Drawn) {
             Shape { weight, mean, factor }
         })
         .collect();
-    let columns = ["length <cm>", "width & height", "mass", "age", "very long name of a column", "x6"];
+    let columns =
+        ["length <cm>", "width & height", "mass", "age", "very long name of a column", "x6"];
     let mut summary = summary("wide.csv", &columns, &shapes, 1_000_000, "full");
     summary.candidates[0].chosen = true;
     summary.missing = 12_345;
@@ -197,10 +241,15 @@ pub(crate) fn counts() -> (MixtureSummary, Drawn) {
 
 /// One component on one point: nothing varies.
 pub(crate) fn degenerate() -> (MixtureSummary, Drawn) {
-    let shapes = [Shape { weight: 1.0, mean: vec![7.0, -1e9], factor: vec![1e-12, 0.0, 0.0, 1e-12] }];
+    let shapes =
+        [Shape { weight: 1.0, mean: vec![7.0, -1e9], factor: vec![1e-12, 0.0, 0.0, 1e-12] }];
     let mut summary = summary("point.csv", &["a", "b"], &shapes, 3, "full");
     summary.candidates[0].chosen = true;
     summary.candidates[0].outcome = Err("not finite".into());
-    summary.starts = vec![Start { trace: vec![f64::INFINITY], reached_best: true, stopped: "iterations".into() }];
+    summary.starts = vec![Start {
+        trace: vec![f64::INFINITY],
+        reached_best: true,
+        stopped: "iterations".into(),
+    }];
     (summary, Drawn { values: [7.0, -1e9].repeat(3), responsibilities: vec![1.0; 3] })
 }

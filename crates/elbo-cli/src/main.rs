@@ -1,6 +1,9 @@
 //! The `elbo` command: fits latent-variable models to a table of numbers and explains them.
+#![expect(dead_code, reason = "the library is not connected yet")]
 
 mod args;
+mod commands;
+mod error;
 #[cfg(test)]
 mod fixture;
 mod interrupt;
@@ -12,6 +15,52 @@ mod summary;
 mod table;
 mod text;
 
+use std::{io, process::ExitCode};
+
 use clap::Parser;
 
-fn main() { dbg!(args::Cli::parse()); }
+use error::Error;
+
+fn main() -> ExitCode {
+    let outcome = match args::Cli::try_parse() {
+        Ok(cli) => commands::run(cli),
+        Err(error) => return refuse(&error),
+    };
+    match outcome {
+        Ok(code) => code.into(),
+        // The reader of a pipe has seen enough: `elbo sample … | head`.
+        Err(Error::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("elbo: {error}");
+            error::EXIT_CODE.into()
+        }
+    }
+}
+
+/// Prints help, or what is wrong with the arguments: one line, then how they are written.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr()
+        || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    {
+        let printed = error.print();
+        return if printed.is_ok() && !error.use_stderr() {
+            ExitCode::SUCCESS
+        } else {
+            error::EXIT_CODE.into()
+        };
+    }
+    let text = error.to_string();
+    let (hints, what): (Vec<_>, Vec<_>) = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty())
+        .partition(|paragraph| {
+            paragraph.starts_with("Usage:") || paragraph.starts_with("For more")
+        });
+    let what = what.join("; ");
+    eprintln!("elbo: {}", what.strip_prefix("error: ").unwrap_or(&what));
+    for hint in hints {
+        eprintln!("{hint}");
+    }
+    error::EXIT_CODE.into()
+}

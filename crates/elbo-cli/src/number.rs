@@ -21,7 +21,7 @@ impl Style {
         if largest == 0.0 {
             return Self::Fixed(0);
         }
-        let decimals = digits as i32 - 1 - exponent(smallest, digits);
+        let decimals = decimals(exponent(smallest, digits), digits);
         if exponent(largest, digits) > 9 || decimals > 9 {
             Self::Scientific(digits - 1)
         } else {
@@ -49,7 +49,7 @@ pub(crate) fn significant(x: f64, digits: usize) -> String {
     }
     let exponent = exponent(x, digits);
     if (-5..9).contains(&exponent) {
-        let decimals = usize::try_from(digits as i32 - 1 - exponent).unwrap_or(0);
+        let decimals = usize::try_from(decimals(exponent, digits)).unwrap_or(0);
         format!("{x:.decimals$}")
     } else {
         format!("{x:.*e}", digits - 1)
@@ -80,8 +80,19 @@ fn exponent(x: f64, digits: usize) -> i32 {
     text.rsplit_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0)
 }
 
+/// Decimals that show `digits` digits of a number with this exponent; negative for large numbers.
+fn decimals(exponent: i32, digits: usize) -> i32 {
+    i32::try_from(digits).map_or(i32::MAX, |digits| digits - 1 - exponent)
+}
+
 fn not_finite(x: f64) -> String {
-    if x.is_nan() { "n/a".into() } else if x > 0.0 { "inf".into() } else { "-inf".into() }
+    if x.is_nan() {
+        "n/a".into()
+    } else if x > 0.0 {
+        "inf".into()
+    } else {
+        "-inf".into()
+    }
 }
 
 fn unsigned_zero(text: String) -> String {
@@ -100,7 +111,7 @@ mod tests {
         let cases = [
             (0.0, "0"),
             (1.0, "1.000"),
-            (-1130.263_96, "-1130"),
+            (-1_130.263_96, "-1130"),
             (0.012_345_6, "0.01235"),
             (9.999_96, "10.00"),
             (123_456.7, "123457"),

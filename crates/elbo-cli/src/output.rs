@@ -248,9 +248,28 @@ mod tests {
     fn the_promised_keys_are_there() {
         let value = serde_json::to_value(output()).unwrap();
         for key in [
-            "family", "estimator", "n", "d", "columns", "log_likelihood", "objective", "penalty", "df",
-            "aic", "bic", "icl", "converged", "stopped", "iterations", "e_steps", "gap", "trace", "starts",
-            "warnings", "seconds", "params",
+            "family",
+            "estimator",
+            "n",
+            "d",
+            "columns",
+            "log_likelihood",
+            "objective",
+            "penalty",
+            "df",
+            "aic",
+            "bic",
+            "icl",
+            "converged",
+            "stopped",
+            "iterations",
+            "e_steps",
+            "gap",
+            "trace",
+            "starts",
+            "warnings",
+            "seconds",
+            "params",
         ] {
             assert!(value.get(key).is_some(), "{key}");
         }
@@ -269,7 +288,10 @@ mod tests {
         let mut json = Vec::new();
         write_json(&mut json, &output()).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
-        assert_eq!(value["log_likelihood"].as_f64().map(f64::to_bits), Some((0.1_f64 + 0.2).to_bits()));
+        assert_eq!(
+            value["log_likelihood"].as_f64().map(f64::to_bits),
+            Some((0.1_f64 + 0.2).to_bits())
+        );
         assert!(json.ends_with(b"}\n"));
     }
 
@@ -277,10 +299,20 @@ mod tests {
     fn start_files_have_the_shape_of_params() {
         let read = |text| serde_json::from_str::<Params>(text);
         let poisson = read(r#"{"weights": [0.5, 0.5], "rates": [1, 2.5]}"#).unwrap();
-        assert_eq!(poisson, Params::PoissonMixture { weights: vec![0.5, 0.5], rates: vec![1.0, 2.5] });
-        assert!(matches!(read(r#"{"centers": [[1.0]]}"#), Ok(Params::Kmeans { inertia: None, .. })));
-        let hmm = r#"{"initial": [1], "transition": [[1]], "emission": {"probabilities": [[0.5, 0.5]]}}"#;
-        assert!(matches!(read(hmm), Ok(Params::Hmm { emission: EmissionParams::Categorical { .. }, .. })));
+        assert_eq!(
+            poisson,
+            Params::PoissonMixture { weights: vec![0.5, 0.5], rates: vec![1.0, 2.5] }
+        );
+        assert!(matches!(
+            read(r#"{"centers": [[1.0]]}"#),
+            Ok(Params::Kmeans { inertia: None, .. })
+        ));
+        let hmm =
+            r#"{"initial": [1], "transition": [[1]], "emission": {"probabilities": [[0.5, 0.5]]}}"#;
+        assert!(matches!(
+            read(hmm),
+            Ok(Params::Hmm { emission: EmissionParams::Categorical { .. }, .. })
+        ));
         assert!(read(r#"{"weights": [1]}"#).is_err());
     }
 }

@@ -1,6 +1,16 @@
 //! One self-contained page about a fitted model: pictures, numbers, circumstances.
 //!
 //! The page loads nothing from elsewhere; its pictures are SVG written by the modules below it.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "lengths and numbers of bars in a picture are finite, small and not negative"
+)]
+#![allow(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "a page is written once, as the text that it is"
+)]
 
 mod color;
 mod dots;
@@ -79,17 +89,25 @@ fn header(summary: &MixtureSummary) -> String {
     ];
     if let Ok(scores) = &chosen.outcome {
         tiles.push(("log-likelihood".into(), minus(&fixed(scores.log_likelihood, 2))));
-        tiles.push((summary.criterion.name().into(), minus(&fixed(summary.criterion.of(scores), 2))));
+        tiles.push((
+            summary.criterion.name().into(),
+            minus(&fixed(summary.criterion.of(scores), 2)),
+        ));
         let converged = if scores.converged { "yes" } else { "no" };
         tiles.push(("converged".into(), converged.into()));
-        tiles.push(("starts at the best value".into(), format!("{} of {}", scores.reached, scores.starts)));
+        tiles.push((
+            "starts at the best value".into(),
+            format!("{} of {}", scores.reached, scores.starts),
+        ));
     }
     if summary.missing > 0 {
         tiles.push(("missing cells".into(), count(summary.missing)));
     }
     let tiles: String = tiles
         .iter()
-        .map(|(label, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(label), escape(value)))
+        .map(|(label, value)| {
+            format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(label), escape(value))
+        })
         .collect();
     format!(
         "<header>\n<p class=\"source\">{}</p>\n<h1>{}</h1>\n<dl class=\"tiles\">\n{tiles}</dl>\n</header>\n",
@@ -102,8 +120,11 @@ fn warnings(warnings: &[String]) -> String {
     if warnings.is_empty() {
         return String::new();
     }
-    let items: String = warnings.iter().map(|warning| format!("<li>{}</li>\n", escape(warning))).collect();
-    format!("<section class=\"warnings\" aria-label=\"Warnings\">\n<h2>Warnings</h2>\n<ul>\n{items}</ul>\n</section>\n")
+    let items: String =
+        warnings.iter().map(|warning| format!("<li>{}</li>\n", escape(warning))).collect();
+    format!(
+        "<section class=\"warnings\" aria-label=\"Warnings\">\n<h2>Warnings</h2>\n<ul>\n{items}</ul>\n</section>\n"
+    )
 }
 
 fn section(title: &str, content: &str) -> String {

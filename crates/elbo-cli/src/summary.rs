@@ -41,6 +41,15 @@ impl MixtureSummary {
         self.candidates.iter().find(|candidate| candidate.chosen).expect("one candidate is chosen")
     }
 
+    /// Whether there are several components and all have the same covariance, to the bit.
+    pub(crate) fn shares_covariance(&self) -> bool {
+        let bits = |component: &Component| {
+            component.covariance.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        };
+        self.components.len() > 1
+            && self.components.windows(2).all(|pair| bits(&pair[0]) == bits(&pair[1]))
+    }
+
     /// How many starts of the chosen candidate reached its best optimum.
     pub(crate) fn reached(&self) -> usize {
         self.starts.iter().filter(|start| start.reached_best).count()
@@ -191,21 +200,21 @@ pub(crate) fn drawn_rows(n: usize, most: usize) -> Vec<usize> {
     if n <= most {
         return (0..n).collect();
     }
-    let start = |stretch: usize| (stretch as u128 * n as u128 / most as u128) as usize;
+    let start = |stretch: usize| {
+        let (whole, rest) = (n / most, n % most);
+        stretch * whole + stretch * rest / most
+    };
     (0..most)
-        .map(|stretch| {
-            let length = start(stretch + 1) - start(stretch);
-            start(stretch) + (hash(stretch as u64) % length as u64) as usize
-        })
+        .map(|stretch| start(stretch) + hash(stretch) % (start(stretch + 1) - start(stretch)))
         .collect()
 }
 
 /// The finalizer of `SplitMix64` (Steele, Lea & Flood 2014): neighbors go far apart.
-fn hash(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+fn hash(x: usize) -> usize {
+    let x = (x as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
+    ((x ^ (x >> 31)) & 0xffff_ffff) as usize // 32 bits, on every machine
 }
 
 #[cfg(test)]

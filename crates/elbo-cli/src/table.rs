@@ -127,7 +127,10 @@ impl fmt::Display for Note {
             Self::LeftOut(columns) => {
                 let noun = if columns.len() == 1 { "column" } else { "columns" };
                 let names = error::list(columns);
-                write!(out, "left out {noun} without any number: {names}; choose columns with --columns")
+                write!(
+                    out,
+                    "left out {noun} without any number: {names}; choose columns with --columns"
+                )
             }
             Self::Unnamed(name) => write!(
                 out,

@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::{
     number::{Style, count, fixed, significant},
-    summary::{Kind, MixtureSummary},
+    summary::{Component, Kind, MixtureSummary},
 };
 
 /// Longer selection tables are cut to their best rows.
@@ -23,7 +23,11 @@ const MOST_COLUMNS: usize = 12;
 /// # Errors
 ///
 /// What `out` reports.
-pub(crate) fn mixture(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::Result<()> {
+pub(crate) fn mixture(
+    out: &mut impl Write,
+    paint: Paint,
+    summary: &MixtureSummary,
+) -> io::Result<()> {
     let missing = match summary.missing {
         0 => String::new(),
         cells => format!(", {} missing cells", count(cells)),
@@ -48,7 +52,9 @@ pub(crate) fn mixture(out: &mut impl Write, paint: Paint, summary: &MixtureSumma
 fn candidates(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::Result<()> {
     let mut shown: Vec<_> = summary.candidates.iter().collect();
     if shown.len() > MOST_CANDIDATES {
-        let key = |outcome: &Result<_, _>| outcome.as_ref().map_or(f64::INFINITY, |s| summary.criterion.of(s));
+        let key = |outcome: &Result<_, _>| {
+            outcome.as_ref().map_or(f64::INFINITY, |s| summary.criterion.of(s))
+        };
         shown.sort_by(|a, b| key(&a.outcome).total_cmp(&key(&b.outcome)));
         shown.truncate(MOST_CANDIDATES);
     }
@@ -59,7 +65,8 @@ fn candidates(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> i
     let mut grid = Grid::new(&header, &[2]);
     for candidate in &shown {
         let mark = if candidate.chosen { "*" } else { "" };
-        let mut row = vec![mark.into(), candidate.components.to_string(), candidate.structure.clone()];
+        let mut row =
+            vec![mark.into(), candidate.components.to_string(), candidate.structure.clone()];
         match &candidate.outcome {
             Ok(scores) => {
                 row.extend([fixed(scores.log_likelihood, 3), scores.df.to_string()]);
@@ -70,7 +77,7 @@ fn candidates(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> i
             }
             Err(reason) => row.push(format!("not fitted: {reason}")),
         }
-        grid.push(row, candidate.chosen);
+        grid.push(&row, candidate.chosen);
     }
     grid.write(out, paint)?;
     let more = summary.candidates.len() - shown.len();
@@ -78,7 +85,11 @@ fn candidates(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> i
         writeln!(out, "{}", paint.dim(&format!("  and {more} more; --json lists all")))?;
     }
     if summary.candidates.len() > 1 {
-        let note = format!("* chosen: smallest {} of {}", summary.criterion.name(), summary.candidates.len());
+        let note = format!(
+            "* chosen: smallest {} of {}",
+            summary.criterion.name(),
+            summary.candidates.len()
+        );
         writeln!(out, "{}", paint.dim(&note))?;
     }
     writeln!(out)
@@ -89,7 +100,9 @@ fn chosen(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::R
     let chosen = summary.chosen();
     let plural = if chosen.components == 1 { "component" } else { "components" };
     let title = match summary.kind {
-        Kind::Gaussian => format!("{} Gaussian {plural}, {} covariance", chosen.components, summary.structure),
+        Kind::Gaussian => {
+            format!("{} Gaussian {plural}, {} covariance", chosen.components, summary.structure)
+        }
         Kind::Poisson => format!("{} Poisson {plural}", chosen.components),
     };
     writeln!(out, "{}", paint.bold(&title))?;
@@ -101,11 +114,14 @@ fn chosen(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::R
         let means: Vec<_> = summary.components.iter().map(|c| c.mean[column]).collect();
         let sds: Vec<_> = summary.components.iter().map(|c| c.std_dev(column)).collect();
         let style = Style::of(&[&means[..], &sds].concat(), &sds, 3);
-        let width = |numbers: &[f64]| numbers.iter().map(|x| style.write(*x).len()).max().unwrap_or(0);
+        let width =
+            |numbers: &[f64]| numbers.iter().map(|x| style.write(*x).len()).max().unwrap_or(0);
         let sd_width = width(&sds);
         for (row, (mean, sd)) in cells.iter_mut().zip(means.iter().zip(&sds)) {
             row.push(match summary.kind {
-                Kind::Gaussian => format!("{} ± {:>sd_width$}", style.write(*mean), style.write(*sd)),
+                Kind::Gaussian => {
+                    format!("{} ± {:>sd_width$}", style.write(*mean), style.write(*sd))
+                }
                 Kind::Poisson => style.write(*mean),
             });
         }
@@ -114,34 +130,45 @@ fn chosen(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::R
     for (at, (component, cells)) in summary.components.iter().zip(cells).enumerate() {
         let mut row = vec![(at + 1).to_string(), fixed(component.weight, 4)];
         row.extend(cells);
-        grid.push(row, false);
+        grid.push(&row, false);
     }
     grid.write(out, paint)?;
     writeln!(out)?;
     let d = summary.columns.len();
     if d > MOST_COLUMNS {
-        let note = format!("{d} × {d} covariances are not shown; see --model, --json or --report\n");
+        let note =
+            format!("{d} × {d} covariances are not shown; see --model, --json or --report\n");
         return writeln!(out, "{}", paint.dim(&note));
     }
     if d > 1 && summary.kind == Kind::Gaussian {
-        for (at, component) in summary.components.iter().enumerate() {
-            writeln!(out, "{}", paint.bold(&format!("component {}: covariance, correlations below the diagonal", at + 1)))?;
-            let mut header = vec![String::new()];
-            header.extend_from_slice(&summary.columns);
-            let mut grid = Grid::new(&header, &[0]);
-            for (i, name) in summary.columns.iter().enumerate() {
-                let mut row = vec![name.clone()];
-                row.extend((0..d).map(|j| match j < i {
-                    true => fixed(component.correlation(i, j), 3),
-                    false => significant(component.covariance[i * d + j], 4),
-                }));
-                grid.push(row, false);
-            }
-            grid.write(out, paint)?;
+        let shared = summary.shares_covariance();
+        let shown = if shared { 1 } else { summary.components.len() };
+        for (at, component) in summary.components[..shown].iter().enumerate() {
+            let whose =
+                if shared { "all components".into() } else { format!("component {}", at + 1) };
+            let title = format!("{whose}: covariance, correlations below the diagonal");
+            writeln!(out, "{}", paint.bold(&title))?;
+            covariance(component, &summary.columns).write(out, paint)?;
             writeln!(out)?;
         }
     }
     Ok(())
+}
+
+/// The covariance matrix of a component, with correlations below the diagonal.
+fn covariance(component: &Component, columns: &[String]) -> Grid {
+    let mut header = vec![String::new()];
+    header.extend_from_slice(columns);
+    let mut grid = Grid::new(&header, &[0]);
+    for (i, name) in columns.iter().enumerate() {
+        let correlations = (0..i).map(|j| fixed(component.correlation(i, j), 3));
+        let covariances =
+            (i..columns.len()).map(|j| significant(component.covariance[i * columns.len() + j], 4));
+        let row: Vec<_> =
+            [name.clone()].into_iter().chain(correlations).chain(covariances).collect();
+        grid.push(&row, false);
+    }
+    grid
 }
 
 /// Whether to color.
@@ -191,7 +218,7 @@ impl Grid {
         Self { header, words: words.into(), rows: Vec::new() }
     }
 
-    fn push(&mut self, cells: Vec<String>, stands_out: bool) {
+    fn push(&mut self, cells: &[String], stands_out: bool) {
         self.rows.push((cells.iter().map(|cell| printable(cell)).collect(), stands_out));
     }
 
@@ -218,7 +245,8 @@ impl Grid {
             let pad = " ".repeat(widths[at].saturating_sub(cell.width()));
             let left = runs_on || self.words.contains(&at);
             line.push_str(if at == 0 { "" } else { "  " });
-            line += &if left { format!("{cell}{pad}") } else { format!("{pad}{cell}") };
+            let (before, after) = if left { ("", &pad[..]) } else { (&pad[..], "") };
+            line.extend([before, cell, after]);
         }
         line.trim_end().into()
     }
@@ -250,12 +278,15 @@ mod tests {
     #[test]
     fn columns_align_by_display_width() {
         let mut grid = Grid::new(&["名前", "n"], &[0]);
-        grid.push(vec!["é".into(), "10".into()], false);
-        grid.push(vec!["日本".into(), "7".into()], true);
-        grid.push(vec!["runs on and on".into()], false);
+        grid.push(&["é".into(), "10".into()], false);
+        grid.push(&["日本".into(), "7".into()], true);
+        grid.push(&["runs on and on".into()], false);
         let mut out = Vec::new();
         grid.write(&mut out, Paint { on: false }).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "名前   n\né     10\n日本   7\nruns on and on\n");
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "名前   n\né     10\n日本   7\nruns on and on\n"
+        );
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub trait Family: Clone + Send + Sync {
     /// Empties the statistics and moves their origins, if they have any, to the packed components.
     fn reset_all(packed: &Self::Packed, stats: &mut [Self::Stats]) {
         let _ = packed;
-        stats.iter_mut().for_each(Statistics::clear);
+        stats.iter_mut().for_each(Statistics::set_zero);
     }
 
     /// `stats[j] += Σᵢ weights[j, i] · t(xᵢ)`; what is not added yet is kept in the scratch until [`finish`](Self::finish).

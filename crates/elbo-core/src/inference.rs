@@ -94,7 +94,9 @@ fn normalize(row: &mut [f64], max: f64, beta: f64) -> f64 {
         *x = (beta * (*x - max)).exp();
         sum += *x;
     }
-    row.iter_mut().for_each(|x| *x /= sum);
+    for x in row {
+        *x /= sum;
+    }
     sum
 }
 

@@ -35,7 +35,7 @@ pub trait LatentModel: Send + Sync {
     /// Empties statistics before a chunk of an E-step with these parameters; moves origins, if there are any.
     fn reset(&self, params: &Self::Params, stats: &mut Self::Stats) {
         let _ = params;
-        stats.clear();
+        stats.set_zero();
     }
 
     /// Adds the expected statistics of a chunk and returns its data term, in nats.

@@ -55,7 +55,7 @@ pub trait Statistics: Clone + Send + Sync {
     }
 
     /// Sets everything to zero: no data seen.
-    fn clear(&mut self) {
+    fn set_zero(&mut self) {
         self.visit_mut(&mut |part| part.fill(0.0));
     }
 
@@ -138,11 +138,15 @@ impl Statistics for Vec<f64> {
 
 impl<S: Statistics> Statistics for Vec<S> {
     fn visit<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
-        self.iter().for_each(|s| s.visit(see));
+        for s in self {
+            s.visit(see);
+        }
     }
 
     fn visit_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
-        self.iter_mut().for_each(|s| s.visit_mut(see));
+        for s in self {
+            s.visit_mut(see);
+        }
     }
 
     fn axpy(&mut self, factor: f64, other: &Self) {

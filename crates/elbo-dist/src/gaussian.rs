@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use elbo_core::{
-    Batch, DataError, EstimateError, Family, Matrix, MatrixMut, Repairs, Statistics, add_scaled,
+    DataError, EstimateError, Family, Matrix, MatrixMut, Repairs, Statistics, add_scaled,
 };
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
@@ -275,6 +275,10 @@ impl Family for Gaussian {
             let sums = weighted_moments(stats.origin, data, weights.row(j));
             add_scaled(&mut stats.sums, 1.0, &sums);
         }
+    }
+
+    fn moved_to(&self, data: &[f64], row: usize) -> Result<Self, EstimateError> {
+        Ok(Self { mean: data[row], ..*self })
     }
 
     fn maximize(&self, stats: &GaussianStats, next: &mut Self) -> Result<Repairs, EstimateError> {

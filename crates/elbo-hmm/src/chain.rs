@@ -103,11 +103,6 @@ impl Chain {
         }
     }
 
-    /// Overwrites the chain by another one, raised to `beta`.
-    pub(crate) fn set_tempered(&mut self, chain: &Self, beta: f64) {
-        self.set(&chain.log_initial, &chain.log_columns, beta);
-    }
-
     /// Number of states.
     pub(crate) fn k(&self) -> usize {
         self.k
@@ -116,6 +111,11 @@ impl Chain {
     /// `ln π`.
     pub(crate) fn log_initial(&self) -> &[f64] {
         &self.log_initial
+    }
+
+    /// `ln Aᵀ`, row by row.
+    pub(crate) fn log_columns(&self) -> &[f64] {
+        &self.log_columns
     }
 
     /// `ln A[i, ·]`: from state `i`.

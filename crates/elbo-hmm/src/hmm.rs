@@ -1,6 +1,6 @@
 //! A hidden Markov model of points: likelihood, posteriors, paths, draws.
 
-use elbo_core::{BLOCK_STRIDE, Batch, DataError, EStepError, Family};
+use elbo_core::{Batch, DataError, EStepError, Family};
 use elbo_dist::{Categorical, ParameterError};
 use rand::Rng;
 
@@ -180,10 +180,7 @@ impl<F: Family> Hmm<F> {
     pub fn log_likelihood<'a>(
         &self,
         data: impl Into<Sequences<'a, F::Batch<'a>>>,
-    ) -> Result<f64, HmmError>
-    where
-        F: 'a,
-    {
+    ) -> Result<f64, HmmError> {
         let mut sum = 0.0;
         self.for_each_sequence(data.into(), |view, sequence, scratch| {
             sum += scratch.forward(view, sequence)?;
@@ -200,10 +197,7 @@ impl<F: Family> Hmm<F> {
     pub fn filter<'a>(
         &self,
         data: impl Into<Sequences<'a, F::Batch<'a>>>,
-    ) -> Result<Vec<f64>, HmmError>
-    where
-        F: 'a,
-    {
+    ) -> Result<Vec<f64>, HmmError> {
         let data = data.into();
         let mut all = Vec::with_capacity(data.steps().len() * self.k());
         self.for_each_sequence(data, |view, sequence, scratch| {
@@ -222,10 +216,7 @@ impl<F: Family> Hmm<F> {
     pub fn smooth<'a>(
         &self,
         data: impl Into<Sequences<'a, F::Batch<'a>>>,
-    ) -> Result<Vec<f64>, HmmError>
-    where
-        F: 'a,
-    {
+    ) -> Result<Vec<f64>, HmmError> {
         let (data, k) = (data.into(), self.k());
         let mut all = vec![0.0; data.steps().len() * k];
         let mut rest = &mut all[..];
@@ -253,10 +244,7 @@ impl<F: Family> Hmm<F> {
     pub fn viterbi<'a>(
         &self,
         data: impl Into<Sequences<'a, F::Batch<'a>>>,
-    ) -> Result<Decoded, HmmError>
-    where
-        F: 'a,
-    {
+    ) -> Result<Decoded, HmmError> {
         let mut decoded = Decoded { states: Vec::new(), log_probability: 0.0 };
         self.for_each_sequence(data.into(), |view, sequence, scratch| {
             decoded.log_probability += scratch.viterbi(view, sequence)?;

@@ -87,8 +87,8 @@ pub struct HmmScratch<S> {
     transitions: Vec<f64>,
     back: Vec<u32>,
     path: Vec<u32>,
-    /// The chain at the temperature of the E-step.
-    pub(crate) tempered: Chain,
+    /// Room for the chain at the temperature of an E-step.
+    pub(crate) tempered: Option<Chain>,
 }
 
 impl<S> HmmScratch<S> {
@@ -116,8 +116,15 @@ impl<S> HmmScratch<S> {
             transitions: vec![0.0; k * k],
             back: Vec::new(),
             path: Vec::new(),
-            tempered: Chain::new(k),
+            tempered: None,
         }
+    }
+
+    /// The chain raised to `beta`, in room that the caller gives back.
+    pub(crate) fn take_tempered(&mut self, chain: &Chain, beta: f64) -> Chain {
+        let mut tempered = self.tempered.take().unwrap_or_else(|| Chain::new(self.k));
+        tempered.set(chain.log_initial(), chain.log_columns(), beta);
+        tempered
     }
 
     /// Adds what was counted since the last call: first states to `initial`, transitions from `i` to `transition(i)`.
@@ -484,13 +491,7 @@ impl<S> HmmScratch<S> {
 
     /// The same with logarithms, transitions to `transitions`; `in_logs` says what the forward messages are.
     /// Cost per step: `2k²` exponentials.
-    fn backward_in_logs(
-        &mut self,
-        chain: &Chain,
-        block: &Range<usize>,
-        ends: bool,
-        in_logs: bool,
-    ) {
+    fn backward_in_logs(&mut self, chain: &Chain, block: &Range<usize>, ends: bool, in_logs: bool) {
         let k = self.k;
         for (i, t) in block.clone().enumerate().rev() {
             let alpha = &mut self.alpha[t * self.tiles..][..self.tiles].as_flattened_mut()[..k];
@@ -541,7 +542,7 @@ fn blocks(n: usize) -> impl ExactSizeIterator<Item = Range<usize>> + DoubleEnded
 
 /// Did the scaled recursion lose nothing that matters?
 fn is_exact(scaled: Scaled, chain: &Chain) -> bool {
-    scaled.least_sum >= TINY && (chain.is_connected() || scaled.least >= TINY)
+    scaled.least_sum >= TINY
 }
 
 /// Exponentials of a message, its sum one; `false` if some are too small for the scaled recursion of this chain.

@@ -37,7 +37,7 @@ pub struct HmmModel<F, E, W> {
 }
 
 /// Initial law, transition rows and emissions under estimation, with their packed forms.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct HmmParams<F: Family, E: Estimator<F>, W: Estimator<Categorical>> {
     initial: W::Fits,
     transition: W::Fits,
@@ -188,8 +188,8 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
     }
 
     fn reset(&self, params: &Self::Params, stats: &mut Self::Stats) {
-        stats.0.clear();
-        stats.1.iter_mut().for_each(Statistics::clear);
+        stats.0.set_zero();
+        stats.1.iter_mut().for_each(Statistics::set_zero);
         F::reset_all(&params.packed, &mut stats.2);
     }
 
@@ -203,14 +203,8 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
     ) -> Result<f64, EStepError> {
         let packed = &params.packed;
         let beta = if let Inference::Tempered(beta) = how { *beta } else { 1.0 };
-        let tempered;
-        let chain = if beta < 1.0 {
-            scratch.tempered.set_tempered(&params.chain, beta);
-            tempered = scratch.tempered.clone();
-            &tempered
-        } else {
-            &params.chain
-        };
+        let tempered = (beta < 1.0).then(|| scratch.take_tempered(&params.chain, beta));
+        let chain = tempered.as_ref().unwrap_or(&params.chain);
         let view = View::<F> { packed, chain, beta };
         let mut data_term = 0.0;
         for i in 0..data.len() {
@@ -225,6 +219,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
         F::finish(packed, emission, &mut scratch.family);
         let rows = transition.iter_mut().map(CategoricalStats::counts_mut);
         scratch.take_counts(chain, initial[0].counts_mut(), rows);
+        scratch.tempered = tempered;
         Ok(data_term)
     }
 

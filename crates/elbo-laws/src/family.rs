@@ -72,7 +72,8 @@ pub fn merging_parts_is_observing_the_whole<S: Sample>(
     assert_same(&whole, &merged, &[&left, &right, &whole]);
 }
 
-/// The kernels for all components together agree with those for one, for scores and for statistics.
+/// The kernels for all components together agree with those for one, for scores and for statistics; and a scratch that
+/// has seen one chunk serves the next, bit for bit.
 ///
 /// # Panics
 ///
@@ -81,35 +82,17 @@ pub fn all_at_once_is_one_at_a_time<S: Sample>(
     components: &[S::Family],
     sample: &WeightedSample<S>,
 ) {
-    let k = components.len();
-    let mut packed = components[0].new_packed(k);
+    let mut packed = components[0].new_packed(components.len());
     for (j, component) in components.iter().enumerate() {
         component.pack(j, &mut packed);
     }
     // Component j weighs row i by its own weight, and some rows not at all.
-    let weight = |j: usize, i: usize| {
-        let share = ((i + 3 * j) % 5) as f64 / 4.0;
-        sample.weights[i] * share
-    };
+    let weight = |j: usize, i: usize| sample.weights[i] * ((i + 3 * j) % 5) as f64 / 4.0;
     let mut scratch = S::Family::new_scratch(&packed);
     let mut stats: Vec<_> = components.iter().map(Family::new_stats).collect();
-    S::Family::reset_all(&packed, &mut stats);
-    let mut scores = vec![vec![f64::NAN; sample.len()]; k];
-    for start in (0..sample.len()).step_by(BLOCK) {
-        let rows = start..sample.len().min(start + BLOCK);
-        let mut block = vec![f64::NAN; k * BLOCK_STRIDE];
-        let data = sample.data.batch().slice(rows.clone());
-        let out = MatrixMut::new(&mut block, k, rows.len(), BLOCK_STRIDE);
-        S::Family::score_all(&packed, data, out, &mut scratch);
-        for j in 0..k {
-            let row = &mut block[j * BLOCK_STRIDE..][..rows.len()];
-            scores[j][rows.clone()].copy_from_slice(row);
-            row.iter_mut().zip(rows.clone()).for_each(|(w, i)| *w = weight(j, i));
-        }
-        let weights = Matrix::new(&block, k, rows.len(), BLOCK_STRIDE);
-        S::Family::observe_all(&packed, &mut stats, data, weights, &mut scratch);
-    }
-    S::Family::finish(&packed, &mut stats, &mut scratch);
+    let scores = one_chunk::<S>(&packed, sample, weight, &mut stats, &mut scratch);
+    let mut again = stats.clone();
+    one_chunk::<S>(&packed, sample, weight, &mut again, &mut scratch);
     for (j, component) in components.iter().enumerate() {
         let alone = WeightedSample {
             data: sample.data.clone(),
@@ -120,6 +103,7 @@ pub fn all_at_once_is_one_at_a_time<S: Sample>(
         }
         let alone = alone.stats(component);
         assert_same(&alone, &stats[j], &[&alone, &stats[j]]);
+        assert_same_bits(&stats[j], &again[j]);
     }
 }
 
@@ -269,9 +253,41 @@ macro_rules! family_laws {
     };
 }
 
-/// The maximum-likelihood estimate from `start`.
+/// The maximum-likelihood estimate from `start`. Taken twice: statistics about a far start round more than those about
+/// the estimate itself.
 fn estimate<S: Sample>(start: &S::Family, sample: &WeightedSample<S>) -> S::Family {
-    let mut best = start.clone();
-    start.maximize(&sample.stats(start), &mut best).expect("these data have an estimate");
+    let mut near = start.clone();
+    start.maximize(&sample.stats(start), &mut near).expect("these data have an estimate");
+    let mut best = near.clone();
+    near.maximize(&sample.stats(&near), &mut best).expect("these data have an estimate");
     best
+}
+
+/// Overwrites `stats` as the E-step of a chunk does, with `weight(component, row)`; returns the scores.
+fn one_chunk<S: Sample>(
+    packed: &<S::Family as Family>::Packed,
+    sample: &WeightedSample<S>,
+    weight: impl Fn(usize, usize) -> f64,
+    stats: &mut [<S::Family as Family>::Stats],
+    scratch: &mut <S::Family as Family>::Scratch,
+) -> Vec<Vec<f64>> {
+    let (k, n) = (stats.len(), sample.len());
+    let mut scores = vec![vec![f64::NAN; n]; k];
+    S::Family::reset_all(packed, stats);
+    for start in (0..n).step_by(BLOCK) {
+        let rows = start..n.min(start + BLOCK);
+        let mut block = vec![f64::NAN; k * BLOCK_STRIDE];
+        let data = sample.data.batch().slice(rows.clone());
+        let out = MatrixMut::new(&mut block, k, rows.len(), BLOCK_STRIDE);
+        S::Family::score_all(packed, data, out, scratch);
+        for j in 0..k {
+            let row = &mut block[j * BLOCK_STRIDE..][..rows.len()];
+            scores[j][rows.clone()].copy_from_slice(row);
+            row.iter_mut().zip(rows.clone()).for_each(|(w, i)| *w = weight(j, i));
+        }
+        let weights = Matrix::new(&block, k, rows.len(), BLOCK_STRIDE);
+        S::Family::observe_all(packed, stats, data, weights, scratch);
+    }
+    S::Family::finish(packed, stats, scratch);
+    scores
 }

@@ -63,7 +63,7 @@ pub fn merge_is_associative<S: Statistics>(a: &S, b: &S, c: &S) {
 /// If not.
 pub fn zero_is_the_identity_of_merge<S: Statistics>(a: &S) {
     let mut zero = a.clone();
-    zero.clear();
+    zero.set_zero();
     assert_same(&merged(a, &zero), a, &[a]);
     assert_same(&merged(&zero, a), a, &[a]);
     let mut flat = Vec::new();
@@ -116,7 +116,7 @@ pub fn the_flat_view_keeps_every_bit<S: Statistics>(a: &S) {
     a.write_to(&mut flat);
     assert_eq!(flat.len(), a.dim(), "dim() is not the length of the flat view");
     let mut back = a.clone();
-    back.clear();
+    back.set_zero();
     back.read_from(&flat);
     assert_same_bits(a, &back);
 }

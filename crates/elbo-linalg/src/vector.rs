@@ -107,7 +107,6 @@ pub fn softmax_columns(
 
 /// Why a column has no responsibilities.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
 pub enum SoftmaxError {
     /// Every component gives the observation density zero.
     #[error("column {column} is −∞ in every component: the observation is impossible")]
@@ -244,7 +243,7 @@ impl Kernel for SoftmaxColumns<'_> {
 }
 
 /// Vectors of columns side by side in [`SoftmaxColumns`].
-const STRIP: usize = 4;
+const STRIP: usize = 2;
 
 impl SoftmaxColumns<'_> {
     /// Normalizes `W` vectors of columns from `column` on, of which `width` columns exist.
@@ -261,8 +260,9 @@ impl SoftmaxColumns<'_> {
             }
         }
         let mut proper = true;
-        for v in 0..W {
-            proper &= holds_in_all::<S>((largest[v] - largest[v]).ge(zero)); // ∞ − ∞ is NaN
+        for largest in largest {
+            proper &= holds_in_all::<S>(S::splat(f64::NEG_INFINITY).lt(largest));
+            proper &= holds_in_all::<S>(largest.lt(S::splat(f64::INFINITY)));
         }
         if !proper {
             return false;
@@ -278,8 +278,8 @@ impl SoftmaxColumns<'_> {
                 share.store_head(cells);
             }
         }
-        for v in 0..W {
-            proper &= holds_in_all::<S>(sum[v].ge(zero)); // false where a share is NaN
+        for sum in sum {
+            proper &= holds_in_all::<S>(sum.ge(zero)); // false where a share is NaN
         }
         if !proper {
             return false;

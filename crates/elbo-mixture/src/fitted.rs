@@ -1,12 +1,14 @@
 //! From a start strategy to a fitted, comparable mixture.
 
 use elbo_core::{
-    Batch, DataError, End, Estimator, Family, FitError, Observer, Optimum, Report, Settings, Weighted, criteria,
-    fit_restarts,
+    Batch, DataError, End, Estimator, Family, FitError, Observer, Optimum, Report, Settings,
+    Weighted, criteria, fit_restarts,
 };
 use elbo_dist::Categorical;
 
-use crate::{Mixture, MixtureError, MixtureModel, MixtureParams, model::spurious_components, start::Starts};
+use crate::{
+    Mixture, MixtureError, MixtureModel, MixtureParams, model::spurious_components, start::Starts,
+};
 
 /// A fitted mixture and how it was found.
 #[derive(Clone, Debug)]
@@ -91,9 +93,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
     /// # Panics
     ///
     /// If zero components or zero runs are asked for.
-    pub fn fit(
+    pub fn fit<'d>(
         &self,
-        data: Weighted<'_, F::Batch<'_>>,
+        data: Weighted<'d, F::Batch<'d>>,
         start: &Start<F>,
         settings: &Settings,
         observer: &impl Observer<MixtureParams<F, E, W>>,
@@ -126,11 +128,14 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         };
         let best_set_aside = restarts.best_set_aside();
         let mixture = restarts.best.params.to_mixture();
-        let (log_likelihood, log_certainty) =
-            mixture.fit_and_certainty(data.units(), data.weights()).map_err(|error| match error {
+        let (log_likelihood, log_certainty) = mixture
+            .fit_and_certainty(data.units(), data.weights())
+            .map_err(|error| match error {
                 MixtureError::Data(error) => FitError::Data(error),
                 MixtureError::EStep(error) => FitError::EStep(error),
-                MixtureError::Components { .. } | MixtureError::Weights(_) => unreachable!("the mixture exists"),
+                MixtureError::Components { .. } | MixtureError::Weights(_) => {
+                    unreachable!("the mixture exists")
+                }
             })?;
         let (counts, stats) = &restarts.best.stats;
         let spurious = spurious_components(mixture.components(), &counts[0], stats);

@@ -3,10 +3,12 @@
 use std::cmp::Ordering;
 
 use elbo_core::{
-    Batch, DataError, FitError, MaximumAPosteriori, MaximumLikelihood, Observer, Rows, Settings, VariationalBayes,
-    Weighted, map_in_order,
+    Batch, DataError, EstimateError, FitError, MaximumAPosteriori, MaximumLikelihood, Observer,
+    Rows, Settings, VariationalBayes, Weighted, map_in_order,
 };
-use elbo_dist::{CovarianceStructure, Dirichlet, MultivariateGaussian, NormalInverseWishart};
+use elbo_dist::{
+    CovarianceStructure, Dirichlet, MultivariateGaussian, NormalInverseWishart, ParameterError,
+};
 use elbo_linalg::weighted_mean_and_scatter;
 
 use crate::{Fitted, Mixture, MixtureModel, MixtureParams, Start};
@@ -124,7 +126,10 @@ impl GaussianMixture {
     /// # Errors
     ///
     /// As [`fit_observed`](Self::fit_observed).
-    pub fn fit(&self, data: Weighted<'_, Rows<'_>>) -> Result<Fitted<MultivariateGaussian>, FitError> {
+    pub fn fit(
+        &self,
+        data: Weighted<'_, Rows<'_>>,
+    ) -> Result<Fitted<MultivariateGaussian>, FitError> {
         self.fit_observed(data, &())
     }
 
@@ -149,19 +154,21 @@ impl GaussianMixture {
         }
         rows.check_finite()?;
         check_varies(rows)?;
-        let template = MultivariateGaussian::standard(rows.d(), self.structure);
+        let template = MultivariateGaussian::standard(self.structure, vec![0.0; rows.d()]);
         let start = match &self.start_at {
             Some(mixture) => Start::At(mixture.clone()),
             None => Start::Spread { k: self.k, runs: self.starts, template },
         };
         match self.estimation {
-            Estimation::MaximumLikelihood => MixtureModel::ml().fit(data, &start, &self.settings, observer),
+            Estimation::MaximumLikelihood => {
+                MixtureModel::ml().fit(data, &start, &self.settings, observer)
+            }
             Estimation::MaximumAPosteriori => {
-                let model = MixtureModel::map(self.default_prior(data)?, Dirichlet::symmetric(self.k, 1.0)?);
+                let model = MixtureModel::map(self.default_prior(data)?, self.weight_prior(1.0));
                 model.fit(data, &start, &self.settings, observer)
             }
             Estimation::VariationalBayes => {
-                let weights = Dirichlet::symmetric(self.k, 1.0 / self.k as f64)?;
+                let weights = self.weight_prior(1.0 / self.k as f64);
                 let model = MixtureModel::vb(self.default_prior(data)?, weights);
                 model.fit(data, &start, &self.settings, observer)
             }
@@ -184,14 +191,18 @@ impl GaussianMixture {
         observers: impl Fn(usize) -> O + Sync,
     ) -> Vec<Candidate> {
         map_in_order(components.len() * structures.len(), |i| {
-            let (k, structure) = (components[i / structures.len()], structures[i % structures.len()]);
+            let (k, structure) =
+                (components[i / structures.len()], structures[i % structures.len()]);
             let mut builder = Self { k, structure, start_at: None, ..self.clone() };
             builder.settings.seed = elbo_core::mix(self.settings.seed, i as u64);
             Candidate { k, structure, fit: builder.fit_observed(data, &observers(i)) }
         })
     }
 
-    fn default_prior(&self, data: Weighted<'_, Rows<'_>>) -> Result<NormalInverseWishart, FitError> {
+    fn default_prior(
+        &self,
+        data: Weighted<'_, Rows<'_>>,
+    ) -> Result<NormalInverseWishart, FitError> {
         let rows = data.units();
         let (values, row_stride, column_stride) = rows.raw();
         let ones;
@@ -202,10 +213,42 @@ impl GaussianMixture {
                 &ones
             }
         };
-        let view = elbo_linalg::Rows { data: values, n: rows.len(), d: rows.d(), row_stride, column_stride };
+        let view = elbo_linalg::Rows {
+            data: values,
+            n: rows.len(),
+            d: rows.d(),
+            row_stride,
+            column_stride,
+        };
         let moments = weighted_mean_and_scatter(view, weights).map_err(|_| DataError::Empty)?;
-        let covariance: Vec<f64> = moments.scatter.iter().map(|s| s / moments.total_weight).collect();
-        Ok(NormalInverseWishart::default_for(self.structure, self.k, &moments.mean, &covariance)?)
+        let mut covariance: Vec<f64> =
+            moments.scatter.iter().map(|s| s / moments.total_weight).collect();
+        let prior = |covariance: &[f64]| {
+            NormalInverseWishart::default_for(
+                self.structure,
+                self.k,
+                moments.mean.clone(),
+                covariance,
+            )
+        };
+        let singular = match prior(&covariance) {
+            Ok(prior) => return Ok(prior),
+            Err(singular) => singular,
+        };
+        // Dependent columns, or no more rows than columns: a prior on the scale of each column alone.
+        for (place, value) in covariance.iter_mut().enumerate() {
+            *value *= f64::from(u8::from(place / rows.d() == place % rows.d()));
+        }
+        prior(&covariance).map_err(|error| match singular {
+            ParameterError::NotPositiveDefinite { column, variance, .. } => {
+                EstimateError::Singular { component: 0, column, variance }.into()
+            }
+            _ => unreachable!("finite moments of varying columns: {error}"),
+        })
+    }
+
+    fn weight_prior(&self, alpha: f64) -> Dirichlet {
+        Dirichlet::symmetric(self.k, alpha).expect("a positive number for each component")
     }
 }
 
@@ -229,9 +272,14 @@ pub fn best_candidate(
     let key = |fit: &Fitted<MultivariateGaussian>| {
         (fit.report.stopped.is_failure() || !fit.spurious.is_empty(), criterion(fit))
     };
-    let fits = candidates.iter().enumerate().filter_map(|(i, c)| c.fit.as_ref().ok().map(|fit| (i, key(fit))));
-    fits.min_by(|(_, a), (_, b)| a.0.cmp(&b.0).then(a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal)))
-        .map(|(i, _)| i)
+    let fits = candidates
+        .iter()
+        .enumerate()
+        .filter_map(|(i, c)| c.fit.as_ref().ok().map(|fit| (i, key(fit))));
+    fits.min_by(|(_, a), (_, b)| {
+        a.0.cmp(&b.0).then(a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal))
+    })
+    .map(|(i, _)| i)
 }
 
 /// Watches fits of Gaussian mixtures under any [`Estimation`]. Everything that observes all three is one:
@@ -243,11 +291,17 @@ impl<O: Observer<MlParams> + Observer<MapParams> + Observer<VbParams>> GaussianO
 /// Parameters of a Gaussian mixture under maximum likelihood.
 pub type MlParams = MixtureParams<MultivariateGaussian, MaximumLikelihood, MaximumLikelihood>;
 /// Parameters of a Gaussian mixture under MAP.
-pub type MapParams =
-    MixtureParams<MultivariateGaussian, MaximumAPosteriori<NormalInverseWishart>, MaximumAPosteriori<Dirichlet>>;
+pub type MapParams = MixtureParams<
+    MultivariateGaussian,
+    MaximumAPosteriori<NormalInverseWishart>,
+    MaximumAPosteriori<Dirichlet>,
+>;
 /// Parameters of a Gaussian mixture under variational Bayes.
-pub type VbParams =
-    MixtureParams<MultivariateGaussian, VariationalBayes<NormalInverseWishart>, VariationalBayes<Dirichlet>>;
+pub type VbParams = MixtureParams<
+    MultivariateGaussian,
+    VariationalBayes<NormalInverseWishart>,
+    VariationalBayes<Dirichlet>,
+>;
 
 /// A column that never varies has no variance to estimate.
 fn check_varies(rows: Rows<'_>) -> Result<(), DataError> {

@@ -39,15 +39,17 @@ mod model;
 mod start;
 
 pub use elbo_core::{
-    CancelToken, DataError, EstimateError, Event, FitError, Observer, Report, Rows, Settings, Stopped, Tolerance,
-    Variant, Weighted,
+    CancelToken, DataError, EstimateError, Event, FitError, Observer, Report, Rows, Settings,
+    Stopped, Tolerance, Variant, Weighted,
 };
 pub use elbo_dist::{
-    Categorical, CovarianceStructure, Dirichlet, Gaussian, MultivariateGaussian, NormalInverseWishart, Poisson,
+    Categorical, CovarianceStructure, Dirichlet, Gaussian, MultivariateGaussian,
+    NormalInverseWishart, Poisson,
 };
 pub use fitted::{Fitted, Start};
 pub use gaussian::{
-    Candidate, Estimation, GaussianMixture, GaussianObserver, MapParams, MlParams, VbParams, best_candidate,
+    Candidate, Estimation, GaussianMixture, GaussianObserver, MapParams, MlParams, VbParams,
+    best_candidate,
 };
 pub use mixture::{Mixture, MixtureError};
 pub use model::{MixtureModel, MixtureParams, MixtureScratch, MixtureStats};

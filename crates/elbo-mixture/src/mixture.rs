@@ -66,7 +66,10 @@ impl<F: Family> Mixture<F> {
     /// [`MixtureError::Weights`] unless the weights are probabilities that sum to one within 10⁻⁹.
     pub fn new(weights: Vec<f64>, components: Vec<F>) -> Result<Self, MixtureError> {
         if weights.len() != components.len() || components.is_empty() {
-            return Err(MixtureError::Components { weights: weights.len(), components: components.len() });
+            return Err(MixtureError::Components {
+                weights: weights.len(),
+                components: components.len(),
+            });
         }
         Ok(Self { weights: Categorical::new(weights)?, components })
     }
@@ -108,9 +111,15 @@ impl<F: Family> Mixture<F> {
     /// # Panics
     ///
     /// If `out` is not as long as the data.
-    pub fn log_density_into(&self, data: F::Batch<'_>, out: &mut [f64]) -> Result<(), MixtureError> {
+    pub fn log_density_into(
+        &self,
+        data: F::Batch<'_>,
+        out: &mut [f64],
+    ) -> Result<(), MixtureError> {
         assert_eq!(out.len(), data.len(), "one log density per row");
-        self.for_each_block(data, |block| out[block.start..][..block.n].copy_from_slice(block.log_densities))
+        self.for_each_block(data, |block| {
+            out[block.start..][..block.n].copy_from_slice(block.log_densities)
+        })
     }
 
     /// `ℓ = Σᵢ ln p(xᵢ)`, in nats.
@@ -152,7 +161,8 @@ impl<F: Family> Mixture<F> {
         self.for_each_block(data, |block| {
             for (i, label) in labels[block.start..][..block.n].iter_mut().enumerate() {
                 let share = |j: usize| block.responsibilities[j * BLOCK_STRIDE + i];
-                *label = (1..self.k()).fold(0, |best, j| if share(j) > share(best) { j } else { best });
+                *label =
+                    (1..self.k()).fold(0, |best, j| if share(j) > share(best) { j } else { best });
             }
         })?;
         Ok(labels)
@@ -181,7 +191,11 @@ impl<F: Family> Mixture<F> {
         self.weights.sample(rng) as usize
     }
 
-    fn for_each_block(&self, data: F::Batch<'_>, mut see: impl FnMut(Block<'_>)) -> Result<(), MixtureError> {
+    fn for_each_block(
+        &self,
+        data: F::Batch<'_>,
+        mut see: impl FnMut(Block<'_>),
+    ) -> Result<(), MixtureError> {
         let k = self.k();
         self.components[0].check(data)?;
         let mut packed = self.components[0].new_packed(k);
@@ -195,8 +209,14 @@ impl<F: Family> Mixture<F> {
         for start in (0..data.len()).step_by(BLOCK) {
             let rows = data.slice(start..data.len().min(start + BLOCK));
             let n = rows.len();
-            F::score_all(&packed, rows, MatrixMut::new(&mut block, k, n, BLOCK_STRIDE), &mut scratch);
-            posterior(&mut block, &log_weights, &keep_all, &mut log_densities[..n]).map_err(|e| e.offset(start))?;
+            F::score_all(
+                &packed,
+                rows,
+                MatrixMut::new(&mut block, k, n, BLOCK_STRIDE),
+                &mut scratch,
+            );
+            posterior(&mut block, &log_weights, &keep_all, &mut log_densities[..n])
+                .map_err(|e| e.offset(start))?;
             see(Block { start, n, responsibilities: &block, log_densities: &log_densities[..n] });
         }
         Ok(())
@@ -215,10 +235,12 @@ pub(crate) fn posterior(
     for (scores, log_weight) in block.chunks_mut(BLOCK_STRIDE).zip(log_weights) {
         scores[..n].iter_mut().for_each(|score| *score += log_weight);
     }
-    softmax_columns(block, log_weights.len(), n, BLOCK_STRIDE, thresholds, log_densities).map_err(|error| match error {
-        SoftmaxError::Impossible { column } => EStepError::Impossible { row: column },
-        SoftmaxError::NotFinite { column, .. } => EStepError::NotFinite { row: column },
-    })
+    softmax_columns(block, log_weights.len(), n, BLOCK_STRIDE, thresholds, log_densities).map_err(
+        |error| match error {
+            SoftmaxError::Impossible { column } => EStepError::Impossible { row: column },
+            SoftmaxError::NotFinite { column, .. } => EStepError::NotFinite { row: column },
+        },
+    )
 }
 
 #[cfg(feature = "serde")]

@@ -3,9 +3,9 @@
 use std::marker::PhantomData;
 
 use elbo_core::{
-    BLOCK, BLOCK_STRIDE, Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator, Family, Inference,
-    LatentModel, Matrix, MatrixMut, MaximumAPosteriori, MaximumLikelihood, Repairs, RowError, Statistics,
-    VariationalBayes, Weighted, add_scaled,
+    BLOCK, BLOCK_STRIDE, Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator,
+    Family, Inference, LatentModel, Matrix, MatrixMut, MaximumAPosteriori, MaximumLikelihood,
+    Repairs, RowError, Statistics, VariationalBayes, Weighted, add_scaled,
 };
 use elbo_dist::{Categorical, CategoricalPacked, Dirichlet};
 
@@ -96,14 +96,18 @@ impl<F: Family> MixtureModel<F, MaximumLikelihood, MaximumLikelihood> {
     }
 }
 
-impl<F: Family, P: ConjugatePrior<F>> MixtureModel<F, MaximumAPosteriori<P>, MaximumAPosteriori<Dirichlet>> {
+impl<F: Family, P: ConjugatePrior<F>>
+    MixtureModel<F, MaximumAPosteriori<P>, MaximumAPosteriori<Dirichlet>>
+{
     /// Maximum a posteriori: the cure for singular components.
     pub fn map(prior: P, weights: Dirichlet) -> Self {
         Self::new(MaximumAPosteriori::new(prior), MaximumAPosteriori::new(weights))
     }
 }
 
-impl<F: Family, P: ConjugatePrior<F>> MixtureModel<F, VariationalBayes<P>, VariationalBayes<Dirichlet>> {
+impl<F: Family, P: ConjugatePrior<F>>
+    MixtureModel<F, VariationalBayes<P>, VariationalBayes<Dirichlet>>
+{
     /// Variational Bayes: posteriors over weights and components; a sparse weight prior empties what the data do not
     /// need.
     pub fn vb(prior: P, weights: Dirichlet) -> Self {
@@ -129,7 +133,10 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureParams<F, E, 
 
     /// The mixture of points that these parameters are or stand for.
     pub fn to_mixture(&self) -> Mixture<F> {
-        Mixture::from_parts(W::points(&self.weights)[0].clone(), E::points(&self.components).to_vec())
+        Mixture::from_parts(
+            W::points(&self.weights)[0].clone(),
+            E::points(&self.components).to_vec(),
+        )
     }
 
     /// Refreshes the packed forms after weights or components have changed.
@@ -172,7 +179,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
     }
 
     fn reset(&self, params: &Self::Params, stats: &mut Self::Stats) {
-        stats.0.clear();
+        stats.0.set_zero();
         F::reset_all(&params.packed, &mut stats.1);
     }
 
@@ -192,12 +199,19 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
             let n = block.len();
             let scores = MatrixMut::new(&mut scratch.block, k, n, BLOCK_STRIDE);
             F::score_all(&params.packed, block.units(), scores, &mut scratch.family);
-            data_term += assign(params, how, block.weights(), n, scratch).map_err(|e| e.offset(start))?;
+            data_term +=
+                assign(params, how, block.weights(), n, scratch).map_err(|e| e.offset(start))?;
             let responsibilities = Matrix::new(&scratch.block, k, n, BLOCK_STRIDE);
             for (j, total) in scratch.totals.iter_mut().enumerate() {
                 *total += responsibilities.row(j).iter().sum::<f64>();
             }
-            F::observe_all(&params.packed, &mut stats.1, block.units(), responsibilities, &mut scratch.family);
+            F::observe_all(
+                &params.packed,
+                &mut stats.1,
+                block.units(),
+                responsibilities,
+                &mut scratch.family,
+            );
         }
         F::finish(&params.packed, &mut stats.1, &mut scratch.family);
         add_scaled(stats.0[0].counts_mut(), 1.0, &scratch.totals);
@@ -210,7 +224,8 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
         stats: &Self::Stats,
         next: &mut Self::Params,
     ) -> Result<Repairs, EstimateError> {
-        let mut repairs = self.components.estimate(&params.components, &stats.1, &mut next.components)?;
+        let mut repairs =
+            self.components.estimate(&params.components, &stats.1, &mut next.components)?;
         repairs.merge(self.weights.estimate(&params.weights, &stats.0, &mut next.weights)?);
         next.repack();
         Ok(repairs)

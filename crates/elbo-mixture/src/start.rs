@@ -1,17 +1,19 @@
 //! Where to start: components put at well-spread rows.
 
 use elbo_core::{
-    Batch, DataError, EstimateError, Estimator, Family, FitError, Settings, Tolerance, Variant, Weighted, fit, mix,
+    Batch, DataError, EstimateError, Estimator, Family, FitError, Settings, Tolerance, Variant,
+    Weighted, fit, mix,
 };
 use elbo_dist::Categorical;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use crate::{Mixture, MixtureModel, MixtureParams};
 
-/// Makes starts: `k` components at rows that k-means++ picks, in the metric of the one-component fit.
+/// Makes starts: `k` components at rows of the data.
 ///
-/// Even runs begin EM there, each component as wide as all the data; odd runs first take one step of classification
-/// EM, so that components begin with the shape of the rows nearest to them. The two reach different optima.
+/// Runs take turns among four kinds, which find different optima: rows picked by k-means++ (in the metric of the
+/// one-component fit) or at random; EM begun there with components as wide as all the data, or after one step of
+/// classification EM, which gives each the shape of the rows nearest to it.
 ///
 /// Source: Arthur & Vassilvitskii (2007), with the greedy choice among `2 + ln k` candidates.
 #[derive(Debug)]
@@ -22,6 +24,16 @@ pub(crate) struct Starts<'m, 'd, F: Family, E, W> {
     one: F,
     k: usize,
     seed: u64,
+}
+
+/// How rows are picked.
+#[derive(Clone, Copy)]
+enum Pick {
+    /// With probability proportional to weight × how much worse a row fits the components chosen so far than the best
+    /// row does; the best of several draws is kept.
+    Spread,
+    /// With probability proportional to weight.
+    Random,
 }
 
 impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, 'd, F, E, W> {
@@ -41,8 +53,9 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
     /// The start of a run.
     pub(crate) fn make(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
         let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, run as u64));
+        let pick = if run % 4 < 2 { Pick::Spread } else { Pick::Random };
         let mut components = Vec::with_capacity(self.k);
-        for row in self.spread_rows(&mut rng)? {
+        for row in self.rows(pick, &mut rng)? {
             components.push(self.one.moved_to(self.data.units(), row)?);
         }
         let uniform = Mixture::from_parts(Categorical::uniform(self.k), components);
@@ -60,29 +73,38 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         Ok(fit(self.model, self.data, params, &settings, &())?.params)
     }
 
-    /// `k` rows, each drawn with probability proportional to weight × how much worse it fits the components chosen so
-    /// far than the best-fitting row does; the best of several draws is kept.
-    fn spread_rows(&self, rng: &mut ChaCha8Rng) -> Result<Vec<usize>, FitError> {
+    /// `k` rows that differ from each other, as far as scores can tell: components that start equal stay equal.
+    fn rows(&self, pick: Pick, rng: &mut ChaCha8Rng) -> Result<Vec<usize>, FitError> {
         let (units, n) = (self.data.units(), self.data.len());
         let weight = |i: usize| self.data.weights().map_or(1.0, |w| w[i]);
         let first = draw(rng, n, weight).ok_or(DataError::Empty)?;
         let mut rows = vec![first];
+        // Best score of each row under the components chosen so far, and the best of those.
         let mut best = vec![0.0; n];
         self.one.moved_to(units, first)?.log_density_into(units, &mut best);
         let mut peak = best.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let candidates = 2 + (self.k as f64).ln() as usize;
-        let mut scores = vec![0.0; n];
+        let candidates = match pick {
+            Pick::Spread => 2 + (self.k as f64).ln() as usize,
+            Pick::Random => 1,
+        };
         while rows.len() < self.k {
             let mut winner: Option<(f64, usize, Vec<f64>)> = None;
             for _ in 0..candidates {
-                let Some(row) = draw(rng, n, |i| weight(i) * (peak - best[i])) else {
-                    return Err(DataError::TooFewDistinct { distinct: rows.len(), needed: self.k }.into());
+                let mass = |i: usize| match pick {
+                    Pick::Spread => weight(i) * (peak - best[i]),
+                    Pick::Random => weight(i) * f64::from(u8::from(best[i] < peak)),
                 };
+                let Some(row) = draw(rng, n, mass) else {
+                    return Err(
+                        DataError::TooFewDistinct { distinct: rows.len(), needed: self.k }.into()
+                    );
+                };
+                let mut scores = vec![0.0; n];
                 self.one.moved_to(units, row)?.log_density_into(units, &mut scores);
                 scores.iter_mut().zip(&best).for_each(|(s, b)| *s = s.max(*b));
                 let fit = (0..n).map(|i| weight(i) * scores[i]).sum();
                 if winner.as_ref().is_none_or(|(other, ..)| fit > *other) {
-                    winner = Some((fit, row, scores.clone()));
+                    winner = Some((fit, row, scores));
                 }
             }
             if let Some((_, row, scores)) = winner {
@@ -97,8 +119,13 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
 
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W> {
     /// All the data as one component, estimated as the model's components are.
-    fn one_component(&self, template: &F, data: Weighted<'_, F::Batch<'_>>) -> Result<F, FitError> {
-        let (_, mut components) = self.from_labels(template, data, &vec![0; data.len()], 1)?.into_parts();
+    fn one_component<'d>(
+        &self,
+        template: &F,
+        data: Weighted<'d, F::Batch<'d>>,
+    ) -> Result<F, FitError> {
+        let (_, mut components) =
+            self.from_labels(template, data, &vec![0; data.len()], 1)?.into_parts();
         Ok(components.swap_remove(0))
     }
 
@@ -109,17 +136,18 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
     /// # Errors
     ///
     /// If a label has no rows of positive weight, or its rows determine no component.
-    pub(crate) fn from_labels(
+    pub(crate) fn from_labels<'d>(
         &self,
         template: &F,
-        data: Weighted<'_, F::Batch<'_>>,
+        data: Weighted<'d, F::Batch<'d>>,
         labels: &[usize],
         k: usize,
     ) -> Result<Mixture<F>, FitError> {
         let (units, all) = (data.units(), data.weights());
         let members: Vec<Vec<f64>> = (0..k)
             .map(|j| {
-                let weight = |i: usize| if labels[i] == j { all.map_or(1.0, |w| w[i]) } else { 0.0 };
+                let weight =
+                    |i: usize| if labels[i] == j { all.map_or(1.0, |w| w[i]) } else { 0.0 };
                 (0..labels.len()).map(weight).collect()
             })
             .collect();

@@ -2,7 +2,10 @@
 //!
 //! With probability `p` a count is a structural zero, else it is Poisson with rate `λ`; the latent variable says which.
 
-use elbo::core::{EStepError, EstimateError, Inference, LatentModel, Repairs, Settings, Variant, fit, fit_restarts};
+use elbo::core::{
+    EStepError, EstimateError, Inference, LatentModel, Repairs, Settings, Variant, fit,
+    fit_restarts,
+};
 
 struct ZeroInflatedPoisson;
 
@@ -27,7 +30,8 @@ impl LatentModel for ZeroInflatedPoisson {
         let mut log_likelihood = 0.0;
         for (row, x) in counts.iter().enumerate() {
             let structural = if *x == 0.0 { p.ln() } else { f64::NEG_INFINITY };
-            let poisson = (1.0 - p).ln() + x * rate.ln() - rate - elbo::dist::special::ln_gamma(x + 1.0);
+            let poisson =
+                (1.0 - p).ln() + x * rate.ln() - rate - elbo::dist::special::ln_gamma(x + 1.0);
             let mut z = [structural, poisson];
             log_likelihood += how.assign(&mut z).map_err(|_| EStepError::Impossible { row })?;
             stats[0] += z[0];
@@ -36,9 +40,18 @@ impl LatentModel for ZeroInflatedPoisson {
         }
         Ok(log_likelihood)
     }
-    fn m_step(&self, _: &[f64; 2], s: &[f64; 3], next: &mut [f64; 2]) -> Result<Repairs, EstimateError> {
+    fn m_step(
+        &self,
+        _: &[f64; 2],
+        s: &[f64; 3],
+        next: &mut [f64; 2],
+    ) -> Result<Repairs, EstimateError> {
         let infeasible = EstimateError::Infeasible { component: 0, what: "zero-inflated Poisson" };
-        *next = if s.iter().all(|x| *x > 0.0) { [s[0] / (s[0] + s[1]), s[2] / s[1]] } else { return Err(infeasible) };
+        *next = if s.iter().all(|x| *x > 0.0) {
+            [s[0] / (s[0] + s[1]), s[2] / s[1]]
+        } else {
+            return Err(infeasible);
+        };
         Ok(Repairs::default())
     }
     fn free_parameters(&self, _: &[f64; 2]) -> usize {
@@ -47,14 +60,19 @@ impl LatentModel for ZeroInflatedPoisson {
 }
 // The model ends here; every driver below is generic.
 fn main() -> Result<(), elbo::core::FitError> {
-    let counts: Vec<f64> = (0..1000).map(|i| if i % 10 < 4 { 0.0 } else { f64::from(i * 7 % 5) }).collect();
+    let counts: Vec<f64> =
+        (0..1000).map(|i| if i % 10 < 4 { 0.0 } else { f64::from(i * 7 % 5) }).collect();
     for variant in [Variant::Soft, Variant::Hard, Variant::Annealed { start: 0.2, rate: 1.2 }] {
         let settings = Settings { variant, ..Settings::default() };
         let fit = fit(&ZeroInflatedPoisson, &counts[..], [0.5, 3.0], &settings, &())?;
-        println!("{variant:?}: p, λ = {:.4?} after {} iterations", fit.params, fit.report.iterations);
+        println!(
+            "{variant:?}: p, λ = {:.4?} after {} iterations",
+            fit.params, fit.report.iterations
+        );
     }
     let start = |run| Ok([0.1 + 0.08 * run as f64, 1.0 + run as f64]);
-    let best = fit_restarts(&ZeroInflatedPoisson, &counts[..], 10, start, &Settings::default(), &())?;
+    let best =
+        fit_restarts(&ZeroInflatedPoisson, &counts[..], 10, start, &Settings::default(), &())?;
     println!("{} of 10 restarts reached {:.6}", best.reached_best(), best.best.report.objective);
     Ok(())
 }

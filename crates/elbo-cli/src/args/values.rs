@@ -28,12 +28,16 @@ impl FromStr for ComponentRange {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let number = |text: &str| match text.trim().parse() {
             Ok(0) => Err(ComponentRangeError::Zero),
-            Ok(number) if number > ComponentRange::MOST => Err(ComponentRangeError::TooMany { number }),
+            Ok(number) if number > ComponentRange::MOST => {
+                Err(ComponentRangeError::TooMany { number })
+            }
             Ok(number) => Ok(number),
             Err(_) => Err(ComponentRangeError::Form),
         };
         let (first, last) = match text.split_once("..") {
-            Some((first, last)) => (number(first)?, number(last.strip_prefix('=').unwrap_or(last))?),
+            Some((first, last)) => {
+                (number(first)?, number(last.strip_prefix('=').unwrap_or(last))?)
+            }
             None => (number(text)?, number(text)?),
         };
         if first > last {
@@ -114,7 +118,8 @@ impl Structure {
 
 /// mclust's fourteen names.
 const MCLUST: [&str; 14] = [
-    "EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV",
+    "EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV",
+    "VVV",
 ];
 
 impl FromStr for Structure {
@@ -122,7 +127,8 @@ impl FromStr for Structure {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is = |name: &str| name.eq_ignore_ascii_case(text);
-        match Self::ALL.into_iter().find(|structure| is(structure.name()) || is(structure.mclust())) {
+        match Self::ALL.into_iter().find(|structure| is(structure.name()) || is(structure.mclust()))
+        {
             Some(structure) => Ok(structure),
             None if MCLUST.into_iter().any(is) => {
                 Err(StructureError::Absent { name: text.to_ascii_uppercase() })
@@ -137,13 +143,17 @@ impl FromStr for Structure {
 #[non_exhaustive]
 pub(crate) enum StructureError {
     /// A name of mclust that this version does not fit.
-    #[error("{name} is not in this version; it has full (VVV), tied (EEE), diagonal (VVI), spherical (VII)")]
+    #[error(
+        "{name} is not in this version; it has full (VVV), tied (EEE), diagonal (VVI), spherical (VII)"
+    )]
     Absent {
         /// mclust's name.
         name: String,
     },
     /// Not a name of a structure.
-    #[error("\"{name}\" is no covariance structure; choose among full, tied, diagonal, spherical, all")]
+    #[error(
+        "\"{name}\" is no covariance structure; choose among full, tied, diagonal, spherical, all"
+    )]
     Unknown {
         /// What was asked for.
         name: String,
@@ -237,7 +247,9 @@ mod tests {
         assert_eq!(range("0..3"), Err(Zero));
         assert_eq!(range("6..1"), Err(Backwards { first: 6, last: 1 }));
         assert_eq!(range("1..999999999"), Err(TooMany { number: 999_999_999 }));
-        for text in ["", "x", "1..", "..3", "1...3", "-1", "2.5", "1,2", "1..=", "99999999999999999999"] {
+        for text in
+            ["", "x", "1..", "..3", "1...3", "-1", "2.5", "1,2", "1..=", "99999999999999999999"]
+        {
             assert_eq!(range(text), Err(Form), "{text}");
         }
         assert!(range("6..1").unwrap_err().to_string().ends_with("1..6"));
@@ -250,7 +262,10 @@ mod tests {
             assert_eq!(structure.mclust().to_lowercase().parse(), Ok(structure));
         }
         assert_eq!("EVE".parse::<Structure>(), Err(StructureError::Absent { name: "EVE".into() }));
-        assert_eq!("round".parse::<Structure>(), Err(StructureError::Unknown { name: "round".into() }));
+        assert_eq!(
+            "round".parse::<Structure>(),
+            Err(StructureError::Unknown { name: "round".into() })
+        );
     }
 
     #[test]

@@ -36,7 +36,10 @@ impl Dots {
                 write!(path, "m{dx}{space}{dy}h0").expect("writing to a string does not fail");
                 last = (x, y);
             }
-            svg.add(format_args!("<path stroke-width=\"{diameter}\" {} d=\"{path}\"/>", mix.stroke()));
+            svg.add(format_args!(
+                "<path stroke-width=\"{diameter}\" {} d=\"{path}\"/>",
+                mix.stroke()
+            ));
         }
         svg.add(format_args!("</g>"));
     }

@@ -22,7 +22,9 @@ pub(super) fn figure(summary: &MixtureSummary, drawn: &Drawn) -> Figure {
     let view = View::new(summary, drawn);
     let columns = main_columns(summary, MOST_COLUMNS);
     let (svg, what) = match columns[..] {
-        [column] => (view.single_histogram(column), "Bars: the data. Lines: each component, and their sum."),
+        [column] => {
+            (view.single_histogram(column), "Bars: the data. Lines: each component, and their sum.")
+        }
         [x, y] => (view.single_scatter(x, y), ELLIPSES),
         _ => (view.pairs(&columns), PAIRS),
     };
@@ -84,7 +86,11 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn new(summary: &'a MixtureSummary, drawn: &'a Drawn) -> Self {
         let (k, d) = (summary.components.len(), summary.columns.len());
-        assert_eq!(drawn.values.len() / d, drawn.responsibilities.len() / k, "rows of values and responsibilities");
+        assert_eq!(
+            drawn.values.len() / d,
+            drawn.responsibilities.len() / k,
+            "rows of values and responsibilities"
+        );
         let axis = |column: usize| {
             let values = drawn.values.iter().skip(column).step_by(d).copied();
             let axis = Axis::around(values, 0.03).unwrap_or(Axis::new(0.0, 1.0));
@@ -143,7 +149,7 @@ impl<'a> View<'a> {
         frame.open(&mut svg);
         self.dots(&mut svg, &frame, x, y);
         self.ellipses(&mut svg, &frame, x, y);
-        frame.close(&mut svg);
+        Frame::close(&mut svg);
         svg.finish()
     }
 
@@ -170,7 +176,7 @@ impl<'a> View<'a> {
             }
         }
         rug.draw(&mut svg);
-        frame.close(&mut svg);
+        Frame::close(&mut svg);
         svg.finish()
     }
 
@@ -198,15 +204,15 @@ impl<'a> View<'a> {
                 };
                 if i == j {
                     let Some(histogram) = Histogram::new(self, x) else { continue };
-                    frame.y_ticks(&mut svg, 3, j == 0);
-                    frame.x_ticks(&mut svg, 3, i + 1 == columns.len());
+                    frame.y_ticks(&mut svg, 4, j == 0);
+                    frame.x_ticks(&mut svg, 4, i + 1 == columns.len());
                     frame.y = histogram.axis().stretched(0.0, f64::INFINITY, 0.25); // room for the name
                     frame.open(&mut svg);
                     histogram.draw(&mut svg, &frame, false);
-                    svg.text((7.0, 17.0), "name halo", &short(self.name(x), 20));
+                    svg.text((7.0, 17.0), "name halo", &short(self.name(x), 18));
                 } else {
-                    frame.x_ticks(&mut svg, 3, i + 1 == columns.len());
-                    frame.y_ticks(&mut svg, 3, j == 0);
+                    frame.x_ticks(&mut svg, 4, i + 1 == columns.len());
+                    frame.y_ticks(&mut svg, 4, j == 0);
                     frame.open(&mut svg);
                     if i > j {
                         self.dots(&mut svg, &frame, x, y);
@@ -214,7 +220,7 @@ impl<'a> View<'a> {
                         self.ellipses(&mut svg, &frame, x, y);
                     }
                 }
-                frame.close(&mut svg);
+                Frame::close(&mut svg);
                 frame.outline(&mut svg);
             }
         }
@@ -236,7 +242,10 @@ impl<'a> View<'a> {
 
     /// The components, numbered at their means.
     fn ellipses(&self, svg: &mut Svg, frame: &Frame, x: usize, y: usize) {
-        let scale = (frame.width / (frame.x.high() - frame.x.low()), frame.height / (frame.y.high() - frame.y.low()));
+        let scale = (
+            frame.width / (frame.x.high() - frame.x.low()),
+            frame.height / (frame.y.high() - frame.y.low()),
+        );
         for (at, component) in self.summary.components.iter().enumerate() {
             let d = component.mean.len();
             let (a, b, c) = (
@@ -263,7 +272,11 @@ impl<'a> View<'a> {
     fn description(&self, columns: &[usize]) -> String {
         let components = self.summary.components.iter().enumerate().map(|(at, component)| {
             let means = columns.iter().map(|&column| {
-                format!("{} {}", self.name(column), crate::number::significant(component.mean[column], 4))
+                format!(
+                    "{} {}",
+                    self.name(column),
+                    crate::number::significant(component.mean[column], 4)
+                )
             });
             format!("component {} at {}", at + 1, means.collect::<Vec<_>>().join(", "))
         });
@@ -300,8 +313,10 @@ impl<'a> Histogram<'a> {
         let quartile = |share: f64| values[(share * (values.len() - 1) as f64) as usize];
         let counts = view.summary.kind == Kind::Poisson;
         let advised = 2.0 * (quartile(0.75) - quartile(0.25)) / (values.len() as f64).cbrt();
-        let width = advised.clamp((high - low) / 60.0, f64::max((high - low) / 5.0, f64::MIN_POSITIVE));
+        let width =
+            advised.clamp((high - low) / 60.0, f64::max((high - low) / 5.0, f64::MIN_POSITIVE));
         let (start, width) = match counts {
+            true if high - low <= 60.0 => (low - 0.5, 1.0),
             true => (low - 0.5, width.round().max(1.0)),
             false if high > low => (low, width),
             false => (low - 0.5, 1.0),
@@ -322,12 +337,18 @@ impl<'a> Histogram<'a> {
         if self.view.summary.kind == Kind::Poisson {
             let step = ((high - low) / 400.0).ceil().max(1.0);
             let first = low.max(0.0).ceil();
-            return (0..=400).map(|i| first + step * f64::from(i)).take_while(|&x| x <= high).collect();
+            return (0..=400)
+                .map(|i| first + step * f64::from(i))
+                .take_while(|&x| x <= high)
+                .collect();
         }
-        let mut places: Vec<f64> = (0..=200).map(|i| low + (high - low) * f64::from(i) / 200.0).collect();
+        let mut places: Vec<f64> =
+            (0..=200).map(|i| low + (high - low) * f64::from(i) / 200.0).collect();
         for component in &self.view.summary.components {
             let (mean, sd) = (component.mean[self.column], component.std_dev(self.column));
-            places.extend((-12..=12).map(|i| mean + 0.25 * f64::from(i) * sd).filter(|&x| axis.contains(x)));
+            places.extend(
+                (-12..=12).map(|i| mean + 0.25 * f64::from(i) * sd).filter(|&x| axis.contains(x)),
+            );
         }
         places.sort_by(f64::total_cmp);
         places
@@ -352,7 +373,12 @@ impl<'a> Histogram<'a> {
     /// From zero to a little above the bars; a needle of a component may go out at the top.
     fn axis(&self) -> Axis {
         let bars = self.bars.iter().copied().fold(0.0, f64::max);
-        let curve = self.places().into_iter().map(|x| self.total(x)).filter(|y| y.is_finite()).fold(0.0, f64::max);
+        let curve = self
+            .places()
+            .into_iter()
+            .map(|x| self.total(x))
+            .filter(|y| y.is_finite())
+            .fold(0.0, f64::max);
         Axis::new(0.0, 1.06 * bars.max(curve.min(2.0 * bars)))
     }
 
@@ -360,31 +386,49 @@ impl<'a> Histogram<'a> {
         let floor = frame.height;
         let mut path = String::new();
         for (at, bar) in self.bars.iter().enumerate() {
-            let (x0, x1) = (self.start + self.width * at as f64, self.start + self.width * (at + 1) as f64);
+            let (x0, x1) =
+                (self.start + self.width * at as f64, self.start + self.width * (at + 1) as f64);
             let (x0, x1, y) = (frame.at_x(x0), frame.at_x(x1), frame.at_y(*bar));
             path += &format!("M{} {}V{}H{}V{}z", px(x0), px(floor), px(y), px(x1), px(floor));
         }
-        svg.add(format_args!("<path class=\"bars\" d=\"{path}\"/>"));
+        svg.add(format_args!(
+            "<path class=\"{}\" d=\"{path}\"/>",
+            if titles { "bars" } else { "bars thin" }
+        ));
         let places = self.places();
         let curve = |density: &dyn Fn(f64) -> f64| {
             line(places.iter().map(|&x| (frame.at_x(x), frame.at_y(density(x).min(1e300)))))
         };
         for (at, component) in self.view.summary.components.iter().enumerate() {
             let path = curve(&|x| self.density(component, x));
-            let title = format!("component {}, mean {}", at + 1, minus(&crate::number::significant(component.mean[self.column], 4)));
-            svg.add(format_args!("<path class=\"curve k{}\" d=\"{path}\"><title>{title}</title></path>", color::index(at)));
+            let title = format!(
+                "component {}, mean {}",
+                at + 1,
+                minus(&crate::number::significant(component.mean[self.column], 4))
+            );
+            svg.add(format_args!(
+                "<path class=\"curve k{}\" d=\"{path}\"><title>{title}</title></path>",
+                color::index(at)
+            ));
         }
         if titles && self.view.k > 1 {
             let path = curve(&|x| self.total(x));
-            svg.add(format_args!("<path class=\"total\" d=\"{path}\"><title>all components</title></path>"));
+            svg.add(format_args!(
+                "<path class=\"total\" d=\"{path}\"><title>all components</title></path>"
+            ));
         }
         if titles {
             for (at, component) in self.view.summary.components.iter().enumerate() {
                 let mean = component.mean[self.column];
                 if frame.x.contains(mean) {
-                    let place = if self.view.summary.kind == Kind::Poisson { mean.round() } else { mean };
+                    let place =
+                        if self.view.summary.kind == Kind::Poisson { mean.round() } else { mean };
                     let y = frame.at_y(self.density(component, place).min(1e300));
-                    svg.text((frame.at_x(mean), y.clamp(16.0, floor - 14.0) - 5.0), "number middle", &(at + 1).to_string());
+                    svg.text(
+                        (frame.at_x(mean), y.clamp(16.0, floor - 14.0) - 5.0),
+                        "number middle",
+                        &(at + 1).to_string(),
+                    );
                 }
             }
         }
@@ -396,7 +440,8 @@ fn ln_factorial(x: f64) -> f64 {
     if x < 16.0 {
         (2..=x as u32).map(|i| f64::from(i).ln()).sum()
     } else {
-        x * x.ln() - x + 0.5 * (std::f64::consts::TAU * x).ln() + 1.0 / (12.0 * x) - 1.0 / (360.0 * x.powi(3))
+        x * x.ln() - x + 0.5 * (std::f64::consts::TAU * x).ln() + 1.0 / (12.0 * x)
+            - 1.0 / (360.0 * x.powi(3))
     }
 }
 
@@ -407,7 +452,9 @@ mod tests {
     #[test]
     fn principal_axes_are_those_of_the_covariance() {
         let (major, minor, degrees) = principal_axes(4.0, 0.0, 1.0).unwrap();
-        assert!((major - 2.0).abs() < 1e-12 && (minor - 1.0).abs() < 1e-12 && degrees.abs() < 1e-12);
+        assert!(
+            (major - 2.0).abs() < 1e-12 && (minor - 1.0).abs() < 1e-12 && degrees.abs() < 1e-12
+        );
         let (major, minor, degrees) = principal_axes(1.0, 0.5, 1.0).unwrap();
         assert!((major.powi(2) - 1.5).abs() < 1e-12 && (minor.powi(2) - 0.5).abs() < 1e-12);
         assert!((degrees - 45.0).abs() < 1e-12);

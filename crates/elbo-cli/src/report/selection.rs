@@ -10,13 +10,20 @@ use crate::{
 };
 
 /// Marks, drawn about the origin with a radius of some five units.
-const MARKS: [&str; 5] =
-    ["M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z", "M-4.5 -4.5h9v9h-9z", "M0 -6L5.5 4h-11z", "M0 -6.5L6 0L0 6.5L-6 0z", "M0 6L5.5 -4h-11z"];
+const MARKS: [&str; 5] = [
+    "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z",
+    "M-4.5 -4.5h9v9h-9z",
+    "M0 -6L5.5 4h-11z",
+    "M0 -6.5L6 0L0 6.5L-6 0z",
+    "M0 6L5.5 -4h-11z",
+];
 
 /// The criterion against K; `None` if fewer than two candidates could be fitted.
 pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
     let criterion = summary.criterion;
-    let points = |candidate: &Candidate| value(candidate, criterion).map(|y| (candidate.components as f64, y));
+    let points = |candidate: &Candidate| {
+        value(candidate, criterion).map(|y| (candidate.components as f64, y))
+    };
     let all: Vec<_> = summary.candidates.iter().filter_map(points).collect();
     if all.len() < 2 {
         return None;
@@ -51,16 +58,28 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
     };
     frame.y_ticks(&mut svg, 6, true);
     for k in all.iter().map(|point| point.0 as usize).collect::<std::collections::BTreeSet<_>>() {
-        svg.text((frame.left + frame.at_x(k as f64), frame.top + frame.height + 17.0), "tick middle", &k.to_string());
+        svg.text(
+            (frame.left + frame.at_x(k as f64), frame.top + frame.height + 17.0),
+            "tick middle",
+            &k.to_string(),
+        );
     }
-    frame.names(&mut svg, "number of components", &format!("{} (smaller is better)", criterion.name()));
+    frame.names(
+        &mut svg,
+        "number of components",
+        &format!("{} (smaller is better)", criterion.name()),
+    );
     legend(&mut svg, &structures);
     frame.open(&mut svg);
     for (at, structure) in structures.iter().enumerate() {
-        let of_structure = || summary.candidates.iter().filter(|candidate| candidate.structure == **structure);
+        let of_structure =
+            || summary.candidates.iter().filter(|candidate| candidate.structure == **structure);
         let places = |candidate| points(candidate).map(|(x, y)| (frame.at_x(x), frame.at_y(y)));
         let class = at % 8;
-        svg.add(format_args!("<path class=\"curve k{class}\" d=\"{}\"/>", line(of_structure().filter_map(places))));
+        svg.add(format_args!(
+            "<path class=\"curve k{class}\" d=\"{}\"/>",
+            line(of_structure().filter_map(places))
+        ));
         for candidate in of_structure() {
             let Some((x, y)) = places(candidate) else { continue };
             mark(&mut svg, at, (x, y), &title(candidate, criterion));
@@ -68,9 +87,13 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
     }
     if let Some((x, y)) = points(chosen) {
         let (x, y) = (frame.at_x(x), frame.at_y(y));
-        svg.add(format_args!("<circle class=\"chosen\" cx=\"{}\" cy=\"{}\" r=\"10\"/>", px(x), px(y)));
+        svg.add(format_args!(
+            "<circle class=\"chosen\" cx=\"{}\" cy=\"{}\" r=\"10\"/>",
+            px(x),
+            px(y)
+        ));
     }
-    frame.close(&mut svg);
+    Frame::close(&mut svg);
     let failed = summary.candidates.len() - all.len();
     let mut caption = format!(
         "The chosen model, ringed, has {} component{} with {} covariance.",
@@ -83,7 +106,10 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
         caption += &format!(" {above} of {} lie above the picture.", all.len());
     }
     if failed > 0 {
-        caption += &format!(" {failed} of {} could not be fitted; the table below says why.", summary.candidates.len());
+        caption += &format!(
+            " {failed} of {} could not be fitted; the table below says why.",
+            summary.candidates.len()
+        );
     }
     Some(Figure { svg: svg.finish(), caption })
 }

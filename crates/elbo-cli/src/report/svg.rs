@@ -113,7 +113,10 @@ impl Axis {
 
     /// Logarithmic from `low > 0` to `high`.
     pub(super) fn logarithmic(low: f64, high: f64) -> Self {
-        assert!(0.0 < low && low < high && high.is_finite(), "logarithmic axis from {low} to {high}");
+        assert!(
+            0.0 < low && low < high && high.is_finite(),
+            "logarithmic axis from {low} to {high}"
+        );
         Self { low, high, logarithmic: true }
     }
 
@@ -164,7 +167,8 @@ impl Axis {
     pub(super) fn ticks(self, most: usize) -> Vec<(f64, String)> {
         let ticks: Vec<f64> = if self.logarithmic {
             let decades = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
-            let factors: &[f64] = if decades.clone().count() > most / 2 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+            let factors: &[f64] =
+                if decades.clone().count() > most / 2 { &[1.0] } else { &[1.0, 2.0, 5.0] };
             decades
                 .flat_map(|decade| factors.iter().map(move |factor| factor * 10_f64.powi(decade)))
                 .filter(|&tick| self.contains(tick))
@@ -172,7 +176,10 @@ impl Axis {
         } else {
             let step = round_step((self.high - self.low) / most.max(1) as f64);
             let first = (self.low / step).ceil();
-            (0..=most * 3).map(|i| (first + i as f64) * step).take_while(|&tick| tick <= self.high).collect()
+            (0..=most * 3)
+                .map(|i| (first + i as f64) * step)
+                .take_while(|&tick| tick <= self.high)
+                .collect()
         };
         let gaps: Vec<f64> = ticks.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let style = Style::of(&ticks, &gaps, 1);
@@ -183,7 +190,11 @@ impl Axis {
 /// The smallest of 1, 2, 5 × 10ⁱ that is at least `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
-    [1.0, 2.0, 5.0].into_iter().map(|factor| factor * power).find(|&s| s >= step * 0.999).unwrap_or(10.0 * power)
+    [1.0, 2.0, 5.0]
+        .into_iter()
+        .map(|factor| factor * power)
+        .find(|&s| s >= step * 0.999)
+        .unwrap_or(10.0 * power)
 }
 
 /// A rectangle of a picture with an axis along two of its sides.
@@ -219,8 +230,8 @@ impl Frame {
         ));
     }
 
-    /// Closes it.
-    pub(super) fn close(&self, svg: &mut Svg) {
+    /// Closes what [`Frame::open`] opened.
+    pub(super) fn close(svg: &mut Svg) {
         svg.add(format_args!("</svg>"));
     }
 
@@ -270,14 +281,18 @@ impl Frame {
 
     /// Names of the axes: below, and above the left end.
     pub(super) fn names(&self, svg: &mut Svg, x: &str, y: &str) {
-        svg.text((self.left + self.width / 2.0, self.top + self.height + 36.0), "name middle", &short(x, 60));
+        svg.text(
+            (self.left + self.width / 2.0, self.top + self.height + 36.0),
+            "name middle",
+            &short(x, 60),
+        );
         svg.text((self.left, self.top - 9.0), "name", &short(y, 40));
     }
 }
 
 /// Whether a label at `place` on a side of this length leaves neighboring frames alone.
 fn inside(length: f64, place: f64) -> bool {
-    length > 300.0 || (0.08..=0.92).contains(&(place / length))
+    length > 200.0 || (0.08..=0.92).contains(&(place / length))
 }
 
 /// A line through `points`, in frame coordinates.
@@ -306,10 +321,15 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_within() {
-        let labels = |axis: Axis, most| axis.ticks(most).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
+        let labels = |axis: Axis, most| {
+            axis.ticks(most).into_iter().map(|(_, label)| label).collect::<Vec<_>>()
+        };
         assert_eq!(labels(Axis::new(1.3, 5.2), 5), ["2", "3", "4", "5"]);
         assert_eq!(labels(Axis::new(-0.12, 0.31), 5), ["−0.1", "0.0", "0.1", "0.2", "0.3"]);
-        assert_eq!(labels(Axis::logarithmic(1.0, 300.0), 12), ["1", "2", "5", "10", "20", "50", "100", "200"]);
+        assert_eq!(
+            labels(Axis::logarithmic(1.0, 300.0), 12),
+            ["1", "2", "5", "10", "20", "50", "100", "200"]
+        );
         for (low, high) in [(0.0, 0.0), (1e8, 1e8 + 1.0), (-1e-9, 1e-9), (-1e300, 1e300)] {
             let axis = Axis::new(low, high);
             let ticks = axis.ticks(6);

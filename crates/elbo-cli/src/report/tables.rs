@@ -14,7 +14,10 @@ const MOST_COLUMNS: usize = 20;
 
 /// All candidates, the chosen one marked.
 pub(super) fn candidates(summary: &MixtureSummary) -> String {
-    let with_cv = summary.candidates.iter().any(|c| c.outcome.as_ref().is_ok_and(|scores| scores.cv.is_some()));
+    let with_cv = summary
+        .candidates
+        .iter()
+        .any(|c| c.outcome.as_ref().is_ok_and(|scores| scores.cv.is_some()));
     let mut header = vec!["K", "structure", "log-likelihood", "parameters", "BIC", "AIC", "ICL"];
     header.extend(with_cv.then_some("CV"));
     header.extend(["converged", "best reached"]);
@@ -24,8 +27,12 @@ pub(super) fn candidates(summary: &MixtureSummary) -> String {
         match &candidate.outcome {
             Ok(scores) => {
                 cells.extend([number(&fixed(scores.log_likelihood, 3)), scores.df.to_string()]);
-                cells.extend([scores.bic, scores.aic, scores.icl].map(|score| number(&fixed(score, 2))));
-                cells.extend(with_cv.then(|| scores.cv.map_or(String::new(), |cv| number(&fixed(cv, 2)))));
+                cells.extend(
+                    [scores.bic, scores.aic, scores.icl].map(|score| number(&fixed(score, 2))),
+                );
+                cells.extend(
+                    with_cv.then(|| scores.cv.map_or(String::new(), |cv| number(&fixed(cv, 2)))),
+                );
                 cells.push(if scores.converged { "yes" } else { "no" }.into());
                 cells.push(format!("{}/{}", scores.reached, scores.starts));
             }
@@ -33,7 +40,11 @@ pub(super) fn candidates(summary: &MixtureSummary) -> String {
         }
         let mut row: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
         if let Err(reason) = &candidate.outcome {
-            row += &format!("<td class=\"reason\" colspan=\"{}\">not fitted: {}</td>", header.len() - 2, escape(reason));
+            row += &format!(
+                "<td class=\"reason\" colspan=\"{}\">not fitted: {}</td>",
+                header.len() - 2,
+                escape(reason)
+            );
         }
         let class = if candidate.chosen { " class=\"chosen\" aria-current=\"true\"" } else { "" };
         rows += &format!("<tr{class}>{row}</tr>\n");
@@ -73,7 +84,8 @@ pub(super) fn parameters(summary: &MixtureSummary) -> String {
         }
         rows += "</tr>\n";
     }
-    let caption = if gaussian { "Weights, means ± standard deviations" } else { "Weights and rates" };
+    let caption =
+        if gaussian { "Weights, means ± standard deviations" } else { "Weights and rates" };
     table(caption, &header, &rows)
 }
 
@@ -84,16 +96,26 @@ pub(super) fn correlations(summary: &MixtureSummary) -> String {
         return String::new();
     }
     if d > MOST_COLUMNS {
-        return format!("<p class=\"note\">The {d} × {d} covariance matrices are in the model file (--model).</p>");
+        return format!(
+            "<p class=\"note\">The {d} × {d} covariance matrices are in the model file (--model).</p>"
+        );
     }
     let mut out = String::from("<div class=\"matrices\">\n");
-    for (at, component) in summary.components.iter().enumerate() {
-        out += &matrix(at, component, &summary.columns);
+    if summary.shares_covariance() {
+        out += &matrix("all components", &summary.components[0], &summary.columns);
+    } else {
+        for (at, component) in summary.components.iter().enumerate() {
+            out += &matrix(
+                &format!("{} component {}", badge(at), at + 1),
+                component,
+                &summary.columns,
+            );
+        }
     }
     out + "</div>\n<p class=\"note\">Correlations within each component; on the diagonal, standard deviations.</p>\n"
 }
 
-fn matrix(at: usize, component: &Component, columns: &[String]) -> String {
+fn matrix(caption: &str, component: &Component, columns: &[String]) -> String {
     let mut header = vec![String::new()];
     header.extend(columns.iter().cloned());
     let mut rows = String::new();
@@ -101,7 +123,10 @@ fn matrix(at: usize, component: &Component, columns: &[String]) -> String {
         rows += &format!("<tr><th scope=\"row\" title=\"{0}\">{0}</th>", escape(name));
         for j in 0..columns.len() {
             rows += &if i == j {
-                format!("<td class=\"diagonal\">{}</td>", number(&significant(component.std_dev(i), 3)))
+                format!(
+                    "<td class=\"diagonal\">{}</td>",
+                    number(&significant(component.std_dev(i), 3))
+                )
             } else {
                 let r = component.correlation(i, j);
                 let (tone, share) = if r < 0.0 { ("cold", -r) } else { ("warm", r) };
@@ -114,17 +139,20 @@ fn matrix(at: usize, component: &Component, columns: &[String]) -> String {
         }
         rows += "</tr>\n";
     }
-    let caption = format!("{} component {}", badge(at), at + 1);
-    table_with(&caption, &header, &rows, "matrix")
+    table_with(caption, &header, &rows, "matrix")
 }
 
 /// Circumstances, as label and value.
 pub(super) fn run(facts: &[(String, String)]) -> String {
     let rows: String = facts
         .iter()
-        .map(|(label, value)| format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(label), escape(value)))
+        .map(|(label, value)| {
+            format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(label), escape(value))
+        })
         .collect();
-    format!("<div class=\"scroll\"><table class=\"facts\"><caption class=\"hidden\">Circumstances of the fit</caption><tbody>\n{rows}</tbody></table></div>\n")
+    format!(
+        "<div class=\"scroll\"><table class=\"facts\"><caption class=\"hidden\">Circumstances of the fit</caption><tbody>\n{rows}</tbody></table></div>\n"
+    )
 }
 
 /// The number of a component on its color.
@@ -140,9 +168,12 @@ fn table_with(caption: &str, header: &[impl AsRef<str>], rows: &str, class: &str
     let header: String = header
         .iter()
         .map(AsRef::as_ref)
-        .map(|name: &str| match name.is_empty() {
-            true => "<td></td>".to_string(),
-            false => format!("<th scope=\"col\" title=\"{0}\">{0}</th>", escape(name)),
+        .map(|name: &str| {
+            if name.is_empty() {
+                "<td></td>".to_string()
+            } else {
+                format!("<th scope=\"col\" title=\"{0}\">{0}</th>", escape(name))
+            }
         })
         .collect();
     format!(

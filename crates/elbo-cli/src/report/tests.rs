@@ -22,7 +22,11 @@ fn tags(html: &str) -> Vec<String> {
     let mut tags = Vec::new();
     let mut rest = html;
     while let Some(start) = rest.find('<') {
-        assert!(!rest[..start].contains('>'), "a lone > before {:?}", &rest[start..rest.len().min(start + 40)]);
+        assert!(
+            !rest[..start].contains('>'),
+            "a lone > before {:?}",
+            &rest[start..rest.len().min(start + 40)]
+        );
         let mut quoted = false;
         let length = rest[start..].bytes().position(|byte| {
             quoted ^= byte == b'"';
@@ -60,7 +64,8 @@ fn no_attribute_holds_a_number_that_is_none() {
         for tag in tags(page.split_once("</style>").unwrap().1) {
             for word in ["NaN", "inf", "null", "e-", "e+"] {
                 let found = tag.split('"').skip(1).step_by(2).any(|value| {
-                    value.contains(word) && value.starts_with(|c: char| c.is_ascii_digit() || "Mm-".contains(c))
+                    value.contains(word)
+                        && value.starts_with(|c: char| c.is_ascii_digit() || "Mm-".contains(c))
                 });
                 assert!(!found, "{name}: {tag}");
             }
@@ -84,7 +89,8 @@ fn pictures_have_a_title_and_a_description_each_with_an_id_of_its_own() {
         let pictures = page.matches("role=\"img\"").count();
         assert!(pictures >= 1, "{name}");
         assert_eq!(page.matches("<desc id=").count(), pictures, "{name}");
-        let mut ids: Vec<_> = page.split(" id=\"").skip(1).map(|rest| rest.split('"').next()).collect();
+        let mut ids: Vec<_> =
+            page.split(" id=\"").skip(1).map(|rest| rest.split('"').next()).collect();
         ids.sort_unstable();
         let all = ids.len();
         ids.dedup();

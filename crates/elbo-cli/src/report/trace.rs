@@ -4,17 +4,22 @@ use super::{
     Figure,
     svg::{Axis, Frame, Svg, escape, line, minus, px},
 };
-use crate::{number, summary::{MixtureSummary, Start}};
+use crate::{
+    number,
+    summary::{MixtureSummary, Start},
+};
 
 /// Objective against iteration, near the best optimum; `None` if no start has two iterations.
 pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
     let starts = &summary.starts;
-    let longest = starts.iter().map(|start| start.trace.len()).max().filter(|&longest| longest > 1)?;
+    let longest =
+        starts.iter().map(|start| start.trace.len()).max().filter(|&longest| longest > 1)?;
     let best = best(starts)?;
     let span = span(starts, best);
     let y = Axis::new(best - span, best + 0.06 * span);
     let end = longest as f64;
-    let x = if longest > 30 { Axis::logarithmic(1.0, end * 1.05) } else { Axis::new(1.0, end + 0.3) };
+    let x =
+        if longest > 30 { Axis::logarithmic(1.0, end * 1.05) } else { Axis::new(1.0, end + 0.3) };
     let reached = summary.reached();
     let mut svg = Svg::new(
         "trace",
@@ -36,7 +41,7 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
     for at in others.chain(winner) {
         draw(&mut svg, &frame, at, &starts[at], Some(at) == winner);
     }
-    frame.close(&mut svg);
+    Frame::close(&mut svg);
     let below = starts.iter().filter(|start| start.objective() < y.low()).count();
     let mut caption = format!(
         "One line per start, near the best value{}. {reached} of {} starts reach it (blue; the one kept is bold); the others (dashed) end at a lower optimum or were stopped.",
@@ -44,7 +49,10 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
         starts.len()
     );
     if below > 0 {
-        caption += &format!(" {below} of them end{} below the picture.", if below == 1 { "s" } else { "" });
+        caption += &format!(
+            " {below} of them end{} below the picture.",
+            if below == 1 { "s" } else { "" }
+        );
     }
     Some(Figure { svg: svg.finish(), caption })
 }
@@ -90,7 +98,8 @@ fn span(starts: &[Start], best: f64) -> f64 {
         gaps.get(((gaps.len().saturating_sub(1)) as f64 * share) as usize).copied().unwrap_or(0.0)
     };
     let ends = quantile(starts.iter().map(|start| best - start.objective()).collect(), 0.9);
-    let early = |start: &Start| start.trace.get(start.trace.len() / 10).map_or(f64::NAN, |y| best - y);
+    let early =
+        |start: &Start| start.trace.get(start.trace.len() / 10).map_or(f64::NAN, |y| best - y);
     let rise = quantile(starts.iter().map(early).collect(), 0.5);
     f64::max(1.25 * ends, rise).max(1e-9 * best.abs()).max(1e-12)
 }

@@ -19,8 +19,11 @@ pub(super) fn figures(summary: &MixtureSummary, drawn: &Drawn) -> Option<[Figure
         return None;
     }
     let largest = |row: &[f64]| row.iter().copied().fold(0.0, f64::max);
-    let uncertainty: Vec<f64> =
-        drawn.responsibilities.chunks_exact(k).map(|row| (1.0 - largest(row)).clamp(0.0, 1.0)).collect();
+    let uncertainty: Vec<f64> = drawn
+        .responsibilities
+        .chunks_exact(k)
+        .map(|row| (1.0 - largest(row)).clamp(0.0, 1.0))
+        .collect();
     Some([sorted(&uncertainty), places(summary, drawn, &uncertainty)])
 }
 
@@ -37,21 +40,29 @@ fn sorted(uncertainty: &[f64]) -> Figure {
     );
     let mut svg = Svg::new("uncertainty", (440.0, 340.0), "Uncertainty of the rows, sorted", &text);
     let top = sorted.last().copied().unwrap_or(0.0).max(0.05) * 1.05;
-    let frame =
-        Frame { left: 52.0, top: 30.0, width: 372.0, height: 260.0, x: Axis::new(0.0, 100.0), y: Axis::new(0.0, top) };
+    let frame = Frame {
+        left: 52.0,
+        top: 30.0,
+        width: 372.0,
+        height: 260.0,
+        x: Axis::new(0.0, 100.0),
+        y: Axis::new(0.0, top),
+    };
     frame.x_ticks(&mut svg, 5, true);
     frame.y_ticks(&mut svg, 5, true);
     frame.names(&mut svg, "share of rows, %", "1 − largest responsibility");
     frame.open(&mut svg);
     let stride = sorted.len().div_ceil(400).max(1);
     let last = sorted.len().saturating_sub(1);
-    let places = (0..sorted.len()).filter(|&at| at % stride == 0 || at == last).map(|at| {
-        (frame.at_x(100.0 * (at as f64 + 1.0) / n), frame.at_y(sorted[at]))
-    });
+    let places = (0..sorted.len())
+        .filter(|&at| at % stride == 0 || at == last)
+        .map(|at| (frame.at_x(100.0 * (at as f64 + 1.0) / n), frame.at_y(sorted[at])));
     let path = line(places);
     let floor = px(frame.height);
-    svg.add(format_args!("<path class=\"area\" d=\"{path}V{floor}H0z\"/><path class=\"curve k0\" d=\"{path}\"/>"));
-    frame.close(&mut svg);
+    svg.add(format_args!(
+        "<path class=\"area\" d=\"{path}V{floor}H0z\"/><path class=\"curve k0\" d=\"{path}\"/>"
+    ));
+    Frame::close(&mut svg);
     Figure { svg: svg.finish(), caption: text }
 }
 
@@ -68,7 +79,8 @@ fn places(summary: &MixtureSummary, drawn: &Drawn, uncertainty: &[f64]) -> Figur
         "Rows as dots in the color of their component; the larger, the less certain.",
     );
     let y_axis = other.map_or(Axis::new(0.0, 1.0), |column| view.axis(column));
-    let frame = Frame { left: 52.0, top: 30.0, width: 372.0, height: 260.0, x: view.axis(x), y: y_axis };
+    let frame =
+        Frame { left: 52.0, top: 30.0, width: 372.0, height: 260.0, x: view.axis(x), y: y_axis };
     frame.x_ticks(&mut svg, 5, true);
     frame.y_ticks(&mut svg, 5, true);
     frame.names(&mut svg, view.name(x), y_name);
@@ -83,8 +95,9 @@ fn places(summary: &MixtureSummary, drawn: &Drawn, uncertainty: &[f64]) -> Figur
         }
     }
     dots.draw(&mut svg);
-    frame.close(&mut svg);
-    let caption = "The larger the dot, the less certain its component: tiny below 5 %, largest above 40 %.";
+    Frame::close(&mut svg);
+    let caption =
+        "The larger the dot, the less certain its component: tiny below 5 %, largest above 40 %.";
     Figure { svg: svg.finish(), caption: caption.into() }
 }
 

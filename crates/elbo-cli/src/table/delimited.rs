@@ -14,7 +14,11 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// Reads text whose first bytes are `sample`; `whole` gives all of it, the sample included.
 ///
 /// A blank line is not a row. Cells are trimmed; quotes follow RFC 4180.
-pub(super) fn read(sample: &[u8], mut whole: impl Read, selection: &Selection) -> Result<Table, Problem> {
+pub(super) fn read(
+    sample: &[u8],
+    mut whole: impl Read,
+    selection: &Selection,
+) -> Result<Table, Problem> {
     let text = sample.strip_prefix(BYTE_ORDER_MARK).unwrap_or(sample);
     io::copy(&mut whole.by_ref().take((sample.len() - text.len()) as u64), &mut io::sink())
         .map_err(Problem::Read)?;
@@ -53,10 +57,13 @@ pub(super) fn read(sample: &[u8], mut whole: impl Read, selection: &Selection) -
         Header::Absent => false,
         Header::Detect => record.iter().any(|cell| matches!(parse(cell), Cell::Text(_))),
     };
-    let (names, notes) = if has_names { header(&record, place)? } else { (numbered(expected), Vec::new()) };
+    let (names, notes) =
+        if has_names { header(&record, place)? } else { (numbered(expected), Vec::new()) };
     let mut layout = Layout::new(names, selection)?;
     if selection.header == Header::Detect {
-        notes.into_iter().for_each(|note| layout.note(note));
+        for note in notes {
+            layout.note(note);
+        }
     }
     let mut more = if has_names { next(&mut record)? } else { Some(place) };
     while let Some(at) = more {
@@ -137,7 +144,9 @@ fn delimiter(text: &[u8]) -> u8 {
         counts.pop(); // the last line may be cut short, or has not begun
     }
     let first = counts[0];
-    let steady = |which: &usize| first[*which] > 0 && counts.iter().all(|line| line[*which] == first[*which]);
+    let steady = |which: &usize| {
+        first[*which] > 0 && counts.iter().all(|line| line[*which] == first[*which])
+    };
     let frequent = || (0..3).max_by_key(|&which| (first[which], which)).expect("three candidates");
     CANDIDATES[(0..3).find(steady).unwrap_or_else(frequent)]
 }

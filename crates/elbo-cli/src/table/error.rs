@@ -112,7 +112,9 @@ pub(crate) enum Problem {
         known: Vec<String>,
     },
     /// A column asked for twice.
-    #[error("column \"{column}\" is chosen twice among --columns, --weights and --id; name it once")]
+    #[error(
+        "column \"{column}\" is chosen twice among --columns, --weights and --id; name it once"
+    )]
     ChosenTwice {
         /// The name.
         column: String,
@@ -131,7 +133,9 @@ pub(crate) enum Problem {
     #[error("is not a readable .npy array ({0}); save it again with numpy.save")]
     Npy(io::Error),
     /// An array of something else than numbers.
-    #[error("holds an array of type {found}; save it as numbers, for example with array.astype(\"float64\")")]
+    #[error(
+        "holds an array of type {found}; save it as numbers, for example with array.astype(\"float64\")"
+    )]
     NpyType {
         /// NumPy's name of the type.
         found: String,
@@ -159,7 +163,8 @@ impl fmt::Display for Short<'_> {
 /// Names in quotes, at most a dozen.
 pub(super) fn list(names: &[String]) -> String {
     const MOST: usize = 12;
-    let shown: Vec<_> = names.iter().take(MOST).map(|name| format!("\"{}\"", Short(name))).collect();
+    let shown: Vec<_> =
+        names.iter().take(MOST).map(|name| format!("\"{}\"", Short(name))).collect();
     let more = names.len().saturating_sub(MOST);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     shown.join(", ") + &rest

@@ -68,7 +68,8 @@ impl Layout {
             assign(name, "--id", Role::Id)?;
         }
         let features = if let Some(columns) = &selection.columns {
-            let assign = |(slot, name): (_, &String)| assign(name, "--columns", Role::Feature(slot));
+            let assign =
+                |(slot, name): (_, &String)| assign(name, "--columns", Role::Feature(slot));
             columns.iter().enumerate().map(assign).collect::<Result<Vec<_>, _>>()?
         } else {
             let free = |at: &usize| matches!(roles[*at], Role::Ignored);
@@ -118,7 +119,9 @@ impl Layout {
         self.values.resize(start + self.features.len(), f64::NAN);
         for (at, raw) in row.enumerate() {
             match self.roles[at] {
-                Role::Feature(slot) => self.values[start + slot] = self.feature(place, slot, parse(raw))?,
+                Role::Feature(slot) => {
+                    self.values[start + slot] = self.feature(place, slot, parse(raw))?;
+                }
                 Role::Weight => {
                     let weight = self.weight(place, at, parse(raw))?;
                     self.weights.as_mut().expect("a weight column was chosen").push(weight);
@@ -147,10 +150,14 @@ impl Layout {
         {
             return Err(Problem::NoWeight { column: self.names[at].clone() });
         }
-        let (keep, empty): (Vec<_>, Vec<_>) = (0..self.seen.len()).partition(|&slot| self.seen[slot].number);
+        let (keep, empty): (Vec<_>, Vec<_>) =
+            (0..self.seen.len()).partition(|&slot| self.seen[slot].number);
         if let (true, Some(&slot)) = (self.chosen, empty.first()) {
             let cell = self.seen[slot].text.take().map_or(Vec::new(), |(_, cell)| cell);
-            return Err(Problem::ChosenWithoutNumbers { column: self.name(slot), cell: lossy(&cell) });
+            return Err(Problem::ChosenWithoutNumbers {
+                column: self.name(slot),
+                cell: lossy(&cell),
+            });
         }
         if keep.is_empty() {
             return Err(Problem::NoNumbers { columns: self.names });
@@ -223,10 +230,14 @@ fn find(names: &[String], name: &str, option: &'static str) -> Result<usize, Pro
     let mut places = names.iter().enumerate().filter(|(_, known)| *known == name).map(|(at, _)| at);
     match (places.next(), places.next()) {
         (Some(at), None) => Ok(at),
-        (Some(first), Some(second)) => {
-            Err(Problem::DuplicateName { column: name.into(), first: first + 1, second: second + 1 })
+        (Some(first), Some(second)) => Err(Problem::DuplicateName {
+            column: name.into(),
+            first: first + 1,
+            second: second + 1,
+        }),
+        (None, _) => {
+            Err(Problem::UnknownColumn { column: name.into(), option, known: names.into() })
         }
-        (None, _) => Err(Problem::UnknownColumn { column: name.into(), option, known: names.into() }),
     }
 }
 

@@ -66,7 +66,10 @@ fn numbers<R: Read>(file: NpyFile<R>) -> Result<Vec<f64>, Problem> {
     }
 }
 
-fn convert<R: Read, T: Deserialize>(file: NpyFile<R>, into: impl Fn(T) -> f64) -> Result<Vec<f64>, Problem> {
+fn convert<R: Read, T: Deserialize>(
+    file: NpyFile<R>,
+    into: impl Fn(T) -> f64,
+) -> Result<Vec<f64>, Problem> {
     let found = file.dtype().descr();
     let elements = file.data::<T>().map_err(|_| Problem::NpyType { found })?;
     elements.map(|element| element.map(&into)).collect::<io::Result<_>>().map_err(Problem::Npy)

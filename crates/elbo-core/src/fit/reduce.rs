@@ -185,7 +185,7 @@ pub fn map_in_order<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> 
     out.into_iter().flatten().collect()
 }
 
-/// A seed from a seed and an index: neighbouring pairs give unrelated streams (SplitMix64 finalizer).
+/// A seed from a seed and an index: neighboring pairs give unrelated streams (the finalizer of splitmix64).
 pub fn mix(seed: u64, index: u64) -> u64 {
     let mut z = seed ^ index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -150,7 +150,7 @@ fn distinct(ends: &[End], tolerance: Tolerance) -> Vec<Optimum> {
             Some(last)
                 if last.objective - report.objective <= per_observation * report.observations =>
             {
-                last.runs += 1
+                last.runs += 1;
             }
             _ => optima.push(Optimum { objective: report.objective, runs: 1 }),
         }

@@ -29,10 +29,6 @@ use elbo_linalg::{Kernel, Level, MAX_LANES, MAX_TILE, Rows, Simd};
 /// The largest number of rows per call; what is kept per block then fits into the caches.
 pub(crate) const BLOCK: usize = 256;
 
-/// A good distance between the components of a block of scores: no power of two, in which all
-/// components would share a few cache sets.
-pub(crate) const BLOCK_STRIDE: usize = BLOCK + MAX_LANES;
-
 /// Full covariances up to this dimension are unrolled.
 const SMALL: usize = 8;
 
@@ -152,11 +148,6 @@ impl PackedGaussians {
     /// Number of dimensions.
     pub(crate) fn d(&self) -> usize {
         self.d
-    }
-
-    /// Shape of the whitening matrices.
-    pub(crate) fn shape(&self) -> Shape {
-        self.shape
     }
 
     /// Mean of component `j`, the origin of its moments.
@@ -353,12 +344,6 @@ impl Scratch {
         }
     }
 
-    /// Makes the next [`observe_all`] read its rows afresh: needed only where a buffer of rows is
-    /// overwritten after [`score_all`] and then observed without being scored.
-    pub(crate) fn forget_block(&mut self) {
-        self.block = None;
-    }
-
     fn assert_for(&self, packed: &PackedGaussians, rows: Rows<'_>) {
         assert!(
             (self.shape, self.k, self.d) == (packed.shape, packed.k, packed.d),
@@ -382,8 +367,9 @@ impl Scratch {
 /// | `rows` | `n × d`, `n ≤` [`BLOCK`] | any strides; contiguous columns are fast | finite numbers | |
 /// | `out` | `k × n` | one component per row, rows `stride` apart | anything | `constantⱼ − ½ ‖Uⱼ (xᵢ − μⱼ)‖²` |
 ///
-/// Numbers of `out` between the rows are left alone; [`BLOCK_STRIDE`] is a good stride. A row with NaN
-/// or `±∞` gets scores of NaN or `−∞` and disturbs no other row.
+/// Numbers of `out` between the rows are left alone. A stride that is a power of two is slow, as all
+/// components then share a few cache sets: `BLOCK + 8` is good. A row with NaN or `±∞` gets scores of NaN
+/// or `−∞` and disturbs no other row.
 /// A diagonal score is that of a mean moved by at most one unit in its last place.
 /// Cost: `k n d (d + 3)` flops full, `4 k n d` diagonal; no allocation.
 ///
@@ -414,8 +400,8 @@ pub(crate) fn score_all(
 /// | `moments`, `scratch` | | | sums so far | together, sums with this block |
 ///
 /// A weight of 0 adds nothing; vectors of zeros (small `d`) or single zeros (otherwise) are skipped.
-/// What [`score_all`] made of the rows is used if it was called last with the same rows; they must
-/// not have changed in between (see [`Scratch::forget_block`]).
+/// What [`score_all`] made of the rows is used if it was called last with the same rows: between the two
+/// calls their numbers must not change, so a buffer that was refilled is scored again before it is observed.
 /// Cost per row of positive weight: `d (d + 5)` flops full, `4 d` diagonal; no allocation.
 ///
 /// # Panics

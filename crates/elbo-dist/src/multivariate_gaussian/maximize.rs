@@ -12,6 +12,7 @@ use elbo_core::{EstimateError, Repairs};
 use elbo_linalg::symmetric_eigen;
 
 use super::axes::{CommonAxes, Criterion};
+use super::settling::Settling;
 use super::spd::Flat;
 use super::structure::{CovarianceStructure, Sharing};
 use super::{MultivariateGaussian, MultivariateGaussianStats};
@@ -24,7 +25,7 @@ const SINGULAR: f64 = 1e-14;
 /// there is no maximum.
 const INNER_ITERATIONS: usize = 10_000;
 
-/// Overwrites `next` by the maximum-likelihood components; iterative structures start at `current`.
+/// Overwrites `next` by the maximum-likelihood components; the search for common axes starts at those of `current`.
 pub(super) fn maximize_all(
     current: &[MultivariateGaussian],
     stats: &[MultivariateGaussianStats],
@@ -45,7 +46,7 @@ pub(super) fn maximize_all(
             factor_each(next)?;
         }
         S::EEE => pool(&share, next)?,
-        S::VEE => proportional(&share, &current[0], next)?,
+        S::VEE => proportional(&share, next)?,
         S::EVE | S::VVE => common_axes(structure, &share, current, next)?,
         S::EEV | S::VEV => own_axes(structure, &share, next)?,
         S::EVV => {
@@ -121,8 +122,8 @@ fn equalize_volumes(
     }
 }
 
-/// Variances `λⱼ aᵢ` that are closest to the own ones: `λⱼ` and `a` in turn, each the best for the other, until the
-/// objective `Σⱼ pⱼ ln λⱼ + Σᵢ ln aᵢ / d` falls no more. It is convex in the logarithms, so the start does not matter.
+/// Variances `λⱼ aᵢ` that are closest to the own ones: `a` and `λⱼ` in turn, each the best for the other, until the
+/// objective `Σᵢ ln aᵢ / d + Σⱼ pⱼ ln λⱼ` has settled. It is convex in the logarithms: there is one optimum only.
 fn common_shape(
     share: &dyn Fn(usize) -> f64,
     next: &mut [MultivariateGaussian],
@@ -130,48 +131,38 @@ fn common_shape(
     let mut shape = vec![0.0; next[0].d()];
     let d = shape.len() as f64;
     let mut volumes = vec![1.0; next.len()];
-    add_shapes(share, &volumes, next, &mut shape)?;
-    let mut before = f64::INFINITY;
+    let mut settling = Settling::new();
     for _ in 0..INNER_ITERATIONS {
+        shape.fill(0.0);
+        for (j, (volume, own)) in volumes.iter().zip(next.iter_mut().map(variances)).enumerate() {
+            elbo_core::add_scaled(&mut shape, share(j) / volume, own);
+        }
+        if let Some(column) = shape.iter().position(|a| *a <= 0.0) {
+            return Err(singular(0, Flat { column, variance: shape[column] }));
+        }
+        let mut step = 0.0_f64;
         let mut objective = shape.iter().map(|a| a.ln()).sum::<f64>() / d;
         for (j, (volume, own)) in volumes.iter_mut().zip(next.iter_mut().map(variances)).enumerate()
         {
-            *volume = own.iter().zip(&shape).map(|(v, a)| v / a).sum::<f64>() / d;
+            let own_volume = own.iter().zip(&shape).map(|(v, a)| v / a).sum::<f64>() / d;
+            step = step.max((own_volume / *volume - 1.0).abs());
+            *volume = own_volume;
             if *volume <= 0.0 {
                 return Err(singular(j, Flat { column: 0, variance: own[0] }));
             }
             objective += share(j) * volume.ln();
         }
-        if !(objective < before) {
+        if settling.is_done(objective, step) {
             for (volume, own) in volumes.iter().zip(next.iter_mut().map(variances)) {
                 own.iter_mut().zip(&shape).for_each(|(v, a)| *v = volume * a);
             }
             return Ok(());
         }
-        before = objective;
-        add_shapes(share, &volumes, next, &mut shape)?;
     }
     Err(EstimateError::NotSettled {
         what: "a common covariance shape",
         iterations: INNER_ITERATIONS,
     })
-}
-
-/// `aᵢ = Σⱼ pⱼ vⱼᵢ / λⱼ`, which must be positive.
-fn add_shapes(
-    share: &dyn Fn(usize) -> f64,
-    volumes: &[f64],
-    next: &mut [MultivariateGaussian],
-    shape: &mut [f64],
-) -> Result<(), EstimateError> {
-    shape.fill(0.0);
-    for (j, (volume, own)) in volumes.iter().zip(next.iter_mut().map(variances)).enumerate() {
-        elbo_core::add_scaled(shape, share(j) / volume, own);
-    }
-    match shape.iter().position(|a| *a <= 0.0) {
-        Some(column) => Err(singular(0, Flat { column, variance: shape[column] })),
-        None => Ok(()),
-    }
 }
 
 /// `EEE`.
@@ -189,37 +180,38 @@ fn pool(
 /// `VEE`: `λⱼ C`, as [`common_shape`] with a matrix for the shape.
 fn proportional(
     share: &dyn Fn(usize) -> f64,
-    current: &MultivariateGaussian,
     next: &mut [MultivariateGaussian],
 ) -> Result<(), EstimateError> {
-    let d = current.d() as f64;
-    let mut shape = current.clone();
-    let mut volumes = vec![0.0; next.len()];
-    let mut before = f64::INFINITY;
+    let mut shape = next[0].clone();
+    let d = shape.d() as f64;
+    let mut volumes = vec![1.0; next.len()];
+    let mut settling = Settling::new();
     next.iter_mut().for_each(|g| g.covariance.mirror());
     for _ in 0..INNER_ITERATIONS {
-        let mut objective = shape.covariance.log_det() / d;
-        for (j, (volume, own)) in volumes.iter_mut().zip(&*next).enumerate() {
-            *volume = shape.covariance.trace_of_solved(&own.covariance.values) / d;
-            if *volume <= 0.0 {
-                return Err(singular(j, Flat { column: 0, variance: own.covariance.get(0, 0) }));
-            }
-            objective += share(j) * volume.ln();
-        }
-        if !(objective < before) {
-            for (volume, next) in volumes.iter().zip(&mut *next) {
-                next.covariance.values.copy_from_slice(&shape.covariance.values);
-                next.covariance.values.iter_mut().for_each(|v| *v *= volume);
-            }
-            return factor_each(next);
-        }
-        before = objective;
         shape.covariance.values.fill(0.0);
         for (j, (volume, own)) in volumes.iter().zip(&*next).enumerate() {
             let weight = share(j) / volume;
             elbo_core::add_scaled(&mut shape.covariance.values, weight, &own.covariance.values);
         }
         factor(0, &mut shape)?;
+        let mut step = 0.0_f64;
+        let mut objective = shape.covariance.log_det() / d;
+        for (j, (volume, own)) in volumes.iter_mut().zip(&*next).enumerate() {
+            let own_volume = shape.covariance.trace_of_solved(&own.covariance.values) / d;
+            step = step.max((own_volume / *volume - 1.0).abs());
+            *volume = own_volume;
+            if *volume <= 0.0 {
+                return Err(singular(j, Flat { column: 0, variance: own.covariance.get(0, 0) }));
+            }
+            objective += share(j) * volume.ln();
+        }
+        if settling.is_done(objective, step) {
+            for (volume, next) in volumes.iter().zip(&mut *next) {
+                let scaled = shape.covariance.values.iter().map(|c| volume * c);
+                next.covariance.values.iter_mut().zip(scaled).for_each(|(to, c)| *to = c);
+            }
+            return factor_each(next);
+        }
     }
     Err(EstimateError::NotSettled {
         what: "proportional covariances",

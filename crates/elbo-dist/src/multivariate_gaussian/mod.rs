@@ -3,6 +3,7 @@
 mod axes;
 mod kernels;
 mod maximize;
+mod settling;
 pub(crate) mod spd;
 mod stats;
 mod structure;
@@ -310,6 +311,12 @@ impl Family for MultivariateGaussian {
         moments.clear();
     }
 
+    fn moved_to(&self, data: Rows<'_>, row: usize) -> Result<Self, EstimateError> {
+        let mut moved = self.clone();
+        data.copy_row(row, &mut moved.mean);
+        Ok(moved)
+    }
+
     fn maximize(
         &self,
         stats: &MultivariateGaussianStats,
@@ -321,9 +328,9 @@ impl Family for MultivariateGaussian {
 
     /// Maximum likelihood under the structure of the first component.
     ///
-    /// Closed forms, but for `VEI`, `VEV` (a common shape), `VEE` (a common matrix) and `EVE`, `VVE` (common axes):
-    /// these iterate until their objective falls no more, and the last three start at `current`, so that an EM step
-    /// raises the likelihood in any case. The axes of `EVE` and `VVE` may be at a local optimum.
+    /// Closed forms, but for `VEI` and `VEV` (a common shape), `VEE` (a common matrix), `EVE` and `VVE` (common axes):
+    /// these iterate until their objective falls no more. The axes start at those of `current` and only improve, so
+    /// that an EM step never lowers the likelihood, but they may be at a local optimum; elsewhere there is one optimum.
     ///
     /// A covariance is singular where less than `1e-14 d` of a column's variance is left by the columns before it,
     /// which depends on no unit; a shared one is said to be component 0's.

@@ -93,7 +93,7 @@ impl MultivariateGaussianStats {
     /// Forgets everything and takes `origin`.
     pub(crate) fn reset(&mut self, origin: &[f64]) {
         self.origin.copy_from_slice(origin);
-        self.clear();
+        self.set_zero();
     }
 
     /// Fails unless these could be the statistics of some weighted data, up to rounding.

@@ -58,13 +58,13 @@ use crate::{
 pub struct NormalInverseWishart {
     structure: CovarianceStructure,
     mean: Vec<f64>,
-    mean_weight: f64,
+    mean_pseudo_count: f64,
     degrees_of_freedom: f64,
     scale: Spd,
 }
 
 impl NormalInverseWishart {
-    /// The prior with mean `m`, worth `mean_weight` observations, and `scale` `Ψ`, `d × d`, row-major, worth
+    /// The prior with mean `m`, worth `mean_pseudo_count` observations, and `scale` `Ψ`, `d × d`, row-major, worth
     /// `degrees_of_freedom` ones.
     ///
     /// # Errors
@@ -74,14 +74,14 @@ impl NormalInverseWishart {
     pub fn new(
         structure: CovarianceStructure,
         mean: Vec<f64>,
-        mean_weight: f64,
+        mean_pseudo_count: f64,
         degrees_of_freedom: f64,
         scale: &[f64],
     ) -> Result<Self, ParameterError> {
         let d = check_vector("prior mean", &mean)?;
         let scale = parse_spd("prior scale", structure, d, scale)?;
-        let mean_weight = positive("weight of the prior mean", mean_weight)?;
-        let new = Self { structure, mean, mean_weight, degrees_of_freedom, scale };
+        let mean_pseudo_count = positive("pseudo-count of the prior mean", mean_pseudo_count)?;
+        let new = Self { structure, mean, mean_pseudo_count, degrees_of_freedom, scale };
         let least = (new.order() - 1) as f64;
         if !(degrees_of_freedom > least && degrees_of_freedom.is_finite()) {
             let (parameter, value) = ("prior degrees of freedom", degrees_of_freedom);
@@ -134,14 +134,14 @@ impl NormalInverseWishart {
         Self::new(structure, mean, 0.01, d as f64 + 2.0, &scale)
     }
 
-    /// `m`, in the unit of the data.
-    pub fn mean(&self) -> &[f64] {
+    /// `m = E[μ]`, in the unit of the data.
+    pub fn expected_mean(&self) -> &[f64] {
         &self.mean
     }
 
     /// `κ`, in observations.
-    pub fn mean_weight(&self) -> f64 {
-        self.mean_weight
+    pub fn mean_pseudo_count(&self) -> f64 {
+        self.mean_pseudo_count
     }
 
     /// `ν`.
@@ -195,7 +195,7 @@ impl NormalInverseWishart {
     ) -> Result<(), EstimateError> {
         stats.check_feasible()?;
         let weight = stats.total_weight();
-        posterior.mean_weight = self.mean_weight + weight;
+        posterior.mean_pseudo_count = self.mean_pseudo_count + weight;
         posterior.degrees_of_freedom = self.degrees_of_freedom + weight * self.repeats();
         posterior.mean.copy_from_slice(&self.mean);
         posterior.scale.values.fill(0.0);
@@ -203,17 +203,18 @@ impl NormalInverseWishart {
             return Ok(());
         }
         let d = self.d();
-        let share = weight / posterior.mean_weight;
+        let share = weight / posterior.mean_pseudo_count;
         let shift = |j: usize| (stats.origin()[j] - self.mean[j]) + stats.first()[j] / weight;
         for (j, mean) in posterior.mean.iter_mut().enumerate() {
             *mean += share * shift(j);
         }
         // Σw(x − x̄)(x − x̄)ᵀ + κw/(κ + w) (x̄ − m)(x̄ − m)ᵀ
-        let scatter =
-            |i, j| weight * stats.central(i, j) + self.mean_weight * share * shift(i) * shift(j);
+        let scatter = |i, j| {
+            weight * stats.central(i, j) + self.mean_pseudo_count * share * shift(i) * shift(j)
+        };
         if self.scale.is_diagonal() {
             let values = &mut posterior.scale.values;
-            values.iter_mut().enumerate().for_each(|(j, value)| *value = scatter(j, j));
+            values.iter_mut().enumerate().for_each(|(j, value)| *value = scatter(j, j).max(0.0));
             if self.structure.is_spherical() {
                 let sum: f64 = values.iter().sum();
                 values.fill(sum);
@@ -240,7 +241,9 @@ impl NormalInverseWishart {
     fn log_density_of_mean(&self, point: &MultivariateGaussian) -> f64 {
         let d = self.d() as f64;
         let distance = point.mahalanobis_squared(&self.mean);
-        0.5 * (d * (self.mean_weight / TAU).ln() - point.log_det() - self.mean_weight * distance)
+        0.5 * (d * (self.mean_pseudo_count / TAU).ln()
+            - point.log_det()
+            - self.mean_pseudo_count * distance)
     }
 
     /// `ln p(Σ)`.
@@ -256,10 +259,10 @@ impl NormalInverseWishart {
 
     /// `E KL(N(m, Σ/κ) ‖ N(m₀, Σ/κ₀))` over our own `Σ`.
     fn kl_of_mean(&self, prior: &Self) -> f64 {
-        let ratio = prior.mean_weight / self.mean_weight;
+        let ratio = prior.mean_pseudo_count / self.mean_pseudo_count;
         let distance = self.scale.distance_squared(&self.mean, &prior.mean);
         0.5 * (self.d() as f64 * (ratio - 1.0 - ratio.ln())
-            + prior.mean_weight * self.degrees_of_freedom * distance)
+            + prior.mean_pseudo_count * self.degrees_of_freedom * distance)
     }
 
     /// `KL` between the distributions of `Σ`.
@@ -316,7 +319,7 @@ impl ConjugatePrior<MultivariateGaussian> for NormalInverseWishart {
 
     fn pack(&self, j: usize, packed: &mut MultivariateGaussianPacked) {
         let d = self.d() as f64;
-        let constant = -0.5 * (d * TAU.ln() + self.expected_log_det() + d / self.mean_weight);
+        let constant = -0.5 * (d * TAU.ln() + self.expected_log_det() + d / self.mean_pseudo_count);
         let factor = self.degrees_of_freedom.sqrt();
         packed.set(j, constant, &self.mean, factor, self.scale.whitening());
     }
@@ -409,7 +412,7 @@ impl ConjugatePrior<MultivariateGaussian> for NormalInverseWishart {
 struct Parameters {
     structure: CovarianceStructure,
     mean: Vec<f64>,
-    mean_weight: f64,
+    mean_pseudo_count: f64,
     degrees_of_freedom: f64,
     scale: Vec<Vec<f64>>,
 }
@@ -421,7 +424,7 @@ impl From<NormalInverseWishart> for Parameters {
             structure: prior.structure,
             scale: prior.scale().chunks_exact(prior.d()).map(<[f64]>::to_vec).collect(),
             mean: prior.mean,
-            mean_weight: prior.mean_weight,
+            mean_pseudo_count: prior.mean_pseudo_count,
             degrees_of_freedom: prior.degrees_of_freedom,
         }
     }
@@ -432,7 +435,7 @@ impl TryFrom<Parameters> for NormalInverseWishart {
     type Error = ParameterError;
 
     fn try_from(p: Parameters) -> Result<Self, ParameterError> {
-        let (kappa, nu) = (p.mean_weight, p.degrees_of_freedom);
+        let (kappa, nu) = (p.mean_pseudo_count, p.degrees_of_freedom);
         Self::new(p.structure, p.mean, kappa, nu, &p.scale.concat())
     }
 }

@@ -7,7 +7,7 @@ use super::gamma::ln_gamma;
 /// `ln I_ν(x)` for `ν ≥ 0` and `x ≥ 0`; NaN elsewhere. Normalizer of the von Mises–Fisher
 /// distribution, where `I_ν` itself overflows.
 ///
-/// The absolute error, which is the relative error of `I_ν`, is within a few `ε` times
+/// The absolute error, which is the relative error of `I_ν`, is within `3 ε` times
 /// `1 + |ν ln x| + ln Γ(ν + 1) + x`. `ln I_0(0) = 0`; `−∞` for `x = 0 < ν`.
 ///
 /// Cost: below `√(ν² + x²) = 64` a power series of at most about 100 terms, above it one polynomial

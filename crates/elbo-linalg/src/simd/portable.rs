@@ -128,11 +128,11 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn exponent_and_mantissa(self) -> (Self, Self) {
-        let bits = [self.0[0].to_bits(), self.0[1].to_bits()];
         // The exponent field becomes the low bits of a number around 2⁵².
         const TWO_POW_52: u64 = 0x4330_0000_0000_0000;
         const ONE: u64 = 0x3ff0_0000_0000_0000;
         const FRACTION: u64 = 0x000f_ffff_ffff_ffff;
+        let bits = [self.0[0].to_bits(), self.0[1].to_bits()];
         let exponent = Self([
             f64::from_bits(bits[0] >> 52 | TWO_POW_52),
             f64::from_bits(bits[1] >> 52 | TWO_POW_52),

@@ -1,4 +1,5 @@
-//! Laws of this crate.
+//! The laws of this crate, one module per law-giver; one test binary.
+#![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
 
 mod eigen;
 mod low_rank;
@@ -6,3 +7,4 @@ mod matrices;
 mod moments;
 mod spd;
 mod triangular;
+mod vector;

@@ -17,11 +17,20 @@ impl Numbers {
     }
 
     pub(crate) fn next(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 * 2.0_f64.powi(-52) - 1.0
+    }
+
+    /// `2ᵉ` with `|e| ≤ 498`, so that products of two stay in range.
+    pub(crate) fn power_of_two(&mut self) -> f64 {
+        2.0_f64.powi(i32::try_from(self.bits() % 997).unwrap() - 498)
+    }
+
+    fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 * 2.0_f64.powi(-52) - 1.0
+        z ^ (z >> 31)
     }
 
     pub(crate) fn take(&mut self, n: usize) -> Vec<f64> {

@@ -2,7 +2,8 @@
 
 use elbo_core::{DataError, EStepError, EstimateError, FitError};
 use elbo_mixture::{
-    CovarianceStructure, Estimation, GaussianMixture, Mixture, MixtureError, MultivariateGaussian, Rows, Stopped, Weighted,
+    CovarianceStructure, Estimation, GaussianMixture, Mixture, MixtureError, MultivariateGaussian,
+    Rows, Stopped, Weighted,
 };
 
 fn ml(k: usize, rows: Rows<'_>) -> Result<elbo_mixture::Fitted<MultivariateGaussian>, FitError> {
@@ -36,7 +37,10 @@ fn fewer_distinct_rows_than_components() {
 fn not_a_number_is_named_by_row_and_column() {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let error = ml(1, Rows::new(&[1.0, 2.0, 3.0, bad, 5.0, 6.0], 3, 2)).unwrap_err();
-        assert!(matches!(error, FitError::Data(DataError::NotFinite { row: 1, column: 1, .. })), "{error}");
+        assert!(
+            matches!(error, FitError::Data(DataError::NotFinite { row: 1, column: 1, .. })),
+            "{error}"
+        );
         assert!(error.to_string().contains("row 1, column 1"), "{error}");
     }
 }
@@ -52,13 +56,20 @@ fn a_constant_column_is_named() {
 fn more_columns_than_rows_needs_a_prior_or_a_simpler_structure() {
     let table = crate::support::clusters(5, 8, 1, 3);
     let error = ml(1, table.rows()).unwrap_err();
-    assert!(matches!(error, FitError::Start(EstimateError::Singular { component: 0, .. })), "{error}");
+    assert!(
+        matches!(error, FitError::Start(EstimateError::Singular { component: 0, .. })),
+        "{error}"
+    );
     for (structure, estimation) in [
         (CovarianceStructure::VVI, Estimation::MaximumLikelihood),
         (CovarianceStructure::VVV, Estimation::MaximumAPosteriori),
         (CovarianceStructure::VVV, Estimation::VariationalBayes),
     ] {
-        let fitted = GaussianMixture::new(1).structure(structure).estimation(estimation).fit(table.rows().into()).unwrap();
+        let fitted = GaussianMixture::new(1)
+            .structure(structure)
+            .estimation(estimation)
+            .fit(table.rows().into())
+            .unwrap();
         assert!(fitted.log_likelihood.is_finite(), "{structure} {estimation:?}");
     }
 }
@@ -69,9 +80,13 @@ fn a_component_on_duplicate_points_is_reported_and_a_prior_cures_it() {
     values.extend([100.0; 30]);
     let rows = Rows::new(&values, 90, 1);
     let fitted = ml(2, rows).unwrap();
-    let singular = |stopped: &Stopped| matches!(stopped, Stopped::MStep(EstimateError::Singular { .. }));
+    let singular =
+        |stopped: &Stopped| matches!(stopped, Stopped::MStep(EstimateError::Singular { .. }));
     assert!(singular(&fitted.report.stopped), "{:?}", fitted.report.stopped);
-    let cured = GaussianMixture::new(2).estimation(Estimation::MaximumAPosteriori).fit(rows.into()).unwrap();
+    let cured = GaussianMixture::new(2)
+        .estimation(Estimation::MaximumAPosteriori)
+        .fit(rows.into())
+        .unwrap();
     assert!(cured.report.stopped.is_converged(), "{:?}", cured.report.stopped);
     assert!(cured.report.repairs.is_empty());
 }
@@ -79,14 +94,20 @@ fn a_component_on_duplicate_points_is_reported_and_a_prior_cures_it() {
 #[test]
 fn bad_weights_are_named() {
     let rows = Rows::new(&[1.0, 2.0, 3.0], 3, 1);
-    assert_eq!(Weighted::new(rows, &[1.0]).unwrap_err(), DataError::Weights { units: 3, weights: 1 });
-    assert_eq!(Weighted::new(rows, &[1.0, -1.0, 1.0]).unwrap_err(), DataError::Weight { row: 1, weight: -1.0 });
+    assert_eq!(
+        Weighted::new(rows, &[1.0]).unwrap_err(),
+        DataError::Weights { units: 3, weights: 1 }
+    );
+    assert_eq!(
+        Weighted::new(rows, &[1.0, -1.0, 1.0]).unwrap_err(),
+        DataError::Weight { row: 1, weight: -1.0 }
+    );
     assert!(Weighted::new(rows, &[0.0; 3]).is_err());
 }
 
 #[test]
 fn scoring_rows_of_another_width_or_impossible_rows_is_told() {
-    let component = MultivariateGaussian::new(&[0.0], &[1.0], CovarianceStructure::VVV).unwrap();
+    let component = MultivariateGaussian::new(CovarianceStructure::VVV, vec![0.0], &[1.0]).unwrap();
     let mixture = Mixture::new(vec![1.0], vec![component]).unwrap();
     let wide = mixture.log_likelihood(Rows::new(&[1.0, 2.0], 1, 2)).unwrap_err();
     assert_eq!(wide, MixtureError::Data(DataError::Dimension { expected: 1, found: 2 }));

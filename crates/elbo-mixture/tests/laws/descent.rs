@@ -3,8 +3,8 @@
 use elbo_core::{Conjugate, Estimator, Family, FitError, LatentModel, Stopped};
 use elbo_dist::{Categorical, Dirichlet, Gamma, Poisson};
 use elbo_mixture::{
-    CovarianceStructure, Estimation, GaussianMixture, Mixture, MixtureModel, MultivariateGaussian, Settings, Start,
-    Tolerance, Weighted,
+    CovarianceStructure, Estimation, GaussianMixture, Mixture, MixtureModel, MultivariateGaussian,
+    Settings, Start, Tolerance, Weighted,
 };
 use proptest::prelude::*;
 
@@ -13,7 +13,13 @@ use crate::support::{clusters, shipped, tight};
 /// No step may lower the objective by more than rounding: 10⁻¹² of the size of the terms added.
 fn assert_never_falls(trace: &[f64], size: f64) {
     for (i, pair) in trace.windows(2).enumerate() {
-        assert!(pair[1] >= pair[0] - 1e-12 * size, "iteration {}: {} after {}", i + 1, pair[1], pair[0]);
+        assert!(
+            pair[1] >= pair[0] - 1e-12 * size,
+            "iteration {}: {} after {}",
+            i + 1,
+            pair[1],
+            pair[0]
+        );
     }
 }
 
@@ -102,13 +108,22 @@ where
     E: Estimator<F>,
     W: Estimator<Categorical>,
 {
-    let settings = Settings { seed, max_iterations: 100, tolerance: Tolerance::Gap(0.0), ..Settings::default() };
+    let settings = Settings {
+        seed,
+        max_iterations: 100,
+        tolerance: Tolerance::Gap(0.0),
+        ..Settings::default()
+    };
     let start = Start::Spread { k, runs: 2, template: template.clone() };
     match model.fit(Weighted::uniform(data), &start, &settings, &()) {
         Ok(fitted) => {
             for end in &fitted.ends {
                 let report = end.outcome.as_ref().unwrap();
-                prop_assert!(!matches!(report.stopped, Stopped::ObjectiveFell { .. }), "{:?}", report.stopped);
+                prop_assert!(
+                    !matches!(report.stopped, Stopped::ObjectiveFell { .. }),
+                    "{:?}",
+                    report.stopped
+                );
                 assert_never_falls(&report.trace, size(report));
             }
         }
@@ -137,7 +152,10 @@ fn annealing_ends_at_a_stationary_point_of_the_likelihood() {
     let settings = Settings { variant, ..Settings::default() };
     let fitted = GaussianMixture::new(2).settings(settings).fit(faithful.rows().into()).unwrap();
     assert!(fitted.report.stopped.is_converged());
-    assert!((fitted.report.objective - fitted.log_likelihood).abs() < 1e-9 * fitted.log_likelihood.abs());
+    assert!(
+        (fitted.report.objective - fitted.log_likelihood).abs()
+            < 1e-9 * fitted.log_likelihood.abs()
+    );
 }
 
 /// Central differences of the log-likelihood in weights (on the simplex), means and covariances.
@@ -145,7 +163,8 @@ fn annealing_ends_at_a_stationary_point_of_the_likelihood() {
 fn the_gradient_is_zero_at_convergence() {
     let faithful = shipped("faithful");
     let fitted = tight(2, CovarianceStructure::VVV).fit(faithful.rows().into()).unwrap();
-    let (weights, components) = (fitted.mixture.weights().to_vec(), fitted.mixture.components().to_vec());
+    let (weights, components) =
+        (fitted.mixture.weights().to_vec(), fitted.mixture.components().to_vec());
     let likelihood = |weights: Vec<f64>, components: Vec<MultivariateGaussian>| {
         Mixture::new(weights, components).unwrap().log_likelihood(faithful.rows()).unwrap()
     };
@@ -168,15 +187,24 @@ fn the_gradient_is_zero_at_convergence() {
                     let mut moved = components.clone();
                     let mut mean = moved[j].mean().to_vec();
                     mean[c] += h * sd;
-                    moved[j] = MultivariateGaussian::new(&mean, &moved[j].covariance(), CovarianceStructure::VVV).unwrap();
-                    Mixture::new(weights.clone(), moved).unwrap().log_likelihood(shipped("faithful").rows()).unwrap()
+                    moved[j] = MultivariateGaussian::new(
+                        CovarianceStructure::VVV,
+                        mean,
+                        &moved[j].covariance(),
+                    )
+                    .unwrap();
+                    Mixture::new(weights.clone(), moved)
+                        .unwrap()
+                        .log_likelihood(shipped("faithful").rows())
+                        .unwrap()
                 }),
                 1.0,
             ));
         }
         for (a, b) in [(0, 0), (1, 0), (1, 1)] {
             let (weights, components) = (weights.clone(), components.clone());
-            let scale = (components[j].covariance()[3 * a] * components[j].covariance()[3 * b]).sqrt();
+            let scale =
+                (components[j].covariance()[3 * a] * components[j].covariance()[3 * b]).sqrt();
             steps.push((
                 format!("covariance {j} {a}{b}"),
                 Box::new(move |h| {
@@ -186,9 +214,16 @@ fn the_gradient_is_zero_at_convergence() {
                     if a != b {
                         covariance[2 * b + a] += h * scale;
                     }
-                    moved[j] =
-                        MultivariateGaussian::new(moved[j].mean(), &covariance, CovarianceStructure::VVV).unwrap();
-                    Mixture::new(weights.clone(), moved).unwrap().log_likelihood(shipped("faithful").rows()).unwrap()
+                    moved[j] = MultivariateGaussian::new(
+                        CovarianceStructure::VVV,
+                        moved[j].mean().to_vec(),
+                        &covariance,
+                    )
+                    .unwrap();
+                    Mixture::new(weights.clone(), moved)
+                        .unwrap()
+                        .log_likelihood(shipped("faithful").rows())
+                        .unwrap()
                 }),
                 1.0,
             ));
@@ -217,16 +252,18 @@ fn a_posterior_is_kept_for_every_component_under_vb() {
     let prior = elbo_mixture::NormalInverseWishart::default_for(
         CovarianceStructure::VVV,
         2,
-        &[3.5, 71.0],
+        vec![3.5, 71.0],
         &[1.3, 14.0, 14.0, 184.0],
     )
     .unwrap();
     let model = MixtureModel::vb(prior, Dirichlet::symmetric(2, 0.5).unwrap());
-    let template = MultivariateGaussian::standard(2, CovarianceStructure::VVV);
+    let template = MultivariateGaussian::standard(CovarianceStructure::VVV, vec![0.0; 2]);
     let one = elbo_core::fit(
         &model,
         Weighted::uniform(faithful.rows()),
-        model.start(Mixture::new(vec![0.5, 0.5], vec![template.clone(), template]).unwrap(), 272.0).unwrap(),
+        model
+            .start(Mixture::new(vec![0.5, 0.5], vec![template.clone(), template]).unwrap(), 272.0)
+            .unwrap(),
         &Settings { max_iterations: 3, ..Settings::default() },
         &(),
     )

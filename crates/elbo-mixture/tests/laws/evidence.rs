@@ -20,7 +20,8 @@ fn exact_log_evidence(counts: &[u64], k: usize, (a, b): (f64, f64), alpha: f64) 
         let mut term = ln_gamma(total) - ln_gamma(total + n as f64);
         for j in 0..k {
             term += ln_gamma(alpha + members[j]) - ln_gamma(alpha);
-            term += a * b.ln() - ln_gamma(a) + ln_gamma(a + events[j]) - (a + events[j]) * (b + members[j]).ln();
+            term += a * b.ln() - ln_gamma(a) + ln_gamma(a + events[j])
+                - (a + events[j]) * (b + members[j]).ln();
         }
         terms.push(term);
     }

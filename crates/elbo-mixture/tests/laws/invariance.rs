@@ -1,11 +1,18 @@
 //! What must not change the answer: order, offset, scale, weights against copies, threads, instruction sets.
 
-use elbo_mixture::{CovarianceStructure, Estimation, Fitted, GaussianMixture, MultivariateGaussian, Rows, Settings, Weighted};
+use elbo_mixture::{
+    CovarianceStructure, Estimation, Fitted, GaussianMixture, MultivariateGaussian, Rows, Settings,
+    Weighted,
+};
 
 use crate::support::{Table, clusters, shipped};
 
-const FOUR: [CovarianceStructure; 4] =
-    [CovarianceStructure::VVV, CovarianceStructure::EEE, CovarianceStructure::VVI, CovarianceStructure::VII];
+const FOUR: [CovarianceStructure; 4] = [
+    CovarianceStructure::VVV,
+    CovarianceStructure::EEE,
+    CovarianceStructure::VVI,
+    CovarianceStructure::VII,
+];
 
 fn fit(table: &Table, structure: CovarianceStructure) -> Fitted<MultivariateGaussian> {
     GaussianMixture::new(2).structure(structure).starts(3).seed(5).fit(table.rows().into()).unwrap()
@@ -17,8 +24,14 @@ fn an_offset_of_1e8_leaves_the_log_likelihood() {
     for structure in CovarianceStructure::ALL {
         let (here, there) = (fit(&table, structure), fit(&table.map(|x| x + 1e8), structure));
         // The shifted data themselves are rounded to 1.5e-8.
-        let relative = (here.log_likelihood - there.log_likelihood).abs() / here.log_likelihood.abs();
-        assert!(relative < 1e-6, "{structure}: {} became {}", here.log_likelihood, there.log_likelihood);
+        let relative =
+            (here.log_likelihood - there.log_likelihood).abs() / here.log_likelihood.abs();
+        assert!(
+            relative < 1e-6,
+            "{structure}: {} became {}",
+            here.log_likelihood,
+            there.log_likelihood
+        );
         assert_eq!(
             here.mixture.labels(table.rows()).unwrap(),
             there.mixture.labels(table.map(|x| x + 1e8).rows()).unwrap(),
@@ -42,7 +55,11 @@ fn scale_changes_no_cluster_and_moves_the_log_likelihood_by_its_jacobian() {
             );
             let expected = here.log_likelihood - (table.n * table.d) as f64 * factor.ln();
             let error = (there.log_likelihood - expected).abs() / expected.abs();
-            assert!(error < 1e-9, "{structure} × {factor}: {} not {expected}", there.log_likelihood);
+            assert!(
+                error < 1e-9,
+                "{structure} × {factor}: {} not {expected}",
+                there.log_likelihood
+            );
         }
     }
 }
@@ -52,10 +69,16 @@ fn a_weight_of_two_is_the_same_as_a_copy() {
     let table = clusters(150, 2, 2, 13);
     let doubled = Table { values: [&table.values[..], &table.values[..]].concat(), n: 300, d: 2 };
     let weights = vec![2.0; 150];
-    for estimation in [Estimation::MaximumLikelihood, Estimation::MaximumAPosteriori, Estimation::VariationalBayes] {
+    for estimation in [
+        Estimation::MaximumLikelihood,
+        Estimation::MaximumAPosteriori,
+        Estimation::VariationalBayes,
+    ] {
         let start = GaussianMixture::new(2).starts(1).fit(table.rows().into()).unwrap().mixture;
-        let settings = Settings { tolerance: elbo_mixture::Tolerance::Gap(1e-13), ..Settings::default() };
-        let builder = GaussianMixture::new(2).estimation(estimation).start_at(start).settings(settings);
+        let settings =
+            Settings { tolerance: elbo_mixture::Tolerance::Gap(1e-13), ..Settings::default() };
+        let builder =
+            GaussianMixture::new(2).estimation(estimation).start_at(start).settings(settings);
         let copies = builder.fit(doubled.rows().into()).unwrap();
         let weighted = builder.fit(Weighted::new(table.rows(), &weights).unwrap()).unwrap();
         let difference = (copies.report.objective - weighted.report.objective).abs();
@@ -74,7 +97,9 @@ fn a_row_of_weight_zero_is_not_there() {
     let builder = GaussianMixture::new(2).start_at(start);
     let without = builder.fit(table.rows().into()).unwrap();
     let with = builder.fit(Weighted::new(Rows::new(&values, 101, 2), &weights).unwrap()).unwrap();
-    assert!((without.log_likelihood - with.log_likelihood).abs() < 1e-9 * without.log_likelihood.abs());
+    assert!(
+        (without.log_likelihood - with.log_likelihood).abs() < 1e-9 * without.log_likelihood.abs()
+    );
 }
 
 #[test]
@@ -93,10 +118,16 @@ fn order_of_rows_does_not_matter_beyond_rounding() {
 #[test]
 fn column_major_rows_give_the_same_fit() {
     let table = shipped("faithful");
-    let columns: Vec<f64> = (0..table.d).flat_map(|j| (0..table.n).map(move |i| (i, j))).map(|(i, j)| table.values[i * table.d + j]).collect();
+    let columns: Vec<f64> = (0..table.d)
+        .flat_map(|j| (0..table.n).map(move |i| (i, j)))
+        .map(|(i, j)| table.values[i * table.d + j])
+        .collect();
     let (a, b) = (
         GaussianMixture::new(2).starts(2).fit(table.rows().into()).unwrap(),
-        GaussianMixture::new(2).starts(2).fit(Rows::column_major(&columns, table.n, table.d).into()).unwrap(),
+        GaussianMixture::new(2)
+            .starts(2)
+            .fit(Rows::column_major(&columns, table.n, table.d).into())
+            .unwrap(),
     );
     assert_eq!(a.report.objective.to_bits(), b.report.objective.to_bits());
 }
@@ -110,12 +141,25 @@ fn the_number_of_threads_changes_no_bit() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let settings = Settings { max_iterations: 8, ..Settings::default() };
             let fitted = pool.install(|| {
-                GaussianMixture::new(3).structure(structure).settings(settings).starts(3).fit(table.rows().into()).unwrap()
+                GaussianMixture::new(3)
+                    .structure(structure)
+                    .settings(settings)
+                    .starts(3)
+                    .fit(table.rows().into())
+                    .unwrap()
             });
-            let covariance: Vec<u64> =
-                fitted.mixture.components().iter().flat_map(|c| c.covariance().to_vec()).map(f64::to_bits).collect();
-            let objectives: Vec<u64> =
-                fitted.ends.iter().map(|end| end.outcome.as_ref().unwrap().objective.to_bits()).collect();
+            let covariance: Vec<u64> = fitted
+                .mixture
+                .components()
+                .iter()
+                .flat_map(|c| c.covariance().to_vec())
+                .map(f64::to_bits)
+                .collect();
+            let objectives: Vec<u64> = fitted
+                .ends
+                .iter()
+                .map(|end| end.outcome.as_ref().unwrap().objective.to_bits())
+                .collect();
             (covariance, objectives)
         };
         let one = bits(1);

@@ -40,7 +40,9 @@ pub(crate) fn reference() -> Option<PathBuf> {
 pub(crate) fn read(path: &std::path::Path) -> Table {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut lines = text.lines().skip(1).filter(|line| !line.trim().is_empty());
-    let numbers = |line: &str| line.split(',').filter_map(|cell| cell.parse::<f64>().ok()).collect::<Vec<_>>();
+    let numbers = |line: &str| {
+        line.split(',').filter_map(|cell| cell.parse::<f64>().ok()).collect::<Vec<_>>()
+    };
     let first = numbers(lines.next().unwrap());
     let d = first.len();
     let mut values = first;
@@ -50,7 +52,11 @@ pub(crate) fn read(path: &std::path::Path) -> Table {
 
 /// A builder that goes to the very bottom of what double precision resolves.
 pub(crate) fn tight(k: usize, structure: CovarianceStructure) -> GaussianMixture {
-    let settings = Settings { tolerance: Tolerance::Gap(1e-14), max_iterations: 20_000, ..Settings::default() };
+    let settings = Settings {
+        tolerance: Tolerance::Gap(1e-14),
+        max_iterations: 20_000,
+        ..Settings::default()
+    };
     GaussianMixture::new(k).structure(structure).settings(settings)
 }
 
@@ -65,7 +71,9 @@ pub(crate) fn clusters(n: usize, d: usize, k: usize, seed: u64) -> Table {
     let mut values = Vec::with_capacity(n * d);
     for i in 0..n {
         let shared = normal();
-        values.extend((0..d).map(|j| centers[i % k * d + j] + 0.5 * shared + (1.0 + j as f64 / d as f64) * normal()));
+        values.extend((0..d).map(|j| {
+            centers[i % k * d + j] + 0.5 * shared + (1.0 + j as f64 / d as f64) * normal()
+        }));
     }
     Table { values, n, d }
 }

@@ -1,0 +1,26 @@
+//! When an inner iteration has done what it can.
+
+/// Follows an iteration that lowers an objective and converges linearly.
+///
+/// Near the optimum the objective stands still in floating point while parameters still improve, by half as many
+/// digits; so both must have come to rest.
+#[derive(Debug)]
+pub(super) struct Settling {
+    objective: f64,
+    step: f64,
+}
+
+impl Settling {
+    pub(super) fn new() -> Self {
+        Self { objective: f64::INFINITY, step: f64::INFINITY }
+    }
+
+    /// Takes note of the objective and of the largest relative step that led there. Is there nothing left but
+    /// rounding, because the step is that small, or because neither objective nor step get smaller?
+    pub(super) fn is_done(&mut self, objective: f64, step: f64) -> bool {
+        const ROUNDING: f64 = 16.0 * f64::EPSILON;
+        let improved = objective < self.objective || step < self.step;
+        (self.objective, self.step) = (objective, step);
+        step <= ROUNDING || !improved
+    }
+}

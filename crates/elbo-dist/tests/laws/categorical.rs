@@ -1,0 +1,164 @@
+//! The categorical distribution obeys the laws of its traits; its oracle is counting.
+
+use elbo_core::{DataError, EstimateError, Family, Statistics};
+use elbo_dist::{Categorical, CategoricalStats};
+use elbo_laws::{Of, WeightedSample, assert_close};
+use proptest::{array::uniform4, collection::vec, prelude::*};
+
+use crate::rng;
+
+type Data = Of<Categorical, u32>;
+
+/// Four categories, some of them impossible.
+fn categorical() -> impl Strategy<Value = Categorical> {
+    let weight = prop_oneof![3 => 0.01..1.0, 1 => Just(0.0)];
+    uniform4(weight).prop_filter_map("some category must be possible", |weights| {
+        Categorical::from_weights(&weights).ok()
+    })
+}
+
+fn sample() -> impl Strategy<Value = WeightedSample<Data>> {
+    let weight = prop_oneof![4 => 0.1..2.0, 1 => Just(0.0)];
+    let size = prop_oneof![9 => 1..40_usize, 1 => 260..300_usize];
+    size.prop_flat_map(move |n| {
+        (vec((0..4_u32, weight.clone()), n), 0.1..2.0).prop_map(|(rows, first)| {
+            let (data, mut weights): (Vec<u32>, Vec<f64>) = rows.into_iter().unzip();
+            weights[0] = first;
+            WeightedSample::new(Of::new(data), weights)
+        })
+    })
+}
+
+mod statistics {
+    use super::*;
+
+    elbo_laws::statistics_laws!((categorical(), sample()).prop_map(|(c, s)| s.stats(&c)));
+}
+
+mod family {
+    use super::*;
+
+    elbo_laws::family_laws!(categorical(), sample(), Just(Data::new(vec![0, 3, 3])));
+}
+
+proptest! {
+    #[test]
+    fn no_neighbor_is_more_likely(
+        start in categorical(), sample in sample(), others in vec(categorical(), 5)
+    ) {
+        let neighbors = |best: &Categorical| toward(best, &others);
+        elbo_laws::family::no_neighbor_is_more_likely(&start, &sample, neighbors);
+    }
+
+    #[test]
+    fn the_gradient_vanishes_at_the_maximum(start in categorical(), sample in sample()) {
+        let at = |best: &Categorical, step: &[f64]| {
+            let mut weights = best.probabilities().to_vec();
+            weights.iter_mut().zip(step).for_each(|(w, s)| *w *= s.exp());
+            Categorical::from_weights(&weights).unwrap()
+        };
+        elbo_laws::family::the_gradient_vanishes_at_the_maximum(&start, &sample, 4, at);
+    }
+
+    #[test]
+    fn fitting_draws_recovers_the_distribution(truth in categorical(), seed in any::<u64>()) {
+        let mut rng = rng(seed);
+        let draws = (0..1000).map(|_| truth.sample(&mut rng)).collect();
+        elbo_laws::family::fitting_draws_recovers_the_distribution(&truth, &Data::new(draws));
+    }
+
+    #[test]
+    fn estimates_are_relative_frequencies(start in categorical(), sample in sample()) {
+        let mut fitted = start.clone();
+        start.maximize(&sample.stats(&start), &mut fitted).unwrap();
+        for category in 0..4 {
+            let rows = sample.data.rows().iter().zip(&sample.weights);
+            let weight: f64 = rows.filter(|(x, _)| **x == category).map(|(_, w)| w).sum();
+            let share = weight / sample.total_weight();
+            assert_close(fitted.probabilities()[category as usize], share, 1.0);
+        }
+    }
+
+    #[test]
+    fn entropy_is_minus_the_expected_log_probability(categorical in categorical()) {
+        let possible = (0..4_u32).zip(categorical.probabilities()).filter(|(_, p)| **p > 0.0);
+        let expected: f64 = possible.map(|(x, p)| -p * categorical.log_probability(x)).sum();
+        assert_close(categorical.entropy(), expected, 4.0);
+    }
+
+    #[test]
+    fn the_table_keeps_the_components_of_a_category_together(
+        components in vec(categorical(), 1..5)
+    ) {
+        let k = components.len();
+        let mut packed = components[0].new_packed(k);
+        for (j, component) in components.iter().enumerate() {
+            component.pack(j, &mut packed);
+        }
+        prop_assert_eq!((packed.components(), packed.categories()), (k, 4));
+        for category in 0..4_u32 {
+            let expected: Vec<f64> = components.iter().map(|c| c.log_probability(category)).collect();
+            prop_assert_eq!(packed.log_probabilities(category as usize), &expected[..]);
+            prop_assert_eq!(&packed.table()[category as usize * k..][..k], &expected[..]);
+        }
+    }
+}
+
+#[test]
+fn impossible_categories_stay_impossible() {
+    let coin = Categorical::new(vec![0.0, 1.0]).unwrap();
+    assert_eq!(coin.log_probability(0), f64::NEG_INFINITY);
+    assert_eq!(coin.entropy(), 0.0);
+    let mut rng = rng(0);
+    assert!((0..1000).all(|_| coin.sample(&mut rng) == 1));
+    let mut fitted = coin.clone();
+    coin.maximize(&coin.expected_stats(3.0), &mut fitted).unwrap();
+    assert_eq!(fitted.probabilities(), [0.0, 1.0]);
+}
+
+#[test]
+fn counts_without_a_distribution_are_rejected() {
+    let coin = Categorical::uniform(2);
+    let estimate = |stats: &CategoricalStats| coin.maximize(stats, &mut coin.clone());
+    assert!(matches!(estimate(&coin.new_stats()), Err(EstimateError::NoWeight { .. })));
+    for bad in [[-1.0, 3.0], [f64::NAN, 1.0], [f64::INFINITY, 1.0]] {
+        let mut stats = coin.new_stats();
+        stats.read_from(&bad);
+        assert!(matches!(estimate(&stats), Err(EstimateError::Infeasible { .. })), "{bad:?}");
+    }
+}
+
+#[test]
+fn parameters_and_data_are_checked() {
+    for bad in [vec![], vec![0.5, 0.6], vec![-0.5, 1.5], vec![f64::NAN, 1.0]] {
+        assert!(Categorical::new(bad).is_err());
+    }
+    assert!(Categorical::from_weights(&[0.0, 0.0]).is_err());
+    assert_eq!(Categorical::from_weights(&[1.0, 3.0]).unwrap().probabilities(), [0.25, 0.75]);
+    let error = Categorical::uniform(3).check(&[0, 2, 3]).unwrap_err();
+    assert_eq!(error, DataError::Category { row: 2, value: 3, categories: 3 });
+}
+
+/// Distributions on the way from `best` to each of `others`.
+pub(crate) fn toward(best: &Categorical, others: &[Categorical]) -> Vec<Categorical> {
+    let mut neighbors = Vec::new();
+    for other in others {
+        for share in [1e-6, 1e-3, 0.1, 1.0] {
+            let pairs = best.probabilities().iter().zip(other.probabilities());
+            let mix: Vec<f64> = pairs.map(|(a, b)| (1.0 - share) * a + share * b).collect();
+            neighbors.push(Categorical::from_weights(&mix).unwrap());
+        }
+    }
+    neighbors
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_file_cannot_build_what_the_constructor_refuses() {
+    let third = Categorical::uniform(3);
+    let text = serde_json::to_string(&third).unwrap();
+    assert_eq!(serde_json::from_str::<Categorical>(&text).unwrap(), third);
+    let error =
+        serde_json::from_str::<Categorical>(r#"{"probabilities": [0.5, 0.6]}"#).unwrap_err();
+    assert!(error.to_string().contains("sum to 1.1"), "{error}");
+}

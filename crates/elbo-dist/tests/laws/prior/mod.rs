@@ -1,0 +1,6 @@
+//! Conjugate priors.
+
+mod dirichlet;
+mod gamma;
+mod normal_inverse_gamma;
+mod normal_inverse_wishart;

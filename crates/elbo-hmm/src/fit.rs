@@ -1,0 +1,218 @@
+//! From a start strategy to a fitted, comparable hidden Markov model.
+
+use elbo_core::{
+    Batch, DataError, End, Estimator, Family, FitError, Observer, Optimum, Report, Settings,
+    Statistics, criteria, fit_restarts, mix,
+};
+use elbo_dist::Categorical;
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+use crate::{Hmm, HmmError, HmmModel, HmmParams, Sequences};
+
+/// A fitted hidden Markov model and how it was found.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Fitted<F> {
+    /// The best model; under variational Bayes the points that stand for the posteriors.
+    pub hmm: Hmm<F>,
+    /// The report of the run that found it.
+    pub report: Report,
+    /// Which run that was.
+    pub best_run: usize,
+    /// How every run ended.
+    pub ends: Vec<End>,
+    /// Distinct optima, best first, with how many runs met each.
+    pub optima: Vec<Optimum>,
+    /// The highest objective of a run that was set aside as spurious or failed, if it exceeds the best one.
+    pub best_set_aside: Option<f64>,
+    /// `ℓ = ln p(x)` of all sequences at `hmm`, in nats, without any prior.
+    pub log_likelihood: f64,
+}
+
+/// Where the runs of a fit begin.
+#[derive(Clone, Debug)]
+pub enum Start<F> {
+    /// `runs` random starts with `k` states whose emissions are shaped like `template`.
+    ///
+    /// Even runs cut the data into equal stretches and deal them out to the states, twice as many stretches in each
+    /// such run, up to single steps; odd runs put each state at a random step. Transition rows lean towards staying by
+    /// a random amount.
+    Random {
+        /// Number of states.
+        k: usize,
+        /// Number of runs.
+        runs: usize,
+        /// Gives the shape (dimension, structure, number of categories); its values do not matter.
+        template: F,
+    },
+    /// One run from this model. What is zero in its transition matrix stays zero under maximum likelihood.
+    At(Hmm<F>),
+}
+
+impl<F: Family> Fitted<F> {
+    /// Akaike's criterion; smaller is better.
+    pub fn aic(&self) -> f64 {
+        criteria::aic(self.log_likelihood, self.report.free_parameters)
+    }
+
+    /// The Bayesian criterion, with the number of steps for the number of observations; smaller is better.
+    pub fn bic(&self) -> f64 {
+        criteria::bic(self.log_likelihood, self.report.free_parameters, self.report.observations)
+    }
+
+    /// How many runs ended at the best optimum.
+    pub fn reached_best(&self) -> usize {
+        self.optima.first().map_or(0, |optimum| optimum.runs)
+    }
+}
+
+impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
+    /// Fits the model from every start and keeps the best sound end.
+    ///
+    /// Runs go side by side on the current rayon pool where the `rayon` feature is on; the same seed gives the same
+    /// bits on any number of threads.
+    ///
+    /// # Errors
+    ///
+    /// If the data cannot be used, there are fewer steps than states, or no start has a finite density. Not converging
+    /// is no error: see [`Fitted::report`].
+    ///
+    /// # Panics
+    ///
+    /// If zero states or zero runs are asked for.
+    pub fn fit<'a>(
+        &self,
+        data: Sequences<'a, F::Batch<'a>>,
+        start: &Start<F>,
+        settings: &Settings,
+        observer: &impl Observer<HmmParams<F, E, W>>,
+    ) -> Result<Fitted<F>, FitError> {
+        if data.steps().is_empty() {
+            return Err(DataError::Empty.into());
+        }
+        let restarts = match start {
+            Start::At(hmm) => {
+                let start = |_| Ok(self.start(hmm.clone(), data.observations())?);
+                fit_restarts(self, data, 1, start, settings, observer)?
+            }
+            Start::Random { k, runs, template } => {
+                assert!(*k > 0, "a hidden Markov model needs a state");
+                let n = data.steps().len();
+                if n < *k {
+                    return Err(DataError::TooFew { n, needed: *k }.into());
+                }
+                let starts = Starts::new(self, template, data, *k, settings.seed)?;
+                fit_restarts(self, data, *runs, |run| starts.make(run), settings, observer)?
+            }
+        };
+        let best_set_aside = restarts.best_set_aside();
+        let hmm = restarts.best.params.to_hmm();
+        let log_likelihood = hmm.log_likelihood(data).map_err(|error| match error {
+            HmmError::Data(error) => FitError::Data(error),
+            HmmError::EStep(error) => FitError::EStep(error),
+            _ => unreachable!("the model exists"),
+        })?;
+        Ok(Fitted {
+            hmm,
+            report: restarts.best.report,
+            best_run: restarts.best_run,
+            ends: restarts.ends,
+            optima: restarts.optima,
+            best_set_aside,
+            log_likelihood,
+        })
+    }
+}
+
+/// Makes random starts.
+struct Starts<'m, 'd, F: Family, E, W> {
+    model: &'m HmmModel<F, E, W>,
+    data: Sequences<'d, F::Batch<'d>>,
+    /// All the data as one state.
+    one: F,
+    k: usize,
+    seed: u64,
+}
+
+impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, 'd, F, E, W> {
+    fn new(
+        model: &'m HmmModel<F, E, W>,
+        template: &F,
+        data: Sequences<'d, F::Batch<'d>>,
+        k: usize,
+        seed: u64,
+    ) -> Result<Self, FitError> {
+        let steps = data.steps();
+        template.check(steps)?;
+        let mut stats = template.new_stats();
+        template.observe(&mut stats, steps, &vec![1.0; steps.len()]);
+        let fits = model.emission().start(vec![template.clone()], steps.observations())?;
+        let mut next = fits.clone();
+        model.emission().estimate(&fits, &[stats], &mut next)?;
+        let one = E::points(&next)[0].clone();
+        Ok(Self { model, data, one, k, seed })
+    }
+
+    fn make(&self, run: usize) -> Result<HmmParams<F, E, W>, FitError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, run as u64));
+        let emission = if run % 2 == 0 {
+            self.from_stretches(run / 2, &mut rng)?
+        } else {
+            self.at_random_steps(&mut rng)?
+        };
+        let k = self.k;
+        let stay = rng.random_range(0.0..1.0) * (k - 1) as f64 * 4.0;
+        let row = |i: usize, rng: &mut ChaCha8Rng| {
+            let weights: Vec<f64> = (0..k)
+                .map(|j| rng.random_range(0.5..1.5) + if i == j { stay } else { 0.0 })
+                .collect();
+            Categorical::from_weights(&weights).expect("the weights are positive")
+        };
+        let transition = (0..k).map(|i| row(i, &mut rng)).collect();
+        let hmm = Hmm::from_parts(Categorical::uniform(k), transition, emission);
+        Ok(self.model.start(hmm, self.data.observations())?)
+    }
+
+    /// Stretches of equal length are dealt out in rounds, every state once in each round.
+    fn from_stretches(&self, doublings: usize, rng: &mut ChaCha8Rng) -> Result<Vec<F>, FitError> {
+        let (steps, n, k) = (self.data.steps(), self.data.steps().len(), self.k);
+        let most = (n / k).ilog2() as usize; // there are at least k steps
+        let rounds = 1 << (doublings % (most + 1));
+        let mut weights = vec![vec![0.0; n]; k];
+        let mut order: Vec<usize> = (0..k).collect();
+        for round in 0..rounds {
+            shuffle(&mut order, rng);
+            for (place, j) in order.iter().enumerate() {
+                let stretch = round * k + place;
+                weights[*j][stretch * n / (rounds * k)..(stretch + 1) * n / (rounds * k)].fill(1.0);
+            }
+        }
+        // One observation in ten is of all the data: no state starts on a point, or with an impossible observation.
+        let mut stats: Vec<F::Stats> = Vec::with_capacity(k);
+        for weights in &weights {
+            let mut own = self.one.expected_stats(0.1 * weights.iter().sum::<f64>());
+            let mut seen = self.one.new_stats();
+            self.one.observe(&mut seen, steps, weights);
+            own.merge(&seen);
+            stats.push(own);
+        }
+        let weight = n as f64 / k as f64;
+        let fits = self.model.emission().start(vec![self.one.clone(); k], weight)?;
+        let mut next = fits.clone();
+        self.model.emission().estimate(&fits, &stats, &mut next)?;
+        Ok(E::points(&next).to_vec())
+    }
+
+    fn at_random_steps(&self, rng: &mut ChaCha8Rng) -> Result<Vec<F>, FitError> {
+        let steps = self.data.steps();
+        let at = |_| self.one.moved_to(steps, rng.random_range(0..steps.len()));
+        Ok((0..self.k).map(at).collect::<Result<_, _>>()?)
+    }
+}
+
+/// Fisher-Yates.
+fn shuffle(order: &mut [usize], rng: &mut ChaCha8Rng) {
+    for i in (1..order.len()).rev() {
+        order.swap(i, rng.random_range(0..=i));
+    }
+}

@@ -1,0 +1,64 @@
+//! Results of other programs and of the literature.
+
+use elbo_hmm::{Categorical, Hmm, HmmModel, Poisson, Sequences, Settings, Start};
+
+/// Earthquakes of magnitude 7 and more in the world, 1900-2006 (Zucchini & MacDonald 2009, table 1.1; USGS).
+const EARTHQUAKES: [u64; 107] = [
+    13, 14, 8, 10, 16, 26, 32, 27, 18, 32, 36, 24, 22, 23, 22, 18, 25, 21, 21, 14, 8, 11, 14, 23,
+    18, 17, 19, 20, 22, 19, 13, 26, 13, 14, 22, 24, 21, 22, 26, 21, 23, 24, 27, 41, 31, 27, 35, 26,
+    28, 36, 39, 21, 17, 22, 17, 19, 15, 34, 10, 15, 22, 18, 15, 20, 15, 22, 19, 16, 30, 27, 29, 23,
+    20, 16, 21, 21, 25, 16, 18, 15, 18, 14, 10, 15, 8, 15, 6, 11, 8, 7, 18, 16, 13, 12, 13, 20, 15,
+    16, 12, 18, 15, 16, 13, 15, 16, 11, 11,
+];
+
+fn earthquakes(k: usize) -> elbo_hmm::Fitted<Poisson> {
+    let start = Start::Random { k, runs: 10, template: Poisson::new(1.0).unwrap() };
+    let data = Sequences::one(&EARTHQUAKES[..]);
+    HmmModel::ml().fit(data, &start, &Settings::default(), &()).unwrap()
+}
+
+/// hmmlearn 0.3.3, `PoissonHMM`, best of 20 starts polished to tol 1e-12; Zucchini & MacDonald agree.
+#[test]
+fn earthquakes_end_at_the_optima_of_hmmlearn() {
+    for (k, log_likelihood) in [(1, -391.918_928_165), (2, -341.878_701_029), (3, -328.527_483_382)]
+    {
+        let fitted = earthquakes(k);
+        // The fit stops within 107 · 1e-10 nats, the reference within as much.
+        let difference = fitted.log_likelihood - log_likelihood;
+        assert!(difference.abs() < 1e-6, "K = {k}: {}", fitted.log_likelihood);
+        assert!(fitted.report.stopped.is_converged());
+    }
+    let mut rates: Vec<f64> = earthquakes(2).hmm.emission().iter().map(Poisson::rate).collect();
+    rates.sort_by(f64::total_cmp);
+    // Within √(2 · 1e-6 nats · variance of the estimate, below 1) of the optimum.
+    assert!((rates[0] - 15.420_651_900).abs() < 2e-3 && (rates[1] - 26.017_998_253).abs() < 2e-3);
+}
+
+/// hmmlearn 0.3.3, `PoissonHMM.decode` at its optimum of two states.
+#[test]
+fn earthquakes_decode_as_in_hmmlearn() {
+    let decoded = earthquakes(2).hmm.viterbi(&EARTHQUAKES[..]).unwrap();
+    assert!((decoded.log_probability + 346.625_088_217).abs() < 1e-3);
+}
+
+/// hmmlearn 0.3.3, `CategoricalHMM` with the parameters of Durbin et al. (1998), section 3.2.
+#[test]
+fn the_casino_agrees_with_hmmlearn() {
+    let Some(folder) = std::env::var_os("ELBO_REFERENCE") else {
+        eprintln!("note: ELBO_REFERENCE is not set, the casino is not compared");
+        return;
+    };
+    let path = std::path::Path::new(&folder).join("hmm/casino.csv");
+    let text = std::fs::read_to_string(path).unwrap();
+    let rolls: Vec<u32> =
+        text.lines().skip(1).map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
+    let dice = vec![
+        Categorical::uniform(6),
+        Categorical::new(vec![0.1, 0.1, 0.1, 0.1, 0.1, 0.5]).unwrap(),
+    ];
+    let casino = Hmm::new(&[0.5, 0.5], &[[0.95, 0.05], [0.1, 0.9]], dice).unwrap();
+    let log_likelihood = casino.log_likelihood(&rolls[..]).unwrap();
+    assert!((log_likelihood + 533.395_970_113_212).abs() < 1e-9, "{log_likelihood}");
+    let decoded = casino.viterbi(&rolls[..]).unwrap();
+    assert!((decoded.log_probability + 550.688_127_321_062_3).abs() < 1e-9);
+}
