@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::table::{Header, Selection};
-pub(crate) use values::{ComponentRange, Covariances, Structure, TimeBudget};
+use elbo::mixture::{CovarianceStructure, Estimation};
+
+use crate::table::{Columns, Header, Selection};
+pub(crate) use values::{ComponentRange, Covariances, TimeBudget};
 
 /// Fit latent-variable models to a table of numbers, and explain, apply and sample them.
 #[derive(Debug, Parser)]
@@ -74,11 +76,7 @@ pub(crate) struct Fit {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Family {
     /// Groups in continuous data or counts: a finite mixture of distributions
-    Mixture(MixtureArgs),
-    /// Compact groups around centers: k-means, hard EM with equal spheres
-    Kmeans(KmeansArgs),
-    /// Regimes over time: a hidden Markov model
-    Hmm(HmmArgs),
+    Mixture(Box<MixtureArgs>),
     /// Anything else, to be refused with the list of families.
     #[command(external_subcommand)]
     Unknown(Vec<String>),
@@ -110,8 +108,9 @@ pub(crate) struct MixtureArgs {
     #[arg(long, value_enum, default_value_t, help_heading = "Mixture")]
     pub(crate) component: ComponentKind,
 
-    /// Covariance structures: full, tied, diagonal, spherical, their mclust names (VVV, EEE, VVI,
-    /// VII), a list of them, or all [default: full; all for a range of --components]
+    /// Covariance structures: full, tied, diagonal, spherical, one of mclust's 14 names (EII, VII,
+    /// EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV), a list of them, or all
+    /// [default: full; all for a range of --components]
     #[arg(long, value_name = "STRUCTURE", help_heading = "Mixture")]
     pub(crate) covariance: Option<Covariances>,
 
@@ -129,78 +128,15 @@ pub(crate) struct MixtureArgs {
 }
 
 impl MixtureArgs {
-    /// The structures to fit: those asked for, else one for a single K and all for a range.
-    pub(crate) fn structures(&self) -> Vec<Structure> {
+    /// The structures to fit to `d` columns: those asked for, else one for a single K and all for
+    /// a range.
+    pub(crate) fn structures(&self, d: usize) -> Vec<CovarianceStructure> {
         match &self.covariance {
-            Some(covariances) => covariances.0.clone(),
-            None if self.components.is_single() => vec![Structure::Full],
-            None => Structure::ALL.to_vec(),
+            Some(covariances) => covariances.of(d),
+            None if self.components.is_single() => vec![CovarianceStructure::VVV],
+            None => Covariances::All.of(d),
         }
     }
-}
-
-/// `elbo fit kmeans`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  elbo fit kmeans iris.csv --clusters 3 --labels --json")]
-pub(crate) struct KmeansArgs {
-    /// What to read.
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
-
-    /// Number of clusters
-    #[arg(short = 'K', long, value_name = "K", value_parser = values::at_least_one, help_heading = "k-means")]
-    pub(crate) clusters: usize,
-
-    /// Also write the cluster of every row (with --json)
-    #[arg(long, help_heading = "k-means")]
-    pub(crate) labels: bool,
-
-    /// How to fit.
-    #[command(flatten)]
-    pub(crate) fit: FitArgs,
-
-    /// What to write.
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
-}
-
-/// `elbo fit hmm`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  elbo fit hmm counts.csv --states 2 --emission poisson
-  elbo fit hmm many.csv --states 3 --id animal --model hmm.json
-      one sequence per value of the column animal; rows of a sequence are in time order")]
-pub(crate) struct HmmArgs {
-    /// What to read.
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
-
-    /// Number of hidden states
-    #[arg(short = 'K', long, value_name = "K", value_parser = values::at_least_one, help_heading = "Hidden Markov model")]
-    pub(crate) states: usize,
-
-    /// Distribution of a row given its state
-    #[arg(long, value_enum, default_value_t, help_heading = "Hidden Markov model")]
-    pub(crate) emission: Emission,
-
-    /// Column that says to which sequence a row belongs
-    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
-    pub(crate) id: Option<String>,
-
-    /// Take the stationary distribution of the transitions as the initial one
-    #[arg(long, help_heading = "Hidden Markov model")]
-    pub(crate) stationary: bool,
-
-    /// How to fit.
-    #[command(flatten)]
-    pub(crate) fit: FitArgs,
-
-    /// What to write.
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
 }
 
 /// What to read.
@@ -217,6 +153,10 @@ pub(crate) struct DataArgs {
     /// Column that holds row weights
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub(crate) weights: Option<String>,
+
+    /// Column that names the rows; it is not modeled
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
+    pub(crate) id: Option<String>,
 
     /// How to read the first row.
     #[command(flatten)]
@@ -248,11 +188,14 @@ impl HeaderArgs {
 
 impl DataArgs {
     /// What to take from the file.
-    pub(crate) fn selection(&self, id: Option<&str>, quiet: bool) -> Selection {
+    pub(crate) fn selection(&self, quiet: bool) -> Selection {
         Selection {
-            columns: self.columns.clone(),
+            columns: match &self.columns {
+                Some(names) => Columns::Named(names.clone()),
+                None => Columns::AllNumbers,
+            },
             weights: self.weights.clone(),
-            id: id.map(Into::into),
+            id: self.id.clone(),
             header: self.header.kind(),
             quiet,
         }
@@ -283,11 +226,11 @@ pub(crate) struct FitArgs {
     pub(crate) threads: Option<usize>,
 
     /// Most iterations of one start
-    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Fitting")]
+    #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Fitting")]
     pub(crate) max_iter: usize,
 
     /// Stop when the objective is this close to its limit, in nats per row; 0 runs to --max-iter
-    #[arg(long, value_name = "X", default_value = "1e-8", allow_negative_numbers = true, value_parser = values::tolerance, help_heading = "Fitting")]
+    #[arg(long, value_name = "X", default_value = "1e-10", allow_negative_numbers = true, value_parser = values::tolerance, help_heading = "Fitting")]
     pub(crate) tol: f64,
 
     /// Acceleration of EM
@@ -322,6 +265,10 @@ impl FitArgs {
 /// What to write.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct OutputArgs {
+    /// How many candidates the printed table lists; --json and --report always list all
+    #[arg(long, value_enum, default_value_t, value_name = "ROWS", help_heading = "Output")]
+    pub(crate) table: TableRows,
+
     /// Write the fitted model here
     #[arg(long, value_name = "OUT.json", help_heading = "Output")]
     pub(crate) model: Option<PathBuf>,
@@ -333,6 +280,16 @@ pub(crate) struct OutputArgs {
     /// Terminal output.
     #[command(flatten)]
     pub(crate) terminal: TerminalArgs,
+}
+
+/// How much of a long table of candidates is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableRows {
+    /// The best ones, and the best for each number of components
+    #[default]
+    Short,
+    /// Every candidate
+    All,
 }
 
 /// Terminal output.
@@ -354,12 +311,19 @@ pub(crate) struct TerminalArgs {
     after_help = "\
 Examples:
   elbo predict model.json new.csv > labels.csv
-  elbo predict model.json new.csv --json"
+  elbo predict model.json new.csv --id plant --out labels.csv
+  elbo predict model.json new.csv --json
+
+Components are numbered from 1, in the order of the model file."
 )]
 pub(crate) struct Predict {
     /// Model and data.
     #[command(flatten)]
     pub(crate) input: ModelAndData,
+
+    /// Write here instead of to standard output
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// `elbo score`.
@@ -376,7 +340,11 @@ pub(crate) struct Score {
     #[command(flatten)]
     pub(crate) input: ModelAndData,
 
-    /// Also give the log density of every row
+    /// Column that holds row weights
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
+    pub(crate) weights: Option<String>,
+
+    /// Give the log density of every row
     #[arg(long, help_heading = "Output")]
     pub(crate) rows: bool,
 }
@@ -392,7 +360,7 @@ pub(crate) struct ModelAndData {
     #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
 
-    /// Column that says to which sequence a row belongs (hidden Markov models)
+    /// Column that names the rows; it is copied to the output
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub(crate) id: Option<String>,
 
@@ -407,6 +375,19 @@ pub(crate) struct ModelAndData {
     /// Terminal output.
     #[command(flatten)]
     pub(crate) terminal: TerminalArgs,
+}
+
+impl ModelAndData {
+    /// The columns of the model, by name, or by place where the file has no names.
+    pub(crate) fn selection(&self, columns: &[String], weights: Option<&str>) -> Selection {
+        Selection {
+            columns: Columns::OfModel(columns.to_vec()),
+            weights: weights.map(Into::into),
+            id: self.id.clone(),
+            header: self.header.kind(),
+            quiet: self.terminal.quiet,
+        }
+    }
 }
 
 /// `elbo sample`.
@@ -484,6 +465,15 @@ impl EstimatorKind {
         }
     }
 
+    /// The library's name for it.
+    pub(crate) fn estimation(self) -> Estimation {
+        match self {
+            Self::Ml => Estimation::MaximumLikelihood,
+            Self::Map => Estimation::MaximumAPosteriori,
+            Self::Vb => Estimation::VariationalBayes,
+        }
+    }
+
     /// What it maximizes.
     pub(crate) fn objective(self) -> &'static str {
         match self {
@@ -522,20 +512,6 @@ pub(crate) enum Criterion {
     Cv,
 }
 
-/// Distribution of a row given its hidden state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Emission {
-    /// Continuous numbers, full covariance
-    #[default]
-    Gaussian,
-    /// Continuous numbers, diagonal covariance
-    Diagonal,
-    /// Counts 0, 1, 2, …
-    Poisson,
-    /// Symbols 0, 1, …, M − 1
-    Categorical,
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
@@ -545,7 +521,7 @@ mod tests {
     fn mixture(line: &str) -> MixtureArgs {
         let words = "elbo fit mixture data.csv".split(' ').chain(line.split_whitespace());
         match Cli::try_parse_from(words).unwrap().command {
-            Command::Fit(Fit { family: Family::Mixture(args) }) => args,
+            Command::Fit(Fit { family: Family::Mixture(args) }) => *args,
             other => panic!("{other:?}"),
         }
     }
@@ -557,10 +533,12 @@ mod tests {
 
     #[test]
     fn structures_default_to_one_for_one_k_and_all_for_a_range() {
-        assert_eq!(mixture("--components 3").structures(), [Structure::Full]);
-        assert_eq!(mixture("--components 1..3").structures(), Structure::ALL);
-        let chosen = mixture("--components 1..3 --covariance tied,VVV").structures();
-        assert_eq!(chosen, [Structure::Tied, Structure::Full]);
+        use CovarianceStructure::{EEE, EII, VII, VVV};
+        assert_eq!(mixture("--components 3").structures(2), [VVV]);
+        assert_eq!(mixture("--components 1..3").structures(2), CovarianceStructure::ALL);
+        assert_eq!(mixture("--components 1..3").structures(1), [EII, VII]);
+        let chosen = mixture("--components 1..3 --covariance tied,VVV").structures(2);
+        assert_eq!(chosen, [EEE, VVV]);
     }
 
     #[test]

@@ -28,8 +28,8 @@ const SAMPLE: u64 = 64 << 10;
 /// What to take from a file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
-    /// The columns to model, in this order; all columns of numbers when `None`.
-    pub(crate) columns: Option<Vec<String>>,
+    /// The columns to model.
+    pub(crate) columns: Columns,
     /// The column that holds row weights.
     pub(crate) weights: Option<String>,
     /// The column that says to which sequence or unit a row belongs; may be text.
@@ -38,6 +38,18 @@ pub(crate) struct Selection {
     pub(crate) header: Header,
     /// No progress bar.
     pub(crate) quiet: bool,
+}
+
+/// The columns to model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Columns {
+    /// All columns of numbers.
+    #[default]
+    AllNumbers,
+    /// These, in this order.
+    Named(Vec<String>),
+    /// Those of a model: by name, or by place in a file that has no column names.
+    OfModel(Vec<String>),
 }
 
 /// Whether the first row of text holds column names.
@@ -211,7 +223,7 @@ fn read_from(mut reader: impl Read, selection: &Selection) -> Result<Table, Prob
     reader.by_ref().take(SAMPLE).read_to_end(&mut sample).map_err(Problem::Read)?;
     let whole = Cursor::new(&sample).chain(reader);
     if sample.starts_with(npy::MAGIC) {
-        npy::read(whole, selection)
+        npy::read(&sample, whole, selection)
     } else {
         delimited::read(&sample, whole, selection)
     }

@@ -1,4 +1,4 @@
-//! Probability distributions with weighted sufficient statistics, and their conjugate priors.
+//! Probability distributions with weighted sufficient statistics, conjugate priors and special functions.
 //!
 //! Each distribution is a [`Family`](elbo_core::Family): it scores and absorbs weighted batches, so that the same
 //! type is a mixture component, an HMM emission or a factor of something larger. Each prior is a
@@ -27,8 +27,11 @@
 //! | family | observations | prior |
 //! |---|---|---|
 //! | [`Gaussian`] | `&[f64]` | [`NormalInverseGamma`] |
+//! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
+//!
+//! Special functions whose accuracy is measured are in [`special`].
 //!
 //! # Should I use this crate?
 //!

@@ -39,6 +39,7 @@ pub(crate) struct Chain {
     initial: Vec<Tile>,
     forward: Tiled,
     backward: Tiled,
+    log_forward: Tiled,
     connected: bool,
 }
 
@@ -51,9 +52,9 @@ pub(crate) struct Tiled {
 }
 
 impl Tiled {
-    fn new(k: usize) -> Self {
+    fn new(k: usize, padding: f64) -> Self {
         let rows = k.next_multiple_of(2);
-        Self { rows, cells: vec![Tile::default(); tiles_for(k) * rows] }
+        Self { rows, cells: vec![[padding; MAX_LANES]; tiles_for(k) * rows] }
     }
 
     fn set(&mut self, i: usize, j: usize, value: f64) {
@@ -61,6 +62,7 @@ impl Tiled {
     }
 
     /// All rows of one tile of columns.
+    #[inline]
     pub(crate) fn column(&self, tile: usize) -> &[Tile] {
         &self.cells[tile * self.rows..][..self.rows]
     }
@@ -75,8 +77,9 @@ impl Chain {
             log_rows: vec![f64::NEG_INFINITY; k * k],
             log_columns: vec![f64::NEG_INFINITY; k * k],
             initial: vec![Tile::default(); tiles_for(k)],
-            forward: Tiled::new(k),
-            backward: Tiled::new(k),
+            forward: Tiled::new(k, 0.0),
+            backward: Tiled::new(k, 0.0),
+            log_forward: Tiled::new(k, f64::NEG_INFINITY),
             connected: false,
         }
     }
@@ -99,6 +102,7 @@ impl Chain {
                 self.connected &= probability >= CONNECTED;
                 self.forward.set(i, j, probability);
                 self.backward.set(j, i, probability);
+                self.log_forward.set(i, j, value);
             }
         }
     }
@@ -141,6 +145,11 @@ impl Chain {
     /// `Aᵀ`, floored: `βAᵀ` is a step back.
     pub(crate) fn backward(&self) -> &Tiled {
         &self.backward
+    }
+
+    /// `ln A`, for steps of the most probable path.
+    pub(crate) fn log_forward(&self) -> &Tiled {
+        &self.log_forward
     }
 
     /// Has every transition a probability that keeps underflow harmless?

@@ -155,8 +155,8 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
 
     fn make(&self, run: usize) -> Result<HmmParams<F, E, W>, FitError> {
         let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, run as u64));
-        let emission = if run % 2 == 0 {
-            self.from_stretches(run / 2, &mut rng)?
+        let emission = if run.is_multiple_of(2) {
+            self.on_stretches(run / 2, &mut rng)?
         } else {
             self.at_random_steps(&mut rng)?
         };
@@ -174,7 +174,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
     }
 
     /// Stretches of equal length are dealt out in rounds, every state once in each round.
-    fn from_stretches(&self, doublings: usize, rng: &mut ChaCha8Rng) -> Result<Vec<F>, FitError> {
+    fn on_stretches(&self, doublings: usize, rng: &mut ChaCha8Rng) -> Result<Vec<F>, FitError> {
         let (steps, n, k) = (self.data.steps(), self.data.steps().len(), self.k);
         let most = (n / k).ilog2() as usize; // there are at least k steps
         let rounds = 1 << (doublings % (most + 1));

@@ -249,7 +249,7 @@ impl<F: Family> Hmm<F> {
         self.for_each_sequence(data.into(), |view, sequence, scratch| {
             decoded.log_probability += scratch.viterbi(view, sequence)?;
             let path = &scratch.path()[..sequence.len()];
-            decoded.states.extend(path.iter().map(|state| *state as usize));
+            decoded.states.extend_from_slice(path);
             Ok(())
         })?;
         Ok(decoded)
@@ -363,7 +363,7 @@ impl<F: Family> Hmm<F> {
         &self,
         data: Sequences<'a, F::Batch<'a>>,
         mut see: impl FnMut(
-            View<'_, F>,
+            &View<'_, F>,
             F::Batch<'a>,
             &mut HmmScratch<F::Scratch>,
         ) -> Result<(), StepError>,
@@ -386,7 +386,7 @@ impl<F: Family> Hmm<F> {
         for i in 0..data.len() {
             let sequence = data.sequence(i);
             if !sequence.is_empty() {
-                see(view, sequence, &mut scratch).map_err(|error| error.of_sequence(i))?;
+                see(&view, sequence, &mut scratch).map_err(|error| error.of_sequence(i))?;
             }
         }
         Ok(())

@@ -1,9 +1,13 @@
-//! The scaled recursions over a block of steps: slices in, slices out.
+//! Recursions over a block of steps: slices in, slices out.
 //!
 //! A message is a row of tiles, one number per state, zero beyond the last state.
 #![allow(
     clippy::inline_always,
     reason = "kernels must be inlined into the entry point of their instruction set"
+)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "the vectors of a tile are counted, as several arrays of them go side by side"
 )]
 
 use elbo_linalg::{Kernel, MAX_LANES, Simd};
@@ -160,7 +164,7 @@ impl Kernel for Backward<'_> {
     }
 }
 
-/// `pairs[i, j] += Σₜ q[t, i] u[t, j]` over a block; four rows of `pairs` at a time stay in registers.
+/// `sums[i, j] += Σₜ q[t, i] u[t, j]` over a block; four rows of sums at a time stay in registers.
 #[derive(Debug)]
 pub(crate) struct Pairs<'a> {
     /// `q`, `n` rows.
@@ -168,7 +172,7 @@ pub(crate) struct Pairs<'a> {
     /// `u` of the step after each, `n` rows.
     pub(crate) successors: &'a [Tile],
     /// One row per state and more, to a multiple of 4.
-    pub(crate) pairs: &'a mut [Tile],
+    pub(crate) sums: &'a mut [Tile],
     /// Tiles in a row.
     pub(crate) tiles: usize,
 }
@@ -180,7 +184,7 @@ impl Kernel for Pairs<'_> {
     fn run<S: Simd>(self) {
         const ROWS: usize = 4;
         let tiles = self.tiles;
-        for (group, pairs) in self.pairs.chunks_exact_mut(ROWS * tiles).enumerate() {
+        for (group, pairs) in self.sums.chunks_exact_mut(ROWS * tiles).enumerate() {
             let first = group * ROWS;
             for tile in 0..tiles {
                 for lanes in (0..MAX_LANES).step_by(S::LANES) {
@@ -198,6 +202,191 @@ impl Kernel for Pairs<'_> {
                         let cells = &mut pairs[row * tiles + tile][lanes..];
                         (S::load(cells) + sum).store(cells);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// `δ₀ = start + s₀` and `δₜ[j] = maxᵢ (δₜ₋₁[i] + ln A[i, j]) + sₜ[j]`: the best path to each state.
+///
+/// Cost per step: `k²` additions and maxima.
+#[derive(Debug)]
+pub(crate) struct MaxPlus<'a> {
+    /// `ln A`.
+    pub(crate) transition: &'a Tiled,
+    /// Best log probability of each first state given what came before the block.
+    pub(crate) start: &'a [Tile],
+    /// `s`, log densities, `n` rows.
+    pub(crate) scores: &'a [Tile],
+    /// `δ`, `n` rows, overwritten.
+    pub(crate) best: &'a mut [Tile],
+}
+
+impl Kernel for MaxPlus<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let tiles = self.start.len();
+        for (t, scores) in self.scores.chunks_exact(tiles).enumerate() {
+            let (done, rest) = self.best.split_at_mut(t * tiles);
+            let previous = done[t.saturating_sub(1) * tiles..].as_flattened();
+            for (tile, (best, score)) in rest[..tiles].iter_mut().zip(scores).enumerate() {
+                let mut prior: [S; VECTORS] = load(&self.start[tile]);
+                if t > 0 {
+                    prior = [S::splat(f64::NEG_INFINITY); VECTORS];
+                    for (x, row) in previous.iter().zip(self.transition.column(tile)) {
+                        for v in 0..MAX_LANES / S::LANES {
+                            let path = S::splat(*x) + S::load(&row[v * S::LANES..]);
+                            prior[v] = path.max(prior[v]);
+                        }
+                    }
+                }
+                for v in 0..MAX_LANES / S::LANES {
+                    let lanes = v * S::LANES;
+                    (prior[v] + S::load(&score[lanes..])).store(&mut best[lanes..]);
+                }
+            }
+        }
+    }
+}
+
+/// Takes the largest score of each step as its shift: `scores ← scores − shift`, `densities = e^scores`, positive
+/// densities raised to `e^floor`. Returns `false`, with scores as they were, if some step has no finite largest score
+/// or one that is NaN.
+///
+/// Columns beyond `n` up to a whole vector are overwritten as well.
+#[derive(Debug)]
+pub(crate) struct Densities<'a> {
+    /// One row per state, `stride` apart.
+    pub(crate) scores: &'a mut [f64],
+    /// The same layout, overwritten.
+    pub(crate) densities: &'a mut [f64],
+    /// Steps, at most `stride` when rounded up to whole vectors.
+    pub(crate) n: usize,
+    pub(crate) stride: usize,
+    /// One per step, to a whole number of vectors, overwritten.
+    pub(crate) shifts: &'a mut [f64],
+    pub(crate) floor: f64,
+}
+
+impl Kernel for Densities<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(self) -> bool {
+        let lowest = S::splat(f64::NEG_INFINITY);
+        let mut proper = true;
+        for first in (0..self.n).step_by(S::LANES) {
+            let mut largest = lowest;
+            let mut sum = S::splat(0.0);
+            for row in self.scores.chunks_exact(self.stride) {
+                let x = S::load(&row[first..]);
+                largest = x.max(largest); // skips NaN
+                sum += x; // −∞, unless one is NaN or ∞
+            }
+            // Both are false for NaN: ∞ − ∞ for the largest, −∞ + ∞ for the sum.
+            let finite = S::mask_bits((largest - largest).ge(S::splat(0.0)));
+            let ordered = S::mask_bits(sum.lt(S::splat(f64::INFINITY)));
+            let steps = (1_u32 << (self.n - first).min(S::LANES)) - 1;
+            proper &= finite & ordered & steps == steps;
+            largest.store(&mut self.shifts[first..]);
+        }
+        if !proper {
+            return false;
+        }
+        let floor = S::splat(self.floor);
+        for (row, densities) in self
+            .scores
+            .chunks_exact_mut(self.stride)
+            .zip(self.densities.chunks_exact_mut(self.stride))
+        {
+            for first in (0..self.n).step_by(S::LANES) {
+                let x = S::load(&row[first..]) - S::load(&self.shifts[first..]);
+                x.store(&mut row[first..]);
+                let raised = S::select(lowest.lt(x), x.max(floor), lowest);
+                raised.exp().store(&mut densities[first..]);
+            }
+        }
+        true
+    }
+}
+
+/// Turns one row per state into one row of tiles per step; states beyond the last one get `padding`.
+///
+/// Steps beyond `n` up to a whole vector are overwritten as well.
+#[derive(Debug)]
+pub(crate) struct ToRows<'a> {
+    /// One row per state, `stride` apart.
+    pub(crate) columns: &'a [f64],
+    pub(crate) stride: usize,
+    pub(crate) n: usize,
+    pub(crate) padding: f64,
+    pub(crate) rows: &'a mut [Tile],
+    /// Tiles in a row.
+    pub(crate) tiles: usize,
+}
+
+impl Kernel for ToRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let mut states = self.columns.chunks_exact(self.stride);
+        for tile in 0..self.tiles {
+            for lanes in (0..MAX_LANES).step_by(S::LANES) {
+                let mut group: [&[f64]; MAX_LANES] = [&[]; MAX_LANES];
+                for state in &mut group[..S::LANES] {
+                    *state = states.next().unwrap_or(&[]);
+                }
+                for first in (0..self.n).step_by(S::LANES) {
+                    let mut block = [S::splat(self.padding); MAX_LANES];
+                    for v in 0..S::LANES {
+                        if !group[v].is_empty() {
+                            block[v] = S::load(&group[v][first..]);
+                        }
+                    }
+                    S::transpose(&mut block);
+                    for v in 0..S::LANES {
+                        let row = &mut self.rows[(first + v) * self.tiles + tile];
+                        block[v].store(&mut row[lanes..]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Turns one row of tiles per step into one row per state.
+///
+/// Steps beyond `n` up to a whole vector are overwritten as well.
+#[derive(Debug)]
+pub(crate) struct ToColumns<'a> {
+    pub(crate) rows: &'a [Tile],
+    /// Tiles in a row.
+    pub(crate) tiles: usize,
+    pub(crate) n: usize,
+    /// One row per state, `stride` apart.
+    pub(crate) columns: &'a mut [f64],
+    pub(crate) stride: usize,
+}
+
+impl Kernel for ToColumns<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (group, columns) in self.columns.chunks_mut(S::LANES * self.stride).enumerate() {
+            let (tile, lanes) = (group * S::LANES / MAX_LANES, group * S::LANES % MAX_LANES);
+            for first in (0..self.n).step_by(S::LANES) {
+                let mut block = [S::splat(0.0); MAX_LANES];
+                for v in 0..S::LANES {
+                    block[v] = S::load(&self.rows[(first + v) * self.tiles + tile][lanes..]);
+                }
+                S::transpose(&mut block);
+                for (state, x) in columns.chunks_exact_mut(self.stride).zip(block) {
+                    x.store(&mut state[first..]);
                 }
             }
         }

@@ -46,7 +46,8 @@
 //! # Sources
 //!
 //! Baum, Petrie, Soules & Weiss (1970), Ann. Math. Statist. 41(1); Rabiner (1989), Proc. IEEE 77(2); variational Bayes:
-//! MacKay (1997), *Ensemble learning for hidden Markov models*; sampling of paths: Scott (2002), JASA 97(457).
+//! Beal (2003), *Variational algorithms for approximate Bayesian inference*, chapter 3; sampling of paths: Scott
+//! (2002), JASA 97(457).
 //!
 //! # Crate features
 //!

@@ -5,11 +5,11 @@ use std::ops::Range;
 use elbo_core::{
     BLOCK, BLOCK_STRIDE, Batch, EStepError, Family, Inference, Matrix, MatrixMut, RowError,
 };
-use elbo_linalg::{Level, MAX_LANES, exp_in_place, log_sum_exp};
+use elbo_linalg::{Level, MAX_LANES, log_sum_exp};
 
 use crate::{
     chain::{Chain, LOG_EMISSION_FLOOR, TINY, Tile, tiles_for},
-    kernels::{Backward, Forward, Pairs, Scaled},
+    kernels::{Backward, Densities, Forward, MaxPlus, Pairs, Scaled, ToColumns, ToRows},
 };
 
 /// What one E-step needs to know of the model.
@@ -20,14 +20,6 @@ pub(crate) struct View<'m, F: Family> {
     /// The inverse temperature of emission scores; the chain is already raised to it.
     pub(crate) beta: f64,
 }
-
-impl<F: Family> Clone for View<'_, F> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F: Family> Copy for View<'_, F> {}
 
 /// Why a step of a sequence has no message. Steps count from 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,7 +61,7 @@ pub struct HmmScratch<S> {
     columns: Vec<f64>,
     /// The same, one row of tiles per step.
     rows: Vec<Tile>,
-    /// Forward messages of the sequence, in blocks of logarithms or of scaled numbers.
+    /// Forward messages of the sequence, in blocks of logarithms or of scaled numbers; best log probabilities.
     alpha: Vec<Tile>,
     in_logs: Vec<bool>,
     weighted: Vec<Tile>,
@@ -85,8 +77,7 @@ pub struct HmmScratch<S> {
     initial: Vec<f64>,
     /// Expected transitions that are not in `pairs`.
     transitions: Vec<f64>,
-    back: Vec<u32>,
-    path: Vec<u32>,
+    path: Vec<usize>,
     /// Room for the chain at the temperature of an E-step.
     pub(crate) tempered: Option<Chain>,
 }
@@ -114,7 +105,6 @@ impl<S> HmmScratch<S> {
             pairs: vec![Tile::default(); tiles * MAX_LANES * tiles],
             initial: vec![0.0; k],
             transitions: vec![0.0; k * k],
-            back: Vec::new(),
             path: Vec::new(),
             tempered: None,
         }
@@ -155,13 +145,11 @@ impl<S> HmmScratch<S> {
     /// Cost: `T` scores, `k` exponentials and `k²` multiply-adds per step where scaling is exact.
     pub(crate) fn forward<F: Family<Scratch = S>>(
         &mut self,
-        view: View<'_, F>,
+        view: &View<'_, F>,
         data: F::Batch<'_>,
     ) -> Result<f64, StepError> {
         let n = data.len();
-        if self.alpha.len() < n * self.tiles {
-            self.alpha.resize(n * self.tiles, Tile::default());
-        }
+        self.reserve(n);
         self.in_logs.clear();
         let mut log_likelihood = 0.0;
         for block in blocks(n) {
@@ -182,7 +170,7 @@ impl<S> HmmScratch<S> {
     /// block, the last one first, its steps and their posteriors `γ` (one row per state).
     pub(crate) fn backward<F: Family<Scratch = S>>(
         &mut self,
-        view: View<'_, F>,
+        view: &View<'_, F>,
         data: F::Batch<'_>,
         mut see: impl FnMut(Range<usize>, Matrix<'_>, &mut S),
     ) -> Result<(), StepError> {
@@ -226,45 +214,59 @@ impl<S> HmmScratch<S> {
 
     /// The most probable path of states; returns its log joint probability with the sequence. Of equals the lower
     /// state is taken, from the end backwards.
+    ///
+    /// Predecessors are not stored: those on the path are found again from the best log probabilities.
     pub(crate) fn viterbi<F: Family<Scratch = S>>(
         &mut self,
-        view: View<'_, F>,
+        view: &View<'_, F>,
         data: F::Batch<'_>,
     ) -> Result<f64, StepError> {
-        let (n, k) = (data.len(), self.k);
-        self.back.resize(n * k, 0);
+        let (n, tiles) = (data.len(), self.tiles);
+        self.reserve(n);
         self.path.resize(n, 0);
         let mut log_probability = 0.0;
         for block in blocks(n) {
-            self.score(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
-            for (i, t) in block.clone().enumerate() {
-                if t == 0 {
-                    self.row.copy_from_slice(view.chain.log_initial());
+            self.score_only(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
+            log_probability += self.shifts[..block.len()].iter().sum::<f64>();
+            Level::detect().dispatch(ToRows {
+                columns: &self.scores,
+                stride: BLOCK_STRIDE,
+                n: block.len(),
+                padding: f64::NEG_INFINITY,
+                rows: &mut self.rows,
+                tiles,
+            });
+            for j in 0..self.k {
+                self.start.as_flattened_mut()[j] = if block.start == 0 {
+                    view.chain.log_initial()[j]
                 } else {
-                    let back = &mut self.back[t * k..][..k];
-                    for (j, (to, back)) in self.row.iter_mut().zip(back).enumerate() {
-                        (*to, *back) = best_predecessor(&self.message, view.chain.log_column(j));
-                    }
-                }
-                let mut best = f64::NEG_INFINITY;
-                for (j, x) in self.row.iter_mut().enumerate() {
-                    *x += self.scores[j * BLOCK_STRIDE + i];
-                    best = best.max(*x);
-                }
-                if best == f64::NEG_INFINITY {
-                    return Err(StepError::Impossible(t));
-                }
-                // Kept small, so that long sequences lose no digits.
-                log_probability += best + self.shifts[i];
-                for (to, x) in self.message.iter_mut().zip(&self.row) {
-                    *to = x - best;
-                }
+                    best_sum(&self.message, view.chain.log_column(j)).0
+                };
+            }
+            let best = &mut self.alpha[block.start * tiles..block.end * tiles];
+            Level::detect().dispatch(MaxPlus {
+                transition: view.chain.log_forward(),
+                start: &self.start,
+                scores: &self.rows[..block.len() * tiles],
+                best,
+            });
+            let last = &best[(block.len() - 1) * tiles..].as_flattened()[..self.k];
+            let largest = last.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            if largest == f64::NEG_INFINITY {
+                let mut rows = best.chunks_exact(tiles).map(|row| &row.as_flattened()[..self.k]);
+                let step = rows.position(|row| row.iter().all(|x| *x == f64::NEG_INFINITY));
+                return Err(StepError::Impossible(block.start + step.unwrap_or_default()));
+            }
+            // Kept small, so that long sequences lose no digits.
+            log_probability += largest;
+            for (to, x) in self.message.iter_mut().zip(last) {
+                *to = x - largest;
             }
         }
-        let mut state = first_largest(&self.message);
-        for t in (0..n).rev() {
-            self.path[t] = state as u32;
-            state = self.back[t * k + state] as usize;
+        let row = |t: usize| &self.alpha[t * tiles..][..tiles].as_flattened()[..self.k];
+        self.path[n - 1] = first_largest(row(n - 1));
+        for t in (1..n).rev() {
+            self.path[t - 1] = best_sum(row(t - 1), view.chain.log_column(self.path[t])).1;
         }
         Ok(log_probability)
     }
@@ -290,14 +292,14 @@ impl<S> HmmScratch<S> {
                 RowError::NotFinite => StepError::NotFinite(t),
             })?;
             let state = first_largest(&self.row);
-            self.path[t] = state as u32;
+            self.path[t] = state;
             next = Some(state);
         }
         Ok(())
     }
 
     /// The path of the last [`viterbi`](Self::viterbi) or [`sample`](Self::sample).
-    pub(crate) fn path(&self) -> &[u32] {
+    pub(crate) fn path(&self) -> &[usize] {
         &self.path
     }
 
@@ -305,19 +307,19 @@ impl<S> HmmScratch<S> {
     /// of each step.
     pub(crate) fn count_path<F: Family<Scratch = S>>(
         &mut self,
-        view: View<'_, F>,
+        view: &View<'_, F>,
         data: F::Batch<'_>,
         mut see: impl FnMut(Range<usize>, Matrix<'_>, &mut S),
     ) -> Result<(), StepError> {
-        self.initial[self.path[0] as usize] += 1.0;
+        self.initial[self.path[0]] += 1.0;
         for step in self.path.windows(2) {
-            self.transitions[step[0] as usize * self.k + step[1] as usize] += 1.0;
+            self.transitions[step[0] * self.k + step[1]] += 1.0;
         }
         for block in blocks(data.len()) {
-            self.score(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
+            self.score_only(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
             self.columns.fill(0.0);
             for (i, state) in self.path[block.clone()].iter().enumerate() {
-                self.columns[*state as usize * BLOCK_STRIDE + i] = 1.0;
+                self.columns[*state * BLOCK_STRIDE + i] = 1.0;
             }
             let weights = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);
             see(block, weights, &mut self.family);
@@ -325,50 +327,52 @@ impl<S> HmmScratch<S> {
         Ok(())
     }
 
+    /// Makes room for the messages of a sequence.
+    fn reserve(&mut self, n: usize) {
+        if self.alpha.len() < n * self.tiles {
+            self.alpha.resize(n * self.tiles, Tile::default());
+        }
+    }
+
     /// Fills `shifts`, `scores` (less the shifts) and `rows` (their exponentials) for a block.
     fn score<F: Family<Scratch = S>>(
         &mut self,
-        view: View<'_, F>,
+        view: &View<'_, F>,
+        block: F::Batch<'_>,
+    ) -> Result<(), StepError> {
+        self.score_only(view, block)?;
+        Level::detect().dispatch(ToRows {
+            columns: &self.columns,
+            stride: BLOCK_STRIDE,
+            n: block.len(),
+            padding: 0.0,
+            rows: &mut self.rows,
+            tiles: self.tiles,
+        });
+        Ok(())
+    }
+
+    /// Fills `shifts`, `scores` (less the shifts) and `columns` (their exponentials) for a block.
+    fn score_only<F: Family<Scratch = S>>(
+        &mut self,
+        view: &View<'_, F>,
         block: F::Batch<'_>,
     ) -> Result<(), StepError> {
         let n = block.len();
         let scores = MatrixMut::new(&mut self.scores, self.k, n, BLOCK_STRIDE);
         F::score_all(view.packed, block, scores, &mut self.family);
-        let shifts = &mut self.shifts[..n];
-        shifts.fill(f64::NEG_INFINITY);
-        let mut proper = true;
-        for scores in self.scores.chunks_mut(BLOCK_STRIDE) {
-            if view.beta < 1.0 {
-                scores[..n].iter_mut().for_each(|x| *x *= view.beta);
-            }
-            for (shift, x) in shifts.iter_mut().zip(&*scores) {
-                proper &= *x < f64::INFINITY; // false for NaN, too
-                *shift = if *x > *shift { *x } else { *shift };
-            }
+        if view.beta < 1.0 {
+            self.scores.iter_mut().for_each(|x| *x *= view.beta);
         }
-        proper &= shifts.iter().all(|shift| *shift > f64::NEG_INFINITY);
-        if !proper {
-            return Err(self.improper_step(n));
-        }
-        for (scores, columns) in
-            self.scores.chunks_mut(BLOCK_STRIDE).zip(self.columns.chunks_mut(BLOCK_STRIDE))
-        {
-            for ((x, column), shift) in scores.iter_mut().zip(&mut *columns).zip(&*shifts) {
-                *x -= shift;
-                let floored = x.max(LOG_EMISSION_FLOOR);
-                *column = if *x == f64::NEG_INFINITY { *x } else { floored };
-            }
-            exp_in_place(&mut columns[..n]);
-        }
-        for (tile, states) in self.columns.chunks(MAX_LANES * BLOCK_STRIDE).enumerate() {
-            for (i, to) in self.rows[tile..].iter_mut().step_by(self.tiles).take(n).enumerate() {
-                *to = Tile::default();
-                for (to, state) in to.iter_mut().zip(states.chunks(BLOCK_STRIDE)) {
-                    *to = state[i];
-                }
-            }
-        }
-        Ok(())
+        let proper = Level::detect().dispatch(Densities {
+            scores: &mut self.scores,
+            densities: &mut self.columns,
+            n,
+            stride: BLOCK_STRIDE,
+            shifts: &mut self.shifts,
+            floor: LOG_EMISSION_FLOOR,
+        });
+        if proper { Ok(()) } else { Err(self.improper_step(n)) }
     }
 
     /// The first step of the block in `scores` without a finite density.
@@ -471,16 +475,16 @@ impl<S> HmmScratch<S> {
         Level::detect().dispatch(Pairs {
             weighted: &self.weighted[..n * tiles],
             successors: &self.successors[tiles..(n + 1) * tiles],
-            pairs: &mut self.pairs,
+            sums: &mut self.pairs,
             tiles,
         });
-        for (tile, states) in self.columns.chunks_mut(MAX_LANES * BLOCK_STRIDE).enumerate() {
-            for (i, from) in self.rows[tile..].iter().step_by(tiles).take(n).enumerate() {
-                for (from, state) in from.iter().zip(states.chunks_mut(BLOCK_STRIDE)) {
-                    state[i] = *from;
-                }
-            }
-        }
+        Level::detect().dispatch(ToColumns {
+            rows: &self.rows,
+            tiles,
+            n,
+            columns: &mut self.columns,
+            stride: BLOCK_STRIDE,
+        });
         let first = &self.successors.as_flattened()[..self.k];
         let sum: f64 = first.iter().sum();
         for (to, x) in self.message.iter_mut().zip(first) {
@@ -496,7 +500,9 @@ impl<S> HmmScratch<S> {
         for (i, t) in block.clone().enumerate().rev() {
             let alpha = &mut self.alpha[t * self.tiles..][..self.tiles].as_flattened_mut()[..k];
             if !in_logs {
-                alpha.iter_mut().for_each(|x| *x = x.ln());
+                for x in &mut *alpha {
+                    *x = x.ln();
+                }
             }
             let last = ends && i + 1 == block.len();
             for j in 0..k {
@@ -506,8 +512,8 @@ impl<S> HmmScratch<S> {
                     log_sum_of_sums(&self.message, chain.log_row(j), &mut self.terms)
                 };
             }
-            for j in 0..k {
-                self.terms[j] = alpha[j] + self.row[j];
+            for ((term, alpha), backward) in self.terms.iter_mut().zip(&*alpha).zip(&self.row) {
+                *term = alpha + backward;
             }
             let mass = log_sum_exp(&self.terms);
             for j in 0..k {
@@ -542,7 +548,7 @@ fn blocks(n: usize) -> impl ExactSizeIterator<Item = Range<usize>> + DoubleEnded
 
 /// Did the scaled recursion lose nothing that matters?
 fn is_exact(scaled: Scaled, chain: &Chain) -> bool {
-    scaled.least_sum >= TINY
+    scaled.least_sum >= TINY && (chain.is_connected() || scaled.least >= TINY)
 }
 
 /// Exponentials of a message, its sum one; `false` if some are too small for the scaled recursion of this chain.
@@ -567,16 +573,17 @@ fn log_sum_of_sums(x: &[f64], y: &[f64], terms: &mut [f64]) -> f64 {
 /// Logarithms become probabilities that sum to one.
 fn normalize_logs(row: &mut [f64]) {
     let normalizer = log_sum_exp(row);
-    row.iter_mut().for_each(|x| *x = (*x - normalizer).exp());
+    for x in row {
+        *x = (*x - normalizer).exp();
+    }
 }
 
-/// The largest `deltaᵢ + transitionᵢ` and the first `i` that has it.
-fn best_predecessor(delta: &[f64], transition: &[f64]) -> (f64, u32) {
+/// The largest `xᵢ + yᵢ` and the first `i` that has it.
+fn best_sum(x: &[f64], y: &[f64]) -> (f64, usize) {
     let (mut best, mut argument) = (f64::NEG_INFINITY, 0);
-    for (i, (delta, transition)) in (0..).zip(delta.iter().zip(transition)) {
-        let value = delta + transition;
-        if value > best {
-            (best, argument) = (value, i);
+    for (i, (x, y)) in x.iter().zip(y).enumerate() {
+        if x + y > best {
+            (best, argument) = (x + y, i);
         }
     }
     (best, argument)

@@ -212,7 +212,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
             if sequence.is_empty() {
                 continue;
             }
-            let log_density = one_sequence(view, sequence, how, emission, scratch)
+            let log_density = one_sequence(&view, sequence, how, emission, scratch)
                 .map_err(|error| error.of_sequence(i))?;
             data_term += log_density / beta;
         }
@@ -263,7 +263,7 @@ const SPREAD_FLAT: f64 = 1e-6;
 
 /// Adds the emission statistics of one sequence; counts of the chain stay in the scratch.
 fn one_sequence<F: Family>(
-    view: View<'_, F>,
+    view: &View<'_, F>,
     data: F::Batch<'_>,
     how: &mut Inference<'_>,
     stats: &mut [F::Stats],

@@ -39,8 +39,8 @@ mod model;
 mod start;
 
 pub use elbo_core::{
-    CancelToken, DataError, EstimateError, Event, FitError, Observer, Report, Rows, Settings,
-    Stopped, Tolerance, Variant, Weighted,
+    Acceleration, CancelToken, DataError, EstimateError, Event, FitError, Observer, Report, Rows,
+    Settings, Stopped, Tolerance, Variant, Weighted,
 };
 pub use elbo_dist::{
     Categorical, CovarianceStructure, Dirichlet, Gaussian, MultivariateGaussian,

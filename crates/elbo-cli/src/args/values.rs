@@ -2,6 +2,8 @@
 
 use std::{str::FromStr, time::Duration};
 
+use elbo::mixture::CovarianceStructure;
+
 /// Numbers of components to fit, `first ..= last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ComponentRange {
@@ -13,6 +15,11 @@ impl ComponentRange {
     /// Every number of components in turn.
     pub(crate) fn iter(self) -> impl ExactSizeIterator<Item = usize> + Clone {
         self.first..self.last + 1
+    }
+
+    /// The smallest and the largest number.
+    pub(crate) fn ends(self) -> (usize, usize) {
+        (self.first, self.last)
     }
 
     /// Whether there is nothing to choose.
@@ -78,113 +85,52 @@ pub(crate) enum ComponentRangeError {
     },
 }
 
-/// What the covariance matrices of the components have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Structure {
-    /// Each component its own matrix (VVV).
-    Full,
-    /// One matrix for all components (EEE).
-    Tied,
-    /// Each component its own variances, no correlation (VVI).
-    Diagonal,
-    /// Each component one variance (VII).
-    Spherical,
-}
-
-impl Structure {
-    /// All structures of this version.
-    pub(crate) const ALL: [Self; 4] = [Self::Full, Self::Tied, Self::Diagonal, Self::Spherical];
-
-    /// Its name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Tied => "tied",
-            Self::Diagonal => "diagonal",
-            Self::Spherical => "spherical",
-        }
-    }
-
-    /// Its name in mclust: volume, shape and orientation, each `E`qual, `V`arying or `I`dentity.
-    pub(crate) fn mclust(self) -> &'static str {
-        match self {
-            Self::Full => "VVV",
-            Self::Tied => "EEE",
-            Self::Diagonal => "VVI",
-            Self::Spherical => "VII",
-        }
-    }
-}
-
-/// mclust's fourteen names.
-const MCLUST: [&str; 14] = [
-    "EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV",
-    "VVV",
-];
-
-impl FromStr for Structure {
-    type Err = StructureError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is = |name: &str| name.eq_ignore_ascii_case(text);
-        match Self::ALL.into_iter().find(|structure| is(structure.name()) || is(structure.mclust()))
-        {
-            Some(structure) => Ok(structure),
-            None if MCLUST.into_iter().any(is) => {
-                Err(StructureError::Absent { name: text.to_ascii_uppercase() })
-            }
-            None => Err(StructureError::Unknown { name: text.into() }),
-        }
-    }
-}
-
-/// Why there is no such covariance structure.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum StructureError {
-    /// A name of mclust that this version does not fit.
-    #[error(
-        "{name} is not in this version; it has full (VVV), tied (EEE), diagonal (VVI), spherical (VII)"
-    )]
-    Absent {
-        /// mclust's name.
-        name: String,
-    },
-    /// Not a name of a structure.
-    #[error(
-        "\"{name}\" is no covariance structure; choose among full, tied, diagonal, spherical, all"
-    )]
-    Unknown {
-        /// What was asked for.
-        name: String,
-    },
-}
-
 /// Covariance structures to fit, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Covariances(pub(crate) Vec<Structure>);
+pub(crate) enum Covariances {
+    /// All that differ from one another.
+    All,
+    /// These.
+    These(Vec<CovarianceStructure>),
+}
+
+impl Covariances {
+    /// The structures for `d` columns.
+    pub(crate) fn of(&self, d: usize) -> Vec<CovarianceStructure> {
+        match self {
+            Self::All => CovarianceStructure::distinct(d).to_vec(),
+            Self::These(structures) => structures.clone(),
+        }
+    }
+}
 
 impl FromStr for Covariances {
-    type Err = StructureError;
+    type Err = CovariancesError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim().eq_ignore_ascii_case("all") {
+            return Ok(Self::All);
+        }
         let mut structures = Vec::new();
         for name in text.split(',').map(str::trim) {
-            let named = if name.eq_ignore_ascii_case("all") {
-                Structure::ALL.to_vec()
-            } else {
-                vec![name.parse()?]
-            };
-            structures.extend(named);
+            let structure = name.parse().map_err(|_| CovariancesError { name: name.into() })?;
+            if !structures.contains(&structure) {
+                structures.push(structure);
+            }
         }
-        let mut seen = Vec::with_capacity(Structure::ALL.len());
-        structures.retain(|structure| {
-            let new = !seen.contains(structure);
-            seen.push(*structure);
-            new
-        });
-        Ok(Self(structures))
+        Ok(Self::These(structures))
     }
+}
+
+/// Not a name of a structure.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "\"{name}\" is no covariance structure; choose among full, tied, diagonal, spherical, all, and {}",
+    CovarianceStructure::ALL.map(CovarianceStructure::name).join(" ")
+)]
+pub(crate) struct CovariancesError {
+    /// What was asked for.
+    name: String,
 }
 
 /// How long fitting may take.
@@ -220,7 +166,7 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
 pub(super) fn tolerance(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
-        _ => Err("write a number of at least 0, such as 1e-8".into()),
+        _ => Err("write a number of at least 0, such as 1e-10".into()),
     }
 }
 
@@ -256,26 +202,16 @@ mod tests {
     }
 
     #[test]
-    fn structures_have_two_names_each() {
-        for structure in Structure::ALL {
-            assert_eq!(structure.name().parse(), Ok(structure));
-            assert_eq!(structure.mclust().to_lowercase().parse(), Ok(structure));
-        }
-        assert_eq!("EVE".parse::<Structure>(), Err(StructureError::Absent { name: "EVE".into() }));
-        assert_eq!(
-            "round".parse::<Structure>(),
-            Err(StructureError::Unknown { name: "round".into() })
-        );
-    }
-
-    #[test]
     fn lists_of_structures_name_each_once() {
-        assert_eq!("all".parse(), Ok(Covariances(Structure::ALL.into())));
+        use CovarianceStructure::{EVE, VII, VVV};
+        assert_eq!("all".parse(), Ok(Covariances::All));
         assert_eq!(
-            "VII, full,spherical".parse(),
-            Ok(Covariances(vec![Structure::Spherical, Structure::Full]))
+            "VII, full,spherical,eve".parse(),
+            Ok(Covariances::These(vec![VII, VVV, EVE]))
         );
-        assert!("".parse::<Covariances>().is_err());
+        assert_eq!(Covariances::All.of(3).len(), 14);
+        assert_eq!("round".parse::<Covariances>(), Err(CovariancesError { name: "round".into() }));
+        assert!("".parse::<Covariances>().is_err() && "full,".parse::<Covariances>().is_err());
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) fn read(
     };
     let (names, notes) =
         if has_names { header(&record, place)? } else { (numbered(expected), Vec::new()) };
-    let mut layout = Layout::new(names, selection)?;
+    let mut layout = Layout::new(names, has_names, selection)?;
     if selection.header == Header::Detect {
         for note in notes {
             layout.note(note);

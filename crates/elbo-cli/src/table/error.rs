@@ -94,19 +94,29 @@ pub(crate) enum Problem {
     #[error("no column is left to model beside those of --weights and --id")]
     NothingToModel,
     /// A column that was asked for holds no number.
-    #[error("column \"{column}\" was chosen with --columns but holds no number (first cell: \"{}\"); choose another", Short(.cell))]
+    #[error("column \"{column}\", which {option} asks for, holds no number (first cell: \"{}\"); choose another", Short(.cell))]
     ChosenWithoutNumbers {
         /// Name of the column.
         column: String,
+        /// What asks for it.
+        option: &'static str,
         /// Its first cell that is not missing, or nothing.
         cell: String,
+    },
+    /// A file without column names that does not have the columns of a model.
+    #[error("has {found} columns without names, the model has {} ({}); add a row of names, or give exactly these columns in this order", .columns.len(), list(.columns))]
+    Width {
+        /// Columns that could be modeled.
+        found: usize,
+        /// Those of the model.
+        columns: Vec<String>,
     },
     /// No column of that name.
     #[error("has no column \"{column}\", which {option} asks for; it has {}", list(.known))]
     UnknownColumn {
         /// The name asked for.
         column: String,
-        /// The option that asks.
+        /// What asks for it.
         option: &'static str,
         /// The names there are.
         known: Vec<String>,
@@ -145,6 +155,12 @@ pub(crate) enum Problem {
     NpyShape {
         /// Its shape.
         shape: Vec<u64>,
+    },
+    /// An array that no machine could hold: its header is damaged.
+    #[error("claims to be an array of shape ({shape}), which is too large; its header is damaged, save it again with numpy.save")]
+    NpySize {
+        /// Its shape, as the file says it.
+        shape: String,
     },
 }
 

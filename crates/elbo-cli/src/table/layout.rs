@@ -1,6 +1,6 @@
 //! Which column of a file plays which part, and the rows collected under that plan.
 
-use super::{Note, Place, Places, Problem, Selection, Table};
+use super::{Columns, Note, Place, Places, Problem, Selection, Table};
 
 /// One cell as it was read.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,8 +40,8 @@ pub(super) struct Layout {
     /// For each column of the table, its column in the file.
     features: Vec<usize>,
     seen: Vec<Seen>,
-    /// Whether the columns were named by the user.
-    chosen: bool,
+    /// Who asks for these very columns.
+    asked_by: Option<&'static str>,
     values: Vec<f64>,
     weights: Option<Vec<f64>>,
     ids: Option<Vec<String>>,
@@ -50,8 +50,12 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Plans for a file with columns `names`.
-    pub(super) fn new(names: Vec<String>, selection: &Selection) -> Result<Self, Problem> {
+    /// Plans for a file with columns `names`, which are made up unless it is `named`.
+    pub(super) fn new(
+        mut names: Vec<String>,
+        named: bool,
+        selection: &Selection,
+    ) -> Result<Self, Problem> {
         let mut roles = vec![Role::Ignored; names.len()];
         let mut assign = |name: &str, option: &'static str, role: Role| {
             let at = find(&names, name, option)?;
@@ -67,25 +71,39 @@ impl Layout {
         if let Some(name) = &selection.id {
             assign(name, "--id", Role::Id)?;
         }
-        let features = if let Some(columns) = &selection.columns {
-            let assign =
-                |(slot, name): (_, &String)| assign(name, "--columns", Role::Feature(slot));
-            columns.iter().enumerate().map(assign).collect::<Result<Vec<_>, _>>()?
-        } else {
-            let free = |at: &usize| matches!(roles[*at], Role::Ignored);
-            let features: Vec<_> = (0..names.len()).filter(free).collect();
-            for (slot, &at) in features.iter().enumerate() {
-                find(&names, &names[at], "--columns")?; // its name must be its own
-                roles[at] = Role::Feature(slot);
+        let features = match &selection.columns {
+            Columns::Named(columns) => choose(columns, "--columns", assign)?,
+            Columns::OfModel(columns) if named => choose(columns, "the model", assign)?,
+            other => {
+                let free = |at: &usize| matches!(roles[*at], Role::Ignored);
+                let features: Vec<_> = (0..names.len()).filter(free).collect();
+                if let Columns::OfModel(columns) = other {
+                    if features.len() != columns.len() {
+                        let (found, columns) = (features.len(), columns.clone());
+                        return Err(Problem::Width { found, columns });
+                    }
+                    features.iter().zip(columns).for_each(|(&at, name)| names[at].clone_from(name));
+                } else {
+                    for &at in &features {
+                        find(&names, &names[at], "--columns")?; // its name must be its own
+                    }
+                }
+                for (slot, &at) in features.iter().enumerate() {
+                    roles[at] = Role::Feature(slot);
+                }
+                features
             }
-            features
         };
         if features.is_empty() {
             return Err(Problem::NothingToModel);
         }
         Ok(Self {
             seen: features.iter().map(|_| Seen::default()).collect(),
-            chosen: selection.columns.is_some(),
+            asked_by: match selection.columns {
+                Columns::AllNumbers => None,
+                Columns::Named(_) => Some("--columns"),
+                Columns::OfModel(_) => Some("the model"),
+            },
             values: Vec::new(),
             weights: selection.weights.as_ref().map(|_| Vec::new()),
             ids: selection.id.as_ref().map(|_| Vec::new()),
@@ -152,12 +170,10 @@ impl Layout {
         }
         let (keep, empty): (Vec<_>, Vec<_>) =
             (0..self.seen.len()).partition(|&slot| self.seen[slot].number);
-        if let (true, Some(&slot)) = (self.chosen, empty.first()) {
+        if let (Some(option), Some(&slot)) = (self.asked_by, empty.first()) {
             let cell = self.seen[slot].text.take().map_or(Vec::new(), |(_, cell)| cell);
-            return Err(Problem::ChosenWithoutNumbers {
-                column: self.name(slot),
-                cell: lossy(&cell),
-            });
+            let (column, cell) = (self.name(slot), lossy(&cell));
+            return Err(Problem::ChosenWithoutNumbers { column, option, cell });
         }
         if keep.is_empty() {
             return Err(Problem::NoNumbers { columns: self.names });
@@ -223,6 +239,16 @@ impl Layout {
         };
         Err(Problem::Weight { place, column: self.names[at].clone(), cell })
     }
+}
+
+/// The places of `columns`, each of which `assign` gives its slot.
+fn choose(
+    columns: &[String],
+    option: &'static str,
+    mut assign: impl FnMut(&str, &'static str, Role) -> Result<usize, Problem>,
+) -> Result<Vec<usize>, Problem> {
+    let places = columns.iter().enumerate();
+    places.map(|(slot, name)| assign(name, option, Role::Feature(slot))).collect()
 }
 
 /// The one column called `name`.

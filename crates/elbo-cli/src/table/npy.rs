@@ -13,10 +13,22 @@ use super::{
 /// The first bytes of every `.npy` file.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
+/// The magic bytes, the version and the length of the header, in the longest form.
+const PREAMBLE: usize = 12;
+
+/// More bytes than the header of an array of numbers can need.
+const HEADER: usize = 4096;
+
 /// Reads a two-dimensional array of rows, or a one-dimensional one as a single column.
 ///
-/// Columns are called `x1`, `x2`, …. Integers beyond 2⁵³ are rounded to the nearest `f64`.
-pub(super) fn read(reader: impl Read, selection: &Selection) -> Result<Table, Problem> {
+/// Columns are called `x1`, `x2`, …. Integers beyond 2⁵³ are rounded to the nearest `f64`. `sample`
+/// holds the first bytes of what `reader` gives.
+pub(super) fn read(
+    sample: &[u8],
+    reader: impl Read,
+    selection: &Selection,
+) -> Result<Table, Problem> {
+    check_size(sample)?;
     let file = NpyFile::new(reader).map_err(Problem::Npy)?;
     let size = |extent: u64| usize::try_from(extent).map_err(|_| shape_problem(&file));
     let (n, d) = match *file.shape() {
@@ -29,7 +41,7 @@ pub(super) fn read(reader: impl Read, selection: &Selection) -> Result<Table, Pr
     }
     let order = file.order();
     let values = numbers(file)?;
-    let mut layout = Layout::new(numbered(d), selection)?;
+    let mut layout = Layout::new(numbered(d), false, selection)?;
     layout.reserve(n);
     for row in 0..n {
         let at = |column: usize| match order {
@@ -40,6 +52,26 @@ pub(super) fn read(reader: impl Read, selection: &Selection) -> Result<Table, Pr
         layout.push(Place::Row(row as u64 + 1), cells, number, |_| &[])?;
     }
     layout.finish()
+}
+
+/// Refuses a header whose extents multiply to more bytes than a machine can address: `npyz` would
+/// compute with an overflown size. A header that is damaged otherwise is left to `npyz`.
+fn check_size(sample: &[u8]) -> Result<(), Problem> {
+    const LARGEST_ELEMENT: u64 = 8;
+    let header = sample.get(PREAMBLE..sample.len().min(HEADER)).unwrap_or_default();
+    let header = String::from_utf8_lossy(header.split(|&byte| byte == b'\n').next().unwrap_or_default());
+    let Some((_, rest)) = header.split_once("'shape'") else { return Ok(()) };
+    let shape = rest.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let Some((shape, _)) = shape else { return Ok(()) };
+    let extents = shape.split(',').map(str::trim).filter(|extent| !extent.is_empty());
+    let bytes = extents.map(|extent| extent.trim_end_matches('L').parse::<u64>()).try_fold(
+        LARGEST_ELEMENT,
+        |bytes, extent| bytes.checked_mul(extent.ok()?.max(1)),
+    );
+    match bytes {
+        Some(bytes) if i64::try_from(bytes).is_ok() => Ok(()),
+        _ => Err(Problem::NpySize { shape: shape.chars().take(60).collect() }),
+    }
 }
 
 fn number(value: f64) -> Cell<'static> {

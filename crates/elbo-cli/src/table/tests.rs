@@ -157,7 +157,7 @@ fn bytes_that_are_not_text_are_refused_only_where_they_matter() {
 fn columns_are_chosen_in_the_order_asked_for() {
     let file = "a,word,b,w\n1,x,2,0.5\n3,y,4,0\n";
     let table = with(file, |s| {
-        s.columns = Some(names("b,a"));
+        s.columns = Columns::Named(names("b,a"));
         s.weights = Some("w".into());
         s.id = Some("word".into());
     })
@@ -173,14 +173,14 @@ fn columns_are_chosen_in_the_order_asked_for() {
 #[test]
 fn a_bad_choice_of_columns_is_refused() {
     let file = "a,word,w\n1,x,1\n2,y,-1\n";
-    let choose = |list| message(with(file, |s| s.columns = Some(names(list))));
+    let choose = |list| message(with(file, |s| s.columns = Columns::Named(names(list))));
     assert_eq!(
         choose("a,z"),
         "has no column \"z\", which --columns asks for; it has \"a\", \"word\", \"w\""
     );
     assert_eq!(
         choose("word"),
-        "column \"word\" was chosen with --columns but holds no number (first cell: \"x\"); choose another"
+        "column \"word\", which --columns asks for, holds no number (first cell: \"x\"); choose another"
     );
     assert!(choose("a,a").contains("\"a\" is chosen twice"));
     assert_eq!(
@@ -198,8 +198,8 @@ fn a_bad_choice_of_columns_is_refused() {
 fn two_columns_of_one_name_are_refused_unless_not_needed() {
     let file = "a,b,a\n1,2,3\n";
     assert_eq!(message(text(file)), "columns 1 and 3 are both called \"a\"; rename one of them");
-    assert!(message(with(file, |s| s.columns = Some(names("a")))).contains("both called"));
-    assert_values(&with(file, |s| s.columns = Some(names("b"))).unwrap(), &[2.0]);
+    assert!(message(with(file, |s| s.columns = Columns::Named(names("a")))).contains("both called"));
+    assert_values(&with(file, |s| s.columns = Columns::Named(names("b"))).unwrap(), &[2.0]);
 }
 
 #[test]
@@ -290,6 +290,43 @@ fn damaged_and_foreign_arrays_are_refused() {
     assert!(message(text(infinite)).starts_with("row 2, column \"x1\": inf is not finite"));
     let truth = npy(&[2, 1], C, &[true, false]);
     assert!(message(text(truth)).contains("|b1"));
+}
+
+#[test]
+fn arrays_that_claim_more_than_a_machine_can_hold_are_refused() {
+    use npyz::Order::C;
+    let whole = npy(&[2, 2], C, &[1.0, 2.0, 3.0, 4.0]);
+    for shape in ["4294967296, 8589934592", "99999999999999999999, 1", "2305843009213693952,"] {
+        let mut file = whole.clone();
+        let header = String::from_utf8_lossy(&file[10..128]).replace("(2, 2)", &format!("({shape})"));
+        let header = format!("{:<117}\n", header.trim_end());
+        file.splice(10..128, header.bytes());
+        let refused = message(text(&file));
+        assert!(refused.contains("too large") && refused.contains(shape), "{refused}");
+    }
+    let mut empty = whole;
+    let header = String::from_utf8_lossy(&empty[10..128]).replace("(2, 2)", "(0, 4294967296)");
+    empty.splice(10..128, format!("{:<117}\n", header.trim_end()).bytes());
+    assert!(message(text(&empty)).contains("is empty"));
+}
+
+#[test]
+fn columns_of_a_model_go_by_name_or_by_place() {
+    let of_model = |file: &str| {
+        with(file, |s| {
+            s.columns = Columns::OfModel(names("b,a"));
+            s.id = file.contains("id").then(|| "id".into());
+        })
+    };
+    let table = of_model("a,c,id,b\n1,x,p,2\n").unwrap();
+    assert_eq!((table.columns, table.values), (names("b,a"), vec![2.0, 1.0]));
+    let table = of_model("2,1\n").unwrap();
+    assert_eq!((table.columns, table.values), (names("b,a"), vec![2.0, 1.0]));
+    assert_eq!(
+        message(of_model("1,2,3\n")),
+        "has 3 columns without names, the model has 2 (\"b\", \"a\"); add a row of names, or give exactly these columns in this order"
+    );
+    assert!(message(of_model("a,c\n1,2\n")).contains("no column \"b\", which the model asks for"));
 }
 
 #[test]

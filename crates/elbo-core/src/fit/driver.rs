@@ -3,7 +3,8 @@
 use std::{ops::ControlFlow, time::Instant};
 
 use super::{
-    Event, Fit, Observer, Report, Settings, Stopped, Tolerance, Variant,
+    Acceleration, CancelToken, Event, Fit, Observer, Report, Settings, Stopped, Tolerance, Variant,
+    accelerate::Squarem,
     reduce::{EStep, How},
 };
 use crate::{Batch, DataError, EStepError, EstimateError, LatentModel, Repairs};
@@ -57,88 +58,203 @@ pub(super) fn fit_run<M: LatentModel>(
         return Err(DataError::Empty.into());
     }
     model.check(&start, data)?;
-
-    let e_step = EStep::<M>::new(data, settings.pieces);
-    let evaluate = |params: &M::Params, iteration: usize, stats: &mut M::Stats| {
-        let how = how(settings.variant, iteration);
-        let data_term =
-            e_step.run_how(model, params, data, how, settings.cancel.as_ref(), stats)?;
-        Ok::<_, EStepError>(Objective { data_term, penalty: model.penalty(params) })
-    };
-
-    let (mut params, mut next_params) = (start.clone(), start);
-    let mut stats = model.new_stats(&params);
-    let mut next_stats = stats.clone();
-    let mut objective = evaluate(&params, 0, &mut stats)?;
-    let mut progress = Progress::new(data.observations(), settings.tolerance, objective.total());
-    let mut repairs = Repairs::default();
-    let mut e_steps = 1;
-
+    let mut run = Run::new(model, data, start, settings, observer, run)?;
     let stopped = loop {
-        let iteration = progress.iterations();
-        if !objective.total().is_finite() {
-            break Stopped::NotFinite;
+        if let Some(stopped) = run.stop_now(deadline) {
+            break stopped;
         }
-        if iteration >= settings.max_iterations {
-            break Stopped::MaxIterations;
+        if let ControlFlow::Break(stopped) = run.step() {
+            break stopped;
         }
-        if settings.cancel.as_ref().is_some_and(super::CancelToken::is_cancelled) {
-            break Stopped::Cancelled;
-        }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            break Stopped::TimeBudget;
-        }
-        match model.m_step(&params, &stats, &mut next_params) {
-            Ok(repaired) => repairs.merge(repaired),
-            Err(error) => break Stopped::MStep(error),
-        }
-        let next = match evaluate(&next_params, iteration + 1, &mut next_stats) {
-            Ok(next) => next,
-            Err(EStepError::Cancelled) => break Stopped::Cancelled,
-            Err(error) => break Stopped::EStep(error),
+    };
+    observer.on_end(run.index);
+    Ok(run.finish(stopped))
+}
+
+/// A run in progress.
+struct Run<'a, 'd, M: LatentModel, O> {
+    model: &'a M,
+    data: M::Data<'d>,
+    settings: &'a Settings,
+    observer: &'a O,
+    index: usize,
+    e_step: EStep<M>,
+    /// The best point so far; the next one is made in `spare`.
+    here: Point<M>,
+    spare: Point<M>,
+    squarem: Option<Squarem<M::Stats>>,
+    progress: Progress,
+    repairs: Repairs,
+    e_steps: usize,
+}
+
+/// Parameters with the statistics and the objective at exactly these parameters.
+struct Point<M: LatentModel> {
+    params: M::Params,
+    stats: M::Stats,
+    objective: Objective,
+}
+
+impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
+    /// Evaluates the start.
+    fn new(
+        model: &'a M,
+        data: M::Data<'d>,
+        start: M::Params,
+        settings: &'a Settings,
+        observer: &'a O,
+        index: usize,
+    ) -> Result<Self, EStepError> {
+        let (stats, zero) = (model.new_stats(&start), Objective { data_term: 0.0, penalty: 0.0 });
+        let squarem = settings.acceleration == Acceleration::Squarem
+            && settings.variant == Variant::Soft
+            && !settings.tolerance.is_zero();
+        let spare = Point { params: start.clone(), stats: stats.clone(), objective: zero };
+        let mut new = Self {
+            model,
+            data,
+            settings,
+            observer,
+            index,
+            e_step: EStep::new(data, settings.pieces),
+            squarem: squarem.then(|| Squarem::new(&stats)),
+            here: Point { params: start, stats, objective: zero },
+            spare,
+            progress: Progress::new(data.observations(), settings.tolerance),
+            repairs: Repairs::default(),
+            e_steps: 0,
         };
-        e_steps += 1;
+        new.evaluate_spare(0)?;
+        new.take_spare();
+        new.progress.trace.push(new.here.objective.total());
+        Ok(new)
+    }
+
+    fn stop_now(&self, deadline: Option<Instant>) -> Option<Stopped> {
+        if !self.here.objective.total().is_finite() {
+            Some(Stopped::NotFinite)
+        } else if self.progress.iterations() >= self.settings.max_iterations {
+            Some(Stopped::MaxIterations)
+        } else if self.settings.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+            Some(Stopped::Cancelled)
+        } else if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            Some(Stopped::TimeBudget)
+        } else {
+            None
+        }
+    }
+
+    /// One EM step and, where one is due, a leap.
+    fn step(&mut self) -> ControlFlow<Stopped> {
+        let iteration = self.progress.iterations();
+        match self.model.m_step(&self.here.params, &self.here.stats, &mut self.spare.params) {
+            Ok(repaired) => self.repairs.merge(repaired),
+            Err(error) => return ControlFlow::Break(Stopped::MStep(error)),
+        }
+        match self.evaluate_spare(iteration + 1) {
+            Ok(()) => {}
+            Err(EStepError::Cancelled) => return ControlFlow::Break(Stopped::Cancelled),
+            Err(error) => return ControlFlow::Break(Stopped::EStep(error)),
+        }
         // While the temperature moves, two objectives are of different functions: no test, no guard.
-        let same_function = settings.variant.beta(iteration) >= 1.0;
-        let verdict = progress.advance(next, same_function);
+        let same_function = self.settings.variant.beta(iteration) >= 1.0;
+        let verdict = self.progress.advance(self.spare.objective, same_function);
         if let Verdict::Reject(why) = verdict {
-            break why;
+            return ControlFlow::Break(why);
         }
-        std::mem::swap(&mut params, &mut next_params);
-        std::mem::swap(&mut stats, &mut next_stats);
-        objective = next;
-        let event = Event {
-            run,
-            iteration: iteration + 1,
-            e_steps,
-            objective: objective.total(),
-            gap: progress.gap,
-            params: &params,
-        };
-        if observer.on_iteration(&event) == ControlFlow::Break(()) {
-            break Stopped::Observer;
-        }
+        self.take_spare();
+        self.tell_observer()?;
         if let Verdict::Done(why) = verdict {
-            break why;
+            return ControlFlow::Break(why);
         }
-    };
-    observer.on_end(run);
-    let report = Report {
-        objective: objective.total(),
-        data_term: objective.data_term,
-        penalty: objective.penalty,
-        iterations: progress.iterations(),
-        trace: progress.trace,
-        e_steps,
-        stopped,
-        gap: progress.gap,
-        largest_fall: progress.largest_fall,
-        repairs,
-        free_parameters: model.free_parameters(&params),
-        observations: data.observations(),
-        spurious: model.is_spurious(&params, &stats),
-    };
-    Ok(Fit { params, stats, report })
+        let gain = self.progress.last_gain;
+        let due =
+            self.squarem.as_mut().is_some_and(|squarem| squarem.note(&self.spare.stats, gain));
+        if due && self.progress.iterations() < self.settings.max_iterations {
+            return self.leap();
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Tries extrapolated statistics; a leap that fails in any way is not taken, and costs an E-step at most.
+    fn leap(&mut self) -> ControlFlow<Stopped> {
+        let Some(mut squarem) = self.squarem.take() else { return ControlFlow::Continue(()) };
+        let mut taken = false;
+        if squarem.extrapolate(&self.here.stats, &mut self.spare.stats) {
+            let there =
+                self.model.m_step(&self.here.params, &self.spare.stats, &mut self.spare.params);
+            if let Ok(repaired) = there {
+                match self.evaluate_spare(self.progress.iterations() + 1) {
+                    Ok(()) => {
+                        taken = self.spare.objective.total() >= self.here.objective.total();
+                        if taken {
+                            self.repairs.merge(repaired);
+                        }
+                    }
+                    Err(EStepError::Cancelled) => return ControlFlow::Break(Stopped::Cancelled),
+                    Err(_) => {}
+                }
+            }
+            squarem.learn(taken);
+        }
+        self.squarem = Some(squarem);
+        if taken {
+            self.take_spare();
+            self.progress.leap(self.here.objective);
+            self.tell_observer()?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// E-step and penalty at `spare.params`.
+    fn evaluate_spare(&mut self, iteration: usize) -> Result<(), EStepError> {
+        let Point { params, stats, objective } = &mut self.spare;
+        let how = how(self.settings.variant, iteration);
+        let cancel = self.settings.cancel.as_ref();
+        self.e_steps += 1;
+        let data_term = self.e_step.run_how(self.model, params, self.data, how, cancel, stats)?;
+        *objective = Objective { data_term, penalty: self.model.penalty(params) };
+        Ok(())
+    }
+
+    fn take_spare(&mut self) {
+        std::mem::swap(&mut self.here, &mut self.spare);
+    }
+
+    fn tell_observer(&self) -> ControlFlow<Stopped> {
+        let event = Event {
+            run: self.index,
+            iteration: self.progress.iterations(),
+            e_steps: self.e_steps,
+            objective: self.here.objective.total(),
+            gap: self.progress.gap,
+            params: &self.here.params,
+        };
+        match self.observer.on_iteration(&event) {
+            ControlFlow::Continue(()) => ControlFlow::Continue(()),
+            ControlFlow::Break(()) => ControlFlow::Break(Stopped::Observer),
+        }
+    }
+
+    fn finish(self, stopped: Stopped) -> Fit<M::Params, M::Stats> {
+        let Point { params, stats, objective } = self.here;
+        let report = Report {
+            objective: objective.total(),
+            data_term: objective.data_term,
+            penalty: objective.penalty,
+            iterations: self.progress.iterations(),
+            trace: self.progress.trace,
+            e_steps: self.e_steps,
+            stopped,
+            gap: self.progress.gap,
+            largest_fall: self.progress.largest_fall,
+            repairs: self.repairs,
+            free_parameters: self.model.free_parameters(&params),
+            observations: self.data.observations(),
+            spurious: self.model.is_spurious(&params, &stats),
+        };
+        Fit { params, stats, report }
+    }
 }
 
 fn how(variant: Variant, iteration: usize) -> How {
@@ -185,11 +301,9 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(observations: f64, tolerance: Tolerance, start: f64) -> Self {
-        let mut trace = Vec::with_capacity(64);
-        trace.push(start);
+    fn new(observations: f64, tolerance: Tolerance) -> Self {
         Self {
-            trace,
+            trace: Vec::with_capacity(64),
             observations,
             tolerance,
             gap: None,
@@ -223,7 +337,7 @@ impl Progress {
             return Verdict::Reject(Stopped::ObjectiveFell { amount: -gain });
         }
         self.trace.push(total);
-        let ratio = gain / self.last_gain;
+        let (ratio, after_leap) = (gain / self.last_gain, self.last_gain.is_nan());
         self.gap = (0.0..1.0).contains(&ratio).then(|| gain * ratio / (1.0 - ratio));
         self.last_gain = gain;
         if self.tolerance.is_zero() {
@@ -242,11 +356,21 @@ impl Progress {
             }
         };
         let rounding = gain <= 4.0 * f64::EPSILON * size;
-        self.within = if reached || rounding { self.within + 1 } else { 0 };
+        if reached || rounding {
+            self.within += 1;
+        } else if !after_leap {
+            self.within = 0; // right after a leap there is no ratio of gains, so nothing is known
+        }
         let needed = if matches!(self.tolerance, Tolerance::Gap(_)) || rounding { 2 } else { 1 };
         if self.within < needed {
             return Verdict::Continue;
         }
         Verdict::Done(if reached { why } else { Stopped::Rounding })
+    }
+
+    /// Takes note of an extrapolated point: gains before and after it are not those of one path.
+    fn leap(&mut self, next: Objective) {
+        self.trace.push(next.total());
+        self.last_gain = f64::NAN;
     }
 }

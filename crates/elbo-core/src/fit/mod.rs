@@ -1,5 +1,6 @@
 //! Drivers: from a start to an optimum, with a typed report.
 
+mod accelerate;
 mod driver;
 mod observe;
 mod reduce;
@@ -12,4 +13,4 @@ pub use observe::{Event, Observer};
 pub use reduce::{EStep, map_in_order, mix};
 pub use report::{Fit, Report, Stopped};
 pub use restart::{End, Optimum, Restarts, fit_restarts};
-pub use settings::{CancelToken, Settings, Tolerance, Variant};
+pub use settings::{Acceleration, CancelToken, Settings, Tolerance, Variant};

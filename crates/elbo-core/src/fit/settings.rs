@@ -8,12 +8,14 @@ use std::{
     time::Duration,
 };
 
-/// Settings of a fit. `Settings::default()` is soft EM until at most 10⁻¹⁰ nats per observation remain to be
+/// Settings of a fit. `Settings::default()` is soft EM, accelerated, until at most 10⁻¹⁰ nats per observation remain to be
 /// gained.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How latent variables are filled in.
     pub variant: Variant,
+    /// Whether steps are extrapolated.
+    pub acceleration: Acceleration,
     /// When progress counts as finished.
     pub tolerance: Tolerance,
     /// The most M-steps to take.
@@ -33,6 +35,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             variant: Variant::Soft,
+            acceleration: Acceleration::Squarem,
             tolerance: Tolerance::default(),
             max_iterations: 10_000,
             time_budget: None,
@@ -81,6 +84,18 @@ impl Variant {
             );
         }
     }
+}
+
+/// Whether steps are extrapolated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acceleration {
+    /// Plain EM.
+    None,
+    /// After every two steps a leap along the path of the statistics, taken only if the objective does not fall. The
+    /// default. Needs no code of the model; used by soft EM only, and not where the tolerance is 0, so that exactly
+    /// `max_iterations` steps of EM are done there. Source: Varadhan & Roland (2008).
+    #[default]
+    Squarem,
 }
 
 /// When progress counts as finished. All rules divide by the number of observations, so that they mean the same on

@@ -20,6 +20,7 @@ pub(super) enum Criterion {
 ///
 /// Sources: Flury & Gautschi (1986), SIAM J. Sci. Stat. Comput. 7(1), for own volumes; Celeux & Govaert (1995) for one;
 /// the majorant is that of Browne & McNicholas (2014), Adv. Data Anal. Classif. 8(2), restricted to a plane.
+#[derive(Clone)]
 pub(super) struct CommonAxes {
     criterion: Criterion,
     d: usize,
@@ -64,11 +65,12 @@ impl CommonAxes {
         self.axes.copy_from_slice(axes);
     }
 
-    /// Sweeps over all planes until neither the criterion nor the angles get smaller; `false` if `sweeps` were not
-    /// enough.
-    pub(super) fn minimize(&mut self, sweeps: usize) -> bool {
+    /// Sweeps over all planes until neither the criterion nor the angles get smaller, or 1000 times: then a slow search
+    /// goes on in the next EM step, which starts here.
+    pub(super) fn minimize(&mut self) {
+        const SWEEPS: usize = 1000;
         let mut settling = Settling::new();
-        for sweep in 0..sweeps {
+        for sweep in 0..SWEEPS {
             let mut largest = 0.0_f64;
             for p in 1..self.d {
                 for q in 0..p {
@@ -76,16 +78,15 @@ impl CommonAxes {
                         let angle = self.best_of_grid(p, q);
                         self.turn(p, q, angle);
                     }
-                    let angle = self.majorant_angle(p, q);
+                    let angle = self.best_angle(p, q);
                     self.turn(p, q, angle);
                     largest = largest.max(angle.abs());
                 }
             }
             if settling.is_done(self.value(), largest) {
-                return true;
+                return;
             }
         }
-        false
     }
 
     /// `vⱼᵢ`.
@@ -93,7 +94,8 @@ impl CommonAxes {
         self.turned[j].iter().step_by(self.d + 1).copied()
     }
 
-    fn value(&self) -> f64 {
+    /// The criterion at the present axes.
+    pub(super) fn value(&self) -> f64 {
         let log_dets = (0..self.turned.len()).map(|j| self.variances(j).map(f64::ln).sum::<f64>());
         self.combine(log_dets)
     }
@@ -136,24 +138,28 @@ impl CommonAxes {
     /// With `φ` twice the angle, the majorant is `a cos φ + b sin φ` and a constant. Its curvature leaves out a
     /// negative term of the criterion's, so that its steps are too short where covariances are far from common axes.
     fn best_angle(&self, p: usize, q: usize) -> f64 {
-        let (mut a, mut b, mut correction) = (0.0, 0.0, 0.0);
-        let (mut slope, mut square) = (0.0, 0.0);
+        let (mut a, mut b, mut square, mut rest) = (0.0, 0.0, 0.0, 0.0);
         for (j, weight) in self.relative_weights().enumerate() {
             let [pp, pq, qq] = self.plane(j, p, q);
-            a += 0.5 * weight * (pp - qq) * (1.0 / pp - 1.0 / qq);
-            b += weight * pq * (1.0 / pp - 1.0 / qq);
-            correction += weight * ((pq / pp).powi(2) + (pq / qq).powi(2));
-            slope += weight * pq * (1.0 / pp - 1.0 / qq);
-            square += weight * (pq * (1.0 / pp - 1.0 / qq)).powi(2);
+            let difference = 1.0 / pp - 1.0 / qq;
+            a += weight * 0.5 * (pp - qq) * difference;
+            b += weight * pq * difference;
+            square += weight * (pq * difference).powi(2);
+            rest += weight * ((pq / pp).powi(2) + (pq / qq).powi(2));
         }
-        let majorant = 0.5 * (-b).atan2(-a);
         let spread = match self.criterion {
             Criterion::OwnVolumes => 0.0,
-            Criterion::OneVolume => (square - slope * slope) / self.d as f64,
+            Criterion::OneVolume => (square - b * b) / self.d as f64,
         };
-        let newton = 0.5 * b / (2.0 * a + 0.5 * correction * 2.0 - spread);
-        let _ = newton;
-        majorant
+        let majorant = 0.5 * (-b).atan2(-a);
+        let curvature = 2.0 * (spread - a - rest); // half the second derivative; b is half the first
+        let newton = -b / curvature;
+        let is_usable = curvature > 0.0 && newton.abs() < std::f64::consts::FRAC_PI_4;
+        if is_usable && self.change(p, q, newton) <= self.change(p, q, majorant) {
+            newton
+        } else {
+            majorant
+        }
     }
 
     /// What a turn by `angle` in the plane of axes `p` and `q` adds to the criterion.
@@ -215,76 +221,6 @@ impl CommonAxes {
             for i in 0..d {
                 turn(s, i * d + p, i * d + q);
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests_tmp {
-    use super::*;
-    use rand::{RngExt, SeedableRng};
-    use rand_distr::StandardNormal;
-
-    #[test]
-    fn local_optima_tmp() {
-        let mut rng = rand::rngs::ChaCha8Rng::seed_from_u64(7);
-        for (d, k) in [(2, 2), (3, 2), (3, 3), (4, 3), (4, 5), (8, 4)] {
-            let (mut worse_columns, mut worse_pooled, mut gap, mut sweeps) = (0, 0, 0.0f64, 0);
-            for _ in 0..60 {
-                let ms: Vec<Vec<f64>> = (0..k)
-                    .map(|_| {
-                        let b: Vec<f64> = (0..d * d).map(|_| rng.sample(StandardNormal)).collect();
-                        let scale: Vec<f64> = (0..d)
-                            .map(|_| f64::exp(rng.sample::<f64, _>(StandardNormal)))
-                            .collect();
-                        (0..d * d)
-                            .map(|p| {
-                                (0..d)
-                                    .map(|c| b[(p / d) * d + c] * b[(p % d) * d + c] * scale[c])
-                                    .sum::<f64>()
-                                    + if p / d == p % d { 0.05 } else { 0.0 }
-                            })
-                            .collect()
-                    })
-                    .collect();
-                let run = |axes: Option<&[f64]>| {
-                    let mut c = CommonAxes::new(
-                        Criterion::OwnVolumes,
-                        d,
-                        ms.iter().map(|m| (1.0 / k as f64, &m[..])),
-                    );
-                    if let Some(a) = axes {
-                        c.start_at(a);
-                    }
-                    assert!(c.minimize(10000));
-                    c.value()
-                };
-                let columns = run(None);
-                let mut pool = vec![0.0; d * d];
-                for m in &ms {
-                    elbo_core::add_scaled(&mut pool, 1.0, m);
-                }
-                let pooled = run(Some(&elbo_linalg::symmetric_eigen(&pool, d).unwrap().vectors));
-                let best = (0..20)
-                    .map(|_| {
-                        let b: Vec<f64> = (0..d * d).map(|_| rng.sample(StandardNormal)).collect();
-                        let s: Vec<f64> =
-                            (0..d * d).map(|p| b[p] + b[(p % d) * d + p / d]).collect();
-                        run(Some(&elbo_linalg::symmetric_eigen(&s, d).unwrap().vectors))
-                    })
-                    .fold(columns.min(pooled), f64::min);
-                if columns > best + 1e-9 {
-                    worse_columns += 1;
-                    gap = gap.max(columns - best);
-                }
-                if pooled > best + 1e-9 {
-                    worse_pooled += 1;
-                }
-                sweeps += 1;
-            }
-            println!(
-                "d {d} k {k}: columns worse {worse_columns}, pooled worse {worse_pooled} of {sweeps}, gap {gap}"
-            );
         }
     }
 }

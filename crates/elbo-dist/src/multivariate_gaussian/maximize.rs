@@ -25,7 +25,7 @@ const SINGULAR: f64 = 1e-14;
 /// there is no maximum.
 const INNER_ITERATIONS: usize = 10_000;
 
-/// Overwrites `next` by the maximum-likelihood components; the search for common axes starts at those of `current`.
+/// Overwrites `next` by the maximum-likelihood components; common axes are no worse than those of `current`.
 pub(super) fn maximize_all(
     current: &[MultivariateGaussian],
     stats: &[MultivariateGaussianStats],
@@ -240,37 +240,50 @@ fn own_axes(
 }
 
 /// `EVE` and `VVE`: along axes that all components share.
+///
+/// The criterion has local optima. Axes are sought from those of `current`, so that they never get worse, and from the
+/// eigenvectors of each `Sⱼ`; the best win.
 fn common_axes(
     structure: CovarianceStructure,
     share: &dyn Fn(usize) -> f64,
     current: &[MultivariateGaussian],
     next: &mut [MultivariateGaussian],
 ) -> Result<(), EstimateError> {
-    const SWEEPS: usize = 10_000;
+    /// A new optimum must be better by more than rounding.
+    const BETTER: f64 = 1e-9;
     let d = current[0].d();
     factor_each(next)?; // a flat direction could become an axis, and the likelihood infinite
     let criterion = match structure.volume() {
         Sharing::Equal => Criterion::OneVolume,
         _ => Criterion::OwnVolumes,
     };
-    let now = current.iter().enumerate().map(|(j, g)| (share(j), &*g.covariance.values));
-    let mut start = CommonAxes::new(Criterion::OwnVolumes, d, now);
-    start.minimize(SWEEPS);
-    let own = next.iter().enumerate().map(|(j, g)| (share(j), &*g.covariance.values));
-    let mut common = CommonAxes::new(criterion, d, own);
-    common.start_at(&start.axes);
-    if !common.minimize(SWEEPS) {
-        return Err(EstimateError::NotSettled {
-            what: "common axes of the covariances",
-            iterations: SWEEPS,
-        });
+    let weighted = |(j, g)| -> (f64, &[f64]) {
+        let gaussian: &MultivariateGaussian = g;
+        (share(j), &gaussian.covariance.values)
+    };
+    let mut best =
+        CommonAxes::new(Criterion::OwnVolumes, d, current.iter().enumerate().map(weighted));
+    best.minimize();
+    let unturned = CommonAxes::new(criterion, d, next.iter().enumerate().map(weighted));
+    let from = |axes: &[f64]| {
+        let mut common = unturned.clone();
+        common.start_at(axes);
+        common.minimize();
+        common
+    };
+    best = from(&best.axes);
+    for own in &*next {
+        let other = from(&eigen(&own.covariance.values, d)?.1);
+        if other.value() < best.value() - BETTER {
+            best = other;
+        }
     }
     for (j, next) in next.iter_mut().enumerate() {
-        variances(next).iter_mut().zip(common.variances(j)).for_each(|(to, v)| *to = v);
+        variances(next).iter_mut().zip(best.variances(j)).for_each(|(to, v)| *to = v);
     }
     share_variances(structure, share, next)?;
     for next in &mut *next {
-        compose(next, &common.axes);
+        compose(next, &best.axes);
     }
     factor_each(next)
 }

@@ -329,8 +329,8 @@ impl Family for MultivariateGaussian {
     /// Maximum likelihood under the structure of the first component.
     ///
     /// Closed forms, but for `VEI` and `VEV` (a common shape), `VEE` (a common matrix), `EVE` and `VVE` (common axes):
-    /// these iterate until their objective falls no more. The axes start at those of `current` and only improve, so
-    /// that an EM step never lowers the likelihood, but they may be at a local optimum; elsewhere there is one optimum.
+    /// these iterate until nothing but rounding is left. Common axes may be at a local optimum, though never at a worse
+    /// one than those of `current`, so that an EM step does not lower the likelihood; elsewhere there is one optimum.
     ///
     /// A covariance is singular where less than `1e-14 d` of a column's variance is left by the columns before it,
     /// which depends on no unit; a shared one is said to be component 0's.

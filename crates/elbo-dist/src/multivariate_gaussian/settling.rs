@@ -8,19 +8,27 @@
 pub(super) struct Settling {
     objective: f64,
     step: f64,
+    stalled: usize,
 }
 
 impl Settling {
     pub(super) fn new() -> Self {
-        Self { objective: f64::INFINITY, step: f64::INFINITY }
+        Self { objective: f64::INFINITY, step: f64::INFINITY, stalled: 0 }
     }
 
     /// Takes note of the objective and of the largest relative step that led there. Is there nothing left but
-    /// rounding, because the step is that small, or because neither objective nor step get smaller?
+    /// rounding, because the step is that small, or because for a while the objective has not fallen and the step has
+    /// hardly become smaller?
     pub(super) fn is_done(&mut self, objective: f64, step: f64) -> bool {
         const ROUNDING: f64 = 16.0 * f64::EPSILON;
-        let improved = objective < self.objective || step < self.step;
-        (self.objective, self.step) = (objective, step);
-        step <= ROUNDING || !improved
+        const PATIENCE: usize = 4;
+        if objective < self.objective || step < 0.9 * self.step {
+            self.stalled = 0;
+        } else {
+            self.stalled += 1;
+        }
+        self.objective = self.objective.min(objective);
+        self.step = self.step.min(step);
+        step <= ROUNDING || self.stalled == PATIENCE
     }
 }

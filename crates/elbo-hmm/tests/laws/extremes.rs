@@ -75,6 +75,17 @@ fn two_chains_that_never_meet_are_weighed_over_all_steps() {
 }
 
 #[test]
+fn states_out_of_reach_do_not_drown_the_others() {
+    // The second state explains all the data and can never be entered: backward messages are all but its own.
+    let hmm =
+        Hmm::new(&[1.0, 0.0], &[[1.0, 0.0], [0.0, 1.0]], gaussians([0.0, 10.0], 1.0)).unwrap();
+    let x: Vec<f64> = (0..600).map(|t| 9.5 + noise(t)).collect();
+    assert_agrees_with_logs(&hmm, &x);
+    let posterior = hmm.smooth(&x[..]).unwrap();
+    assert!(posterior.chunks(2).all(|row| row == [1.0, 0.0]));
+}
+
+#[test]
 fn left_to_right_chains_are_exact() {
     let rows = [[0.99, 0.01, 0.0], [0.0, 0.98, 0.02], [0.0, 0.0, 1.0]];
     let hmm = Hmm::new(&[1.0, 0.0, 0.0], &rows, gaussians([0.0, 4.0, 0.0], 0.5)).unwrap();

@@ -2,7 +2,7 @@
 
 use elbo_hmm::{Categorical, Hmm, HmmModel, Poisson, Sequences, Settings, Start};
 
-/// Earthquakes of magnitude 7 and more in the world, 1900-2006 (Zucchini & MacDonald 2009, table 1.1; USGS).
+/// Earthquakes of magnitude 7 and more in the world, 1900-2006 (U.S. Geological Survey).
 const EARTHQUAKES: [u64; 107] = [
     13, 14, 8, 10, 16, 26, 32, 27, 18, 32, 36, 24, 22, 23, 22, 18, 25, 21, 21, 14, 8, 11, 14, 23,
     18, 17, 19, 20, 22, 19, 13, 26, 13, 14, 22, 24, 21, 22, 26, 21, 23, 24, 27, 41, 31, 27, 35, 26,
@@ -17,7 +17,7 @@ fn earthquakes(k: usize) -> elbo_hmm::Fitted<Poisson> {
     HmmModel::ml().fit(data, &start, &Settings::default(), &()).unwrap()
 }
 
-/// hmmlearn 0.3.3, `PoissonHMM`, best of 20 starts polished to tol 1e-12; Zucchini & MacDonald agree.
+/// hmmlearn 0.3.3, `PoissonHMM`, best of 20 starts polished to tol 1e-12.
 #[test]
 fn earthquakes_end_at_the_optima_of_hmmlearn() {
     for (k, log_likelihood) in [(1, -391.918_928_165), (2, -341.878_701_029), (3, -328.527_483_382)]

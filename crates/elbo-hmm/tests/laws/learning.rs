@@ -213,7 +213,7 @@ fn a_state_that_is_never_used_keeps_its_emission() {
     let data = Sequences::one(&COUNTS[..]);
     let fitted = HmmModel::ml().fit(data, &Start::At(hmm), &Settings::default(), &()).unwrap();
     assert!(fitted.report.stopped.is_converged(), "{:?}", fitted.report.stopped);
-    assert_eq!(fitted.hmm.emission()[2].rate(), 5.0);
+    assert_eq!(fitted.hmm.emission()[2], Poisson::new(5.0).unwrap());
     assert_eq!(fitted.hmm.transition(2), [0.3, 0.3, 0.4]);
     assert_eq!(fitted.report.repairs.kept_components, 2 * fitted.report.iterations);
 }

@@ -5,7 +5,7 @@ use elbo_hmm::{Categorical, EStepError, Hmm, HmmModel, HmmParams, HmmStats, Pois
 use proptest::prelude::*;
 
 /// A law on `k` states: weights of which some, but never all, are zero.
-pub fn law(k: usize) -> impl Strategy<Value = Vec<f64>> {
+pub(crate) fn law(k: usize) -> impl Strategy<Value = Vec<f64>> {
     let weight = prop_oneof![3 => 0.05..1.0, 1 => Just(0.0)];
     (prop::collection::vec(weight, k), 0..k).prop_map(|(mut weights, sure)| {
         weights[sure] += 0.5;
@@ -15,7 +15,7 @@ pub fn law(k: usize) -> impl Strategy<Value = Vec<f64>> {
 }
 
 /// A Poisson chain of one to three states.
-pub fn poisson_hmm() -> impl Strategy<Value = Hmm<Poisson>> {
+pub(crate) fn poisson_hmm() -> impl Strategy<Value = Hmm<Poisson>> {
     (1_usize..=3).prop_flat_map(|k| {
         let rates = prop::collection::vec(0.1_f64..30.0, k);
         (law(k), prop::collection::vec(law(k), k), rates).prop_map(|(initial, rows, rates)| {
@@ -26,7 +26,7 @@ pub fn poisson_hmm() -> impl Strategy<Value = Hmm<Poisson>> {
 }
 
 /// A chain of one to three states over three categories, all of them possible in every state.
-pub fn categorical_hmm() -> impl Strategy<Value = Hmm<Categorical>> {
+pub(crate) fn categorical_hmm() -> impl Strategy<Value = Hmm<Categorical>> {
     (1_usize..=3).prop_flat_map(|k| {
         let emission = prop::collection::vec(prop::collection::vec(0.05_f64..1.0, 3), k);
         (law(k), prop::collection::vec(law(k), k), emission).prop_map(|(initial, rows, tables)| {
@@ -37,7 +37,11 @@ pub fn categorical_hmm() -> impl Strategy<Value = Hmm<Categorical>> {
 }
 
 /// `ln p(xₜ ∣ zₜ = j)`, one row per step.
-pub fn log_emissions<F: Family>(hmm: &Hmm<F>, data: F::Batch<'_>, n: usize) -> Vec<Vec<f64>> {
+pub(crate) fn log_emissions<F: Family>(
+    hmm: &Hmm<F>,
+    data: F::Batch<'_>,
+    n: usize,
+) -> Vec<Vec<f64>> {
     let mut by_state = vec![vec![0.0; n]; hmm.k()];
     for (emission, out) in hmm.emission().iter().zip(&mut by_state) {
         emission.log_density_into(data, out);
@@ -46,16 +50,16 @@ pub fn log_emissions<F: Family>(hmm: &Hmm<F>, data: F::Batch<'_>, n: usize) -> V
 }
 
 /// What all paths together say.
-pub struct Truth {
-    pub log_likelihood: f64,
-    pub posterior: Vec<Vec<f64>>,
-    pub transitions: Vec<Vec<f64>>,
-    pub best_log_probability: f64,
-    pub best_path: Vec<usize>,
+pub(crate) struct Truth {
+    pub(crate) log_likelihood: f64,
+    pub(crate) posterior: Vec<Vec<f64>>,
+    pub(crate) transitions: Vec<Vec<f64>>,
+    pub(crate) best_log_probability: f64,
+    pub(crate) best_path: Vec<usize>,
 }
 
 /// All `kᵀ` paths, each raised to `beta`.
-pub fn enumerate<F: Family>(hmm: &Hmm<F>, log_emission: &[Vec<f64>], beta: f64) -> Truth {
+pub(crate) fn enumerate<F: Family>(hmm: &Hmm<F>, log_emission: &[Vec<f64>], beta: f64) -> Truth {
     let (k, n) = (hmm.k(), log_emission.len());
     let mut truth = Truth {
         log_likelihood: 0.0,
@@ -81,19 +85,21 @@ pub fn enumerate<F: Family>(hmm: &Hmm<F>, log_emission: &[Vec<f64>], beta: f64) 
         path.windows(2).for_each(|s| truth.transitions[s[0]][s[1]] += weight);
     }
     for row in truth.posterior.iter_mut().chain(&mut truth.transitions) {
-        row.iter_mut().for_each(|x| *x /= total);
+        for x in row {
+            *x /= total;
+        }
     }
     truth.log_likelihood = shift + total.ln() / beta;
     truth
 }
 
-pub fn all_paths(k: usize, n: usize) -> impl Iterator<Item = Vec<usize>> {
-    let count = k.pow(u32::try_from(n).unwrap());
-    (0..count).map(move |code| (0..n).map(|t| code / k.pow(t as u32) % k).collect())
+pub(crate) fn all_paths(k: usize, n: usize) -> impl Iterator<Item = Vec<usize>> {
+    let power = move |t: usize| k.pow(u32::try_from(t).unwrap());
+    (0..power(n)).map(move |code| (0..n).map(|t| code / power(t) % k).collect())
 }
 
 /// `ln p(x)` and, per step, `ln p(zₜ = j ∣ x)` by the textbook recursions with logarithms.
-pub fn in_logs<F: Family>(hmm: &Hmm<F>, log_emission: &[Vec<f64>]) -> (f64, Vec<Vec<f64>>) {
+pub(crate) fn in_logs<F: Family>(hmm: &Hmm<F>, log_emission: &[Vec<f64>]) -> (f64, Vec<Vec<f64>>) {
     let k = hmm.k();
     let log_a: Vec<Vec<f64>> =
         (0..k).map(|i| hmm.transition(i).iter().map(|p| p.ln()).collect()).collect();
@@ -130,7 +136,7 @@ pub fn in_logs<F: Family>(hmm: &Hmm<F>, log_emission: &[Vec<f64>]) -> (f64, Vec<
     (shifts, posterior)
 }
 
-pub fn log_sum(terms: impl Iterator<Item = f64> + Clone) -> f64 {
+pub(crate) fn log_sum(terms: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = terms.clone().fold(f64::NEG_INFINITY, f64::max);
     if largest == f64::NEG_INFINITY {
         return largest;
@@ -139,7 +145,7 @@ pub fn log_sum(terms: impl Iterator<Item = f64> + Clone) -> f64 {
 }
 
 /// One E-step over all sequences as one chunk.
-pub fn e_step<'a, F: Family, E: Estimator<F>, W: Estimator<Categorical>>(
+pub(crate) fn e_step<'a, F: Family, E: Estimator<F>, W: Estimator<Categorical>>(
     model: &HmmModel<F, E, W>,
     params: &HmmParams<F, E, W>,
     data: Sequences<'a, F::Batch<'a>>,
@@ -154,7 +160,7 @@ pub fn e_step<'a, F: Family, E: Estimator<F>, W: Estimator<Categorical>>(
 
 /// Two routes to one number: each step adds a few roundings of terms of size `size`.
 #[track_caller]
-pub fn assert_close(a: f64, b: f64, size: f64) {
+pub(crate) fn assert_close(a: f64, b: f64, size: f64) {
     let bound = 1e-12 * (1.0 + size.abs());
     assert!((a - b).abs() <= bound, "{a} and {b} differ by {:e}, more than {bound:e}", a - b);
 }

@@ -3,6 +3,7 @@
 //! Golden values name the program, its version and the command; data that may not be shipped are read from the folder in
 //! `ELBO_REFERENCE`, and a test that finds none says so.
 
+mod acceleration;
 mod bad_input;
 mod descent;
 mod evidence;

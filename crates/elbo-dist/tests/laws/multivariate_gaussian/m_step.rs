@@ -261,7 +261,8 @@ proptest! {
             for (a, b) in fit(structure, &moments).iter().zip(&scaled) {
                 let largest = a.variances().into_iter().fold(0.0, f64::max);
                 for (a, b) in a.covariance().iter().zip(b.covariance()) {
-                    prop_assert!((a - b / unit / unit).abs() < 1e-7 * largest, "{structure}");
+                    let error = (a - b / unit / unit).abs();
+                    prop_assert!(error < 1e-7 * largest, "{structure}: {error:e} of {largest}");
                 }
             }
         }
