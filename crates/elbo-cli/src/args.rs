@@ -8,7 +8,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use elbo::mixture::{CovarianceStructure, Estimation};
 
-use crate::table::{Columns, Header, Selection};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    summary::{Kind, Score},
+    table::{Columns, Header, Selection},
+};
 pub(crate) use values::{ComponentRange, Covariances, TimeBudget};
 
 /// Fit latent-variable models to a table of numbers, and explain, apply and sample them.
@@ -106,7 +111,7 @@ pub(crate) struct MixtureArgs {
 
     /// Distribution of a component
     #[arg(long, value_enum, default_value_t, help_heading = "Mixture")]
-    pub(crate) component: ComponentKind,
+    pub(crate) component: Kind,
 
     /// Covariance structures: full, tied, diagonal, spherical, one of mclust's 14 names (EII, VII,
     /// EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV), a list of them, or all
@@ -433,18 +438,9 @@ pub(crate) struct Inspect {
     pub(crate) terminal: TerminalArgs,
 }
 
-/// Distribution of a mixture's component.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ComponentKind {
-    /// Continuous numbers
-    #[default]
-    Gaussian,
-    /// Counts 0, 1, 2, …; one column
-    Poisson,
-}
-
 /// How parameters are estimated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum EstimatorKind {
     /// Maximum likelihood
     #[default]
@@ -489,9 +485,9 @@ impl EstimatorKind {
 pub(crate) enum Acceleration {
     /// Plain EM
     None,
-    /// SQUAREM
+    /// SQUAREM (not in this version)
     Squarem,
-    /// Anderson mixing
+    /// Anderson mixing (not in this version)
     Anderson,
     /// What this version does best
     #[default]
@@ -508,8 +504,20 @@ pub(crate) enum Criterion {
     Icl,
     /// Akaike's information criterion
     Aic,
-    /// Cross-validated log-likelihood
+    /// Cross-validated log-likelihood (not in this version)
     Cv,
+}
+
+impl Criterion {
+    /// The score to be made small; `None` if this version does not have it.
+    pub(crate) fn score(self) -> Option<Score> {
+        match self {
+            Self::Bic => Some(Score::Bic),
+            Self::Icl => Some(Score::Icl),
+            Self::Aic => Some(Score::Aic),
+            Self::Cv => None,
+        }
+    }
 }
 
 #[cfg(test)]

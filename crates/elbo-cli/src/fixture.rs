@@ -83,7 +83,7 @@ fn draw(shapes: &[Shape], n: usize, seed: u64) -> Drawn {
 /// Starts that rise to `best` or to a lower optimum.
 fn starts(best: f64, count: usize) -> Vec<Start> {
     let mut random = Random(7);
-    (0..count)
+    let mut starts: Vec<_> = (0..count)
         .map(|_| {
             let reached_best = random.uniform() < 0.8;
             let end = if reached_best { best } else { best - 4.0 - 3.0 * random.uniform() };
@@ -92,9 +92,12 @@ fn starts(best: f64, count: usize) -> Vec<Start> {
             let trace = (0..length)
                 .map(|i| end - gap * (0.3 * rate.powi(i) + 0.7 * rate.powi(4 * i)))
                 .collect();
-            Start { trace, reached_best, stopped: "aitken".into() }
+            Start { trace, reached_best, kept: false, stopped: "aitken" }
         })
-        .collect()
+        .collect();
+    let highest = |a: &&mut Start, b: &&mut Start| a.objective().total_cmp(&b.objective());
+    starts.iter_mut().max_by(highest).expect("there are starts").kept = true;
+    starts
 }
 
 fn candidate(
@@ -111,8 +114,10 @@ fn candidate(
         bic,
         aic: -2.0 * log_likelihood + 2.0 * df as f64,
         icl: bic + 8.5 * (components as f64 - 1.0),
-        cv: None,
         converged: components != 5,
+        stopped: if components == 5 { "max_iterations" } else { "aitken" },
+        failed: false,
+        spurious: false,
         reached: 20 - 3 * (components - 1),
         starts: 20,
     };
@@ -249,7 +254,8 @@ pub(crate) fn degenerate() -> (MixtureSummary, Drawn) {
     summary.starts = vec![Start {
         trace: vec![f64::INFINITY],
         reached_best: true,
-        stopped: "iterations".into(),
+        kept: true,
+        stopped: "max_iterations",
     }];
     (summary, Drawn { values: [7.0, -1e9].repeat(3), responsibilities: vec![1.0; 3] })
 }

@@ -7,13 +7,20 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    args::EstimatorKind,
+    summary::{Kind, Score},
+};
+
 /// What `elbo fit --json` prints.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct FitOutput {
-    /// `mixture`, `kmeans`, `hmm`.
-    pub(crate) family: String,
+    /// `mixture`.
+    pub(crate) family: &'static str,
+    /// `gaussian` or `poisson`.
+    pub(crate) component: Kind,
     /// `ml`, `map` or `vb`.
-    pub(crate) estimator: String,
+    pub(crate) estimator: EstimatorKind,
     /// Rows.
     pub(crate) n: usize,
     /// Columns.
@@ -32,20 +39,19 @@ pub(crate) struct FitOutput {
     pub(crate) aic: f64,
     /// −2 log L + df ln n; smaller is better.
     pub(crate) bic: f64,
-    /// BIC + 2 × the entropy of the responsibilities; smaller is better.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) icl: Option<f64>,
+    /// BIC − 2 Σ ln of the largest responsibility of each row; smaller is better.
+    pub(crate) icl: f64,
     /// Whether the best start met the convergence test.
     pub(crate) converged: bool,
     /// Why the best start stopped.
-    pub(crate) stopped: String,
+    pub(crate) stopped: &'static str,
     /// Iterations of the best start.
     pub(crate) iterations: usize,
     /// Passes over the data of the best start.
     pub(crate) e_steps: usize,
     /// Estimated distance of the objective from its limit, in nats; `null` if unknown.
     pub(crate) gap: Option<f64>,
-    /// Objective of the best start after each iteration.
+    /// Objective of the best start: where it began, then after each iteration.
     pub(crate) trace: Vec<f64>,
     /// How every start ended.
     pub(crate) starts: Vec<StartOutput>,
@@ -55,11 +61,12 @@ pub(crate) struct FitOutput {
     pub(crate) seconds: Seconds,
     /// The fitted parameters.
     pub(crate) params: Params,
-    /// Covariance structure of the mixture.
+    /// Covariance structure, one of mclust's names, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) covariance: Option<String>,
-    /// All candidates, when there was a choice.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) covariance: Option<&'static str>,
+    /// What chose among the candidates.
+    pub(crate) criterion: Score,
+    /// All candidates, in the order of their number of components.
     pub(crate) table: Vec<CandidateOutput>,
 }
 
@@ -71,7 +78,7 @@ pub(crate) struct StartOutput {
     /// Its iterations.
     pub(crate) iterations: usize,
     /// Why it stopped.
-    pub(crate) stopped: String,
+    pub(crate) stopped: &'static str,
 }
 
 /// Where the time went.
@@ -81,73 +88,40 @@ pub(crate) struct Seconds {
     pub(crate) read: f64,
     /// Fitting, all starts and candidates.
     pub(crate) fit: f64,
-    /// One iteration of the best start, on average.
+    /// One iteration of the best start, on average, by the clock on the wall.
     pub(crate) per_iteration: f64,
 }
 
-/// Fitted parameters; also the shape of `--start` files.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-#[serde(untagged, deny_unknown_fields)]
+/// Fitted parameters.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
 pub(crate) enum Params {
-    /// A Gaussian mixture.
-    GaussianMixture {
-        /// `[K]`
-        weights: Vec<f64>,
-        /// `[K][D]`
-        means: Vec<Vec<f64>>,
-        /// `[K][D][D]`
-        covariances: Vec<Vec<Vec<f64>>>,
-    },
-    /// A mixture of Poisson distributions.
-    PoissonMixture {
-        /// `[K]`
-        weights: Vec<f64>,
-        /// `[K]`
-        rates: Vec<f64>,
-    },
-    /// k-means.
-    Kmeans {
-        /// `[K][D]`
-        centers: Vec<Vec<f64>>,
-        /// Sum of squared distances to the nearest center; not needed in a `--start` file.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        inertia: Option<f64>,
-        /// `[n]`, from 0, with `--labels`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        labels: Option<Vec<usize>>,
-    },
-    /// A hidden Markov model.
-    Hmm {
-        /// `[K]`
-        initial: Vec<f64>,
-        /// `[K][K]`, rows sum to one.
-        transition: Vec<Vec<f64>>,
-        /// Parameters of the states' distributions.
-        emission: EmissionParams,
-    },
+    /// Of a Gaussian mixture.
+    Gaussian(GaussianParams),
+    /// Of a mixture of Poisson distributions.
+    Poisson(PoissonParams),
 }
 
-/// Parameters of the distributions of hidden states.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-#[serde(untagged, deny_unknown_fields)]
-pub(crate) enum EmissionParams {
-    /// Gaussian states.
-    Gaussian {
-        /// `[K][D]`
-        means: Vec<Vec<f64>>,
-        /// `[K][D][D]`
-        covariances: Vec<Vec<Vec<f64>>>,
-    },
-    /// Poisson states.
-    Poisson {
-        /// `[K]`
-        rates: Vec<f64>,
-    },
-    /// Categorical states.
-    Categorical {
-        /// `[K][M]`, rows sum to one.
-        probabilities: Vec<Vec<f64>>,
-    },
+/// A Gaussian mixture; also the shape of `--start` files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GaussianParams {
+    /// `[K]`
+    pub(crate) weights: Vec<f64>,
+    /// `[K][D]`
+    pub(crate) means: Vec<Vec<f64>>,
+    /// `[K][D][D]`
+    pub(crate) covariances: Vec<Vec<Vec<f64>>>,
+}
+
+/// A mixture of Poisson distributions; also the shape of `--start` files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PoissonParams {
+    /// `[K]`
+    pub(crate) weights: Vec<f64>,
+    /// `[K]`
+    pub(crate) rates: Vec<f64>,
 }
 
 /// One row of the table of candidates.
@@ -155,8 +129,9 @@ pub(crate) enum EmissionParams {
 pub(crate) struct CandidateOutput {
     /// Number of components.
     pub(crate) components: usize,
-    /// Covariance structure.
-    pub(crate) covariance: String,
+    /// Covariance structure, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) covariance: Option<&'static str>,
     /// Whether it was chosen.
     pub(crate) chosen: bool,
     /// Its numbers; absent if it could not be fitted.
@@ -180,11 +155,12 @@ pub(crate) struct ScoresOutput {
     pub(crate) aic: f64,
     /// Smaller is better.
     pub(crate) icl: f64,
-    /// Cross-validated −2 log-likelihood, with `--criterion cv`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cv: Option<f64>,
     /// Whether its best start converged.
     pub(crate) converged: bool,
+    /// Why that start stopped.
+    pub(crate) stopped: &'static str,
+    /// Whether it looks like an artifact of an unbounded likelihood, and is not chosen if another is sound.
+    pub(crate) spurious: bool,
     /// Starts that reached its best optimum.
     pub(crate) reached: usize,
     /// Starts in all.
@@ -207,8 +183,9 @@ mod tests {
 
     fn output() -> FitOutput {
         FitOutput {
-            family: "mixture".into(),
-            estimator: "ml".into(),
+            family: "mixture",
+            component: Kind::Gaussian,
+            estimator: EstimatorKind::Ml,
             n: 272,
             d: 1,
             columns: vec!["waiting".into()],
@@ -218,25 +195,26 @@ mod tests {
             df: 5,
             aic: 1.0,
             bic: 2.0,
-            icl: Some(3.0),
+            icl: 3.0,
             converged: true,
-            stopped: "aitken".into(),
+            stopped: "aitken",
             iterations: 1,
             e_steps: 2,
             gap: None,
             trace: vec![-1.0],
-            starts: vec![StartOutput { objective: -1.0, iterations: 1, stopped: "aitken".into() }],
+            starts: vec![StartOutput { objective: -1.0, iterations: 1, stopped: "aitken" }],
             warnings: vec![],
             seconds: Seconds { read: 0.0, fit: 0.0, per_iteration: 0.0 },
-            params: Params::GaussianMixture {
+            params: Params::Gaussian(GaussianParams {
                 weights: vec![1.0],
                 means: vec![vec![70.9]],
                 covariances: vec![vec![vec![184.0]]],
-            },
-            covariance: Some("full".into()),
+            }),
+            covariance: Some("VVV"),
+            criterion: Score::Bic,
             table: vec![CandidateOutput {
                 components: 7,
-                covariance: "full".into(),
+                covariance: Some("VVV"),
                 chosen: false,
                 scores: None,
                 error: Some("too few rows".into()),
@@ -297,22 +275,12 @@ mod tests {
 
     #[test]
     fn start_files_have_the_shape_of_params() {
-        let read = |text| serde_json::from_str::<Params>(text);
-        let poisson = read(r#"{"weights": [0.5, 0.5], "rates": [1, 2.5]}"#).unwrap();
-        assert_eq!(
-            poisson,
-            Params::PoissonMixture { weights: vec![0.5, 0.5], rates: vec![1.0, 2.5] }
-        );
-        assert!(matches!(
-            read(r#"{"centers": [[1.0]]}"#),
-            Ok(Params::Kmeans { inertia: None, .. })
-        ));
-        let hmm =
-            r#"{"initial": [1], "transition": [[1]], "emission": {"probabilities": [[0.5, 0.5]]}}"#;
-        assert!(matches!(
-            read(hmm),
-            Ok(Params::Hmm { emission: EmissionParams::Categorical { .. }, .. })
-        ));
-        assert!(read(r#"{"weights": [1]}"#).is_err());
+        let Params::Gaussian(params) = output().params else { panic!("it was made of Gaussians") };
+        let text = serde_json::to_string(&params).unwrap();
+        assert_eq!(serde_json::from_str::<GaussianParams>(&text).unwrap(), params);
+        let poisson = serde_json::from_str(r#"{"weights": [0.5, 0.5], "rates": [1, 2.5]}"#);
+        let expected = PoissonParams { weights: vec![0.5, 0.5], rates: vec![1.0, 2.5] };
+        assert_eq!(poisson.map_err(|error| error.to_string()), Ok(expected));
+        assert!(serde_json::from_str::<GaussianParams>(r#"{"weights": [1]}"#).is_err());
     }
 }

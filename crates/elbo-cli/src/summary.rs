@@ -1,5 +1,9 @@
 //! A fitted mixture as plain numbers: what the terminal and the report show.
 
+use clap::ValueEnum;
+use elbo::dist::CovarianceStructure;
+use serde::{Deserialize, Serialize};
+
 /// A fitted mixture and how it was found.
 #[derive(Clone, Debug)]
 pub(crate) struct MixtureSummary {
@@ -13,7 +17,7 @@ pub(crate) struct MixtureSummary {
     pub(crate) columns: Vec<String>,
     /// Distribution of a component.
     pub(crate) kind: Kind,
-    /// Structure of the chosen model's covariances, such as `full (VVV)`; empty if there is none.
+    /// Structure of the chosen model's covariances, such as `VVV (full)`; empty if there is none.
     pub(crate) structure: String,
     /// The components, heaviest first or as the library orders them.
     pub(crate) components: Vec<Component>,
@@ -41,6 +45,21 @@ impl MixtureSummary {
         self.candidates.iter().find(|candidate| candidate.chosen).expect("one candidate is chosen")
     }
 
+    /// The candidates, the best first: sound ones before spurious ones before those without a fit,
+    /// then by the criterion.
+    pub(crate) fn ranked(&self) -> Vec<&Candidate> {
+        let key = |candidate: &Candidate| match &candidate.outcome {
+            Ok(scores) => (u8::from(!scores.is_sound()), self.criterion.of(scores)),
+            Err(_) => (2, f64::INFINITY),
+        };
+        let mut ranked: Vec<_> = self.candidates.iter().collect();
+        ranked.sort_by(|a, b| {
+            let (a, b) = (key(a), key(b));
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+        });
+        ranked
+    }
+
     /// Whether there are several components and all have the same covariance, to the bit.
     pub(crate) fn shares_covariance(&self) -> bool {
         let bits = |component: &Component| {
@@ -57,12 +76,26 @@ impl MixtureSummary {
 }
 
 /// Distribution of a component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
-    /// Continuous, by mean and covariance.
+    /// Continuous numbers
+    #[default]
     Gaussian,
-    /// Counts, by rate; `mean` is the rate and `covariance` holds it, too.
+    /// Counts 0, 1, 2, …; one column
     Poisson,
+}
+
+/// mclust's name of a structure, with its common name where it has one.
+pub(crate) fn describe(structure: CovarianceStructure) -> String {
+    let common = match structure {
+        CovarianceStructure::VVV => " (full)",
+        CovarianceStructure::EEE => " (tied)",
+        CovarianceStructure::VVI => " (diagonal)",
+        CovarianceStructure::VII => " (spherical)",
+        _ => "",
+    };
+    format!("{structure}{common}")
 }
 
 /// One component.
@@ -70,9 +103,9 @@ pub(crate) enum Kind {
 pub(crate) struct Component {
     /// Share of the rows.
     pub(crate) weight: f64,
-    /// `d` numbers.
+    /// `d` numbers; of counts, the rate.
     pub(crate) mean: Vec<f64>,
-    /// `d × d`, one row after the other.
+    /// `d × d`, one row after the other; of counts, the rate.
     pub(crate) covariance: Vec<f64>,
 }
 
@@ -96,7 +129,7 @@ impl Component {
 pub(crate) struct Candidate {
     /// Number of components.
     pub(crate) components: usize,
-    /// Covariance structure, such as `full`.
+    /// Covariance structure, such as `VVV`; empty if there is none.
     pub(crate) structure: String,
     /// Whether this one was chosen.
     pub(crate) chosen: bool,
@@ -115,20 +148,42 @@ pub(crate) struct Scores {
     pub(crate) bic: f64,
     /// −2 log L + 2 df.
     pub(crate) aic: f64,
-    /// BIC + 2 × the entropy of the responsibilities.
+    /// BIC − 2 Σ ln of the largest responsibility of each row.
     pub(crate) icl: f64,
-    /// Held-out −2 log-likelihood, where it was asked for.
-    pub(crate) cv: Option<f64>,
     /// Whether the best start converged.
     pub(crate) converged: bool,
+    /// Why it stopped.
+    pub(crate) stopped: &'static str,
+    /// Whether it broke down rather than ended early.
+    pub(crate) failed: bool,
+    /// Whether it looks like an artifact of an unbounded likelihood.
+    pub(crate) spurious: bool,
     /// Starts that reached the best optimum.
     pub(crate) reached: usize,
     /// Starts in all.
     pub(crate) starts: usize,
 }
 
+impl Scores {
+    /// Whether the fit neither broke down nor is an artifact.
+    pub(crate) fn is_sound(&self) -> bool {
+        !self.spurious && !self.failed
+    }
+
+    /// How the best start ended, in a word or two.
+    pub(crate) fn ending(&self) -> String {
+        let converged = if self.converged {
+            "yes".into()
+        } else {
+            format!("no ({})", self.stopped.replace('_', " "))
+        };
+        if self.spurious { converged + ", spurious" } else { converged }
+    }
+}
+
 /// What candidates are compared by; smaller is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Score {
     /// Bayesian information criterion.
     Bic,
@@ -136,8 +191,6 @@ pub(crate) enum Score {
     Icl,
     /// Akaike's information criterion.
     Aic,
-    /// Cross-validation.
-    Cv,
 }
 
 impl Score {
@@ -147,17 +200,15 @@ impl Score {
             Self::Bic => "BIC",
             Self::Icl => "ICL",
             Self::Aic => "AIC",
-            Self::Cv => "CV",
         }
     }
 
-    /// Its value among `scores`; `NaN` where it was not computed.
+    /// Its value among `scores`.
     pub(crate) fn of(self, scores: &Scores) -> f64 {
         match self {
             Self::Bic => scores.bic,
             Self::Icl => scores.icl,
             Self::Aic => scores.aic,
-            Self::Cv => scores.cv.unwrap_or(f64::NAN),
         }
     }
 }
@@ -169,8 +220,10 @@ pub(crate) struct Start {
     pub(crate) trace: Vec<f64>,
     /// Whether it ended at the best optimum of all starts.
     pub(crate) reached_best: bool,
+    /// Whether it is the one that was kept.
+    pub(crate) kept: bool,
     /// Why it stopped.
-    pub(crate) stopped: String,
+    pub(crate) stopped: &'static str,
 }
 
 impl Start {

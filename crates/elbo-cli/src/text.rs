@@ -8,12 +8,16 @@ use std::{
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
+    args::TableRows,
     number::{Style, count, fixed, significant},
-    summary::{Component, Kind, MixtureSummary},
+    summary::{Candidate, Component, Kind, MixtureSummary},
 };
 
-/// Longer selection tables are cut to their best rows.
-const MOST_CANDIDATES: usize = 40;
+/// Longer tables of candidates are cut unless all rows are asked for.
+const MOST_CANDIDATES: usize = 24;
+
+/// The best candidates that a cut table keeps.
+const BEST: usize = 10;
 
 /// Wider matrices are left to the report and the model file.
 const MOST_COLUMNS: usize = 12;
@@ -27,89 +31,121 @@ pub(crate) fn mixture(
     out: &mut impl Write,
     paint: Paint,
     summary: &MixtureSummary,
+    rows: TableRows,
 ) -> io::Result<()> {
     let missing = match summary.missing {
         0 => String::new(),
         cells => format!(", {} missing cells", count(cells)),
     };
+    let d = summary.columns.len();
     writeln!(
         out,
-        "{}: {} rows, {} columns ({}){missing}\n",
-        summary.source,
+        "{}: {} row{}, {} column{} ({}){missing}\n",
+        printable(&summary.source),
         count(summary.n),
-        summary.columns.len(),
-        summary.columns.join(", ")
+        if summary.n == 1 { "" } else { "s" },
+        count(d),
+        if d == 1 { "" } else { "s" },
+        printable(&summary.columns.join(", "))
     )?;
-    candidates(out, paint, summary)?;
-    chosen(out, paint, summary)?;
-    for warning in &summary.warnings {
-        writeln!(out, "{} {warning}", paint.yellow("warning:"))?;
+    candidates(out, paint, summary, rows)?;
+    parameters(out, paint, summary)?;
+    warnings(out, paint, &summary.warnings)
+}
+
+/// Writes warnings, one to a line.
+///
+/// # Errors
+///
+/// What `out` reports.
+pub(crate) fn warnings(
+    out: &mut impl Write,
+    paint: Paint,
+    warnings: &[String],
+) -> io::Result<()> {
+    for warning in warnings {
+        writeln!(out, "{} {}", paint.yellow("warning:"), printable(warning))?;
     }
     Ok(())
 }
 
-/// The table of candidates, in the order given; the chosen one has an asterisk.
-fn candidates(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::Result<()> {
-    let mut shown: Vec<_> = summary.candidates.iter().collect();
-    if shown.len() > MOST_CANDIDATES {
-        let key = |outcome: &Result<_, _>| {
-            outcome.as_ref().map_or(f64::INFINITY, |s| summary.criterion.of(s))
-        };
-        shown.sort_by(|a, b| key(&a.outcome).total_cmp(&key(&b.outcome)));
-        shown.truncate(MOST_CANDIDATES);
-    }
-    let with_cv = shown.iter().any(|c| c.outcome.as_ref().is_ok_and(|scores| scores.cv.is_some()));
-    let mut header = vec!["", "K", "structure", "log-lik", "params", "BIC", "AIC", "ICL"];
-    header.extend(with_cv.then_some("CV"));
-    header.extend(["converged", "best reached"]);
-    let mut grid = Grid::new(&header, &[2]);
-    for candidate in &shown {
-        let mark = if candidate.chosen { "*" } else { "" };
-        let mut row =
-            vec![mark.into(), candidate.components.to_string(), candidate.structure.clone()];
-        match &candidate.outcome {
-            Ok(scores) => {
-                row.extend([fixed(scores.log_likelihood, 3), scores.df.to_string()]);
-                row.extend([scores.bic, scores.aic, scores.icl].map(|score| fixed(score, 2)));
-                row.extend(with_cv.then(|| scores.cv.map_or(String::new(), |cv| fixed(cv, 2))));
-                row.push(if scores.converged { "yes" } else { "no" }.into());
-                row.push(format!("{}/{}", scores.reached, scores.starts));
-            }
-            Err(reason) => row.push(format!("not fitted: {reason}")),
-        }
-        grid.push(&row, candidate.chosen);
+/// The table of candidates; the chosen one has an asterisk. A long one is cut to the best
+/// candidates and the best of each number of components.
+fn candidates(
+    out: &mut impl Write,
+    paint: Paint,
+    summary: &MixtureSummary,
+    rows: TableRows,
+) -> io::Result<()> {
+    let all: Vec<_> = summary.candidates.iter().collect();
+    let ranked = summary.ranked();
+    let mut grid = Grid::new(
+        &[
+            "",
+            "K",
+            "structure",
+            "log-lik",
+            "params",
+            "BIC",
+            "AIC",
+            "ICL",
+            "converged",
+            "best reached",
+        ],
+        &[2, 8],
+    );
+    let cut = rows == TableRows::Short && all.len() > MOST_CANDIDATES;
+    if cut {
+        let criterion = summary.criterion.name();
+        grid.title(&format!("the best {BEST} by {criterion}"));
+        ranked[..BEST].iter().for_each(|candidate| grid.push_candidate(candidate));
+        grid.title("the best structure for each number of components");
+        let mut seen = Vec::new();
+        let mut best_of_each = ranked.clone();
+        best_of_each.retain(|candidate| {
+            let new = !seen.contains(&candidate.components);
+            seen.push(candidate.components);
+            new
+        });
+        best_of_each.sort_by_key(|candidate| candidate.components);
+        best_of_each.into_iter().for_each(|candidate| grid.push_candidate(candidate));
+    } else {
+        all.iter().for_each(|candidate| grid.push_candidate(candidate));
     }
     grid.write(out, paint)?;
-    let more = summary.candidates.len() - shown.len();
-    if more > 0 {
-        writeln!(out, "{}", paint.dim(&format!("  and {more} more; --json lists all")))?;
-    }
-    if summary.candidates.len() > 1 {
-        let note = format!(
-            "* chosen: smallest {} of {}",
-            summary.criterion.name(),
-            summary.candidates.len()
-        );
+    if all.len() > 1 {
+        let mut note =
+            format!("* chosen: smallest {} of {}", summary.criterion.name(), all.len());
+        if cut {
+            note += "; --table all prints all of them";
+        }
         writeln!(out, "{}", paint.dim(&note))?;
     }
     writeln!(out)
 }
 
-/// The chosen model: weights, means ± standard deviations, correlations.
-fn chosen(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::Result<()> {
-    let chosen = summary.chosen();
-    let plural = if chosen.components == 1 { "component" } else { "components" };
+/// Writes the parameters: weights, means ± standard deviations, covariances and correlations.
+///
+/// # Errors
+///
+/// What `out` reports.
+pub(crate) fn parameters(
+    out: &mut impl Write,
+    paint: Paint,
+    summary: &MixtureSummary,
+) -> io::Result<()> {
+    let k = summary.components.len();
+    let plural = if k == 1 { "component" } else { "components" };
     let title = match summary.kind {
-        Kind::Gaussian => {
-            format!("{} Gaussian {plural}, {} covariance", chosen.components, summary.structure)
-        }
-        Kind::Poisson => format!("{} Poisson {plural}", chosen.components),
+        Kind::Gaussian => format!("{k} Gaussian {plural}, {} covariance", summary.structure),
+        Kind::Poisson => format!("{k} Poisson {plural}"),
     };
     writeln!(out, "{}", paint.bold(&title))?;
-    let spread = if summary.kind == Kind::Gaussian { " (mean ± sd)" } else { " (rate)" };
+    let gaussian = summary.kind == Kind::Gaussian;
+    let spread = if gaussian { " (mean ± sd)" } else { " (rate)" };
     let mut header = vec!["component".into(), "weight".into()];
     header.extend(summary.columns.iter().map(|column| format!("{column}{spread}")));
-    let mut cells: Vec<Vec<String>> = vec![Vec::new(); summary.components.len()];
+    let mut cells: Vec<Vec<String>> = vec![Vec::new(); k];
     for column in 0..summary.columns.len() {
         let means: Vec<_> = summary.components.iter().map(|c| c.mean[column]).collect();
         let sds: Vec<_> = summary.components.iter().map(|c| c.std_dev(column)).collect();
@@ -134,23 +170,26 @@ fn chosen(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::R
     }
     grid.write(out, paint)?;
     writeln!(out)?;
+    if gaussian { covariances(out, paint, summary) } else { Ok(()) }
+}
+
+/// The covariances of all components, or the one that they share.
+fn covariances(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> io::Result<()> {
     let d = summary.columns.len();
     if d > MOST_COLUMNS {
         let note =
             format!("{d} × {d} covariances are not shown; see --model, --json or --report\n");
         return writeln!(out, "{}", paint.dim(&note));
     }
-    if d > 1 && summary.kind == Kind::Gaussian {
-        let shared = summary.shares_covariance();
-        let shown = if shared { 1 } else { summary.components.len() };
-        for (at, component) in summary.components[..shown].iter().enumerate() {
-            let whose =
-                if shared { "all components".into() } else { format!("component {}", at + 1) };
-            let title = format!("{whose}: covariance, correlations below the diagonal");
-            writeln!(out, "{}", paint.bold(&title))?;
-            covariance(component, &summary.columns).write(out, paint)?;
-            writeln!(out)?;
-        }
+    let shared = summary.shares_covariance();
+    let shown = if shared { 1 } else { summary.components.len() };
+    for (at, component) in summary.components[..shown].iter().enumerate() {
+        let whose = if shared { "all components".into() } else { format!("component {}", at + 1) };
+        let what =
+            if d == 1 { "variance" } else { "covariance, correlations below the diagonal" };
+        writeln!(out, "{}", paint.bold(&format!("{whose}: {what}")))?;
+        covariance(component, &summary.columns).write(out, paint)?;
+        writeln!(out)?;
     }
     Ok(())
 }
@@ -208,8 +247,18 @@ struct Grid {
     header: Vec<String>,
     /// Columns of words, which stand to the left.
     words: Vec<usize>,
-    /// Cells, and whether the row stands out. A row may be short: its last cell then runs on.
-    rows: Vec<(Vec<String>, bool)>,
+    /// Cells, and how the row stands out. A row may be short: its last cell then runs on.
+    rows: Vec<(Vec<String>, Stress)>,
+}
+
+/// How a row stands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stress {
+    None,
+    /// It is the one that matters.
+    Strong,
+    /// It is a title of the rows below it.
+    Title,
 }
 
 impl Grid {
@@ -218,8 +267,29 @@ impl Grid {
         Self { header, words: words.into(), rows: Vec::new() }
     }
 
-    fn push(&mut self, cells: &[String], stands_out: bool) {
-        self.rows.push((cells.iter().map(|cell| printable(cell)).collect(), stands_out));
+    fn push(&mut self, cells: &[String], strong: bool) {
+        let stress = if strong { Stress::Strong } else { Stress::None };
+        self.rows.push((cells.iter().map(|cell| printable(cell)).collect(), stress));
+    }
+
+    /// A line of its own above the rows that follow.
+    fn title(&mut self, title: &str) {
+        self.rows.push((vec![printable(title)], Stress::Title));
+    }
+
+    fn push_candidate(&mut self, candidate: &Candidate) {
+        let mark = if candidate.chosen { "*" } else { "" };
+        let mut row =
+            vec![mark.into(), candidate.components.to_string(), candidate.structure.clone()];
+        match &candidate.outcome {
+            Ok(scores) => {
+                row.extend([fixed(scores.log_likelihood, 3), scores.df.to_string()]);
+                row.extend([scores.bic, scores.aic, scores.icl].map(|score| fixed(score, 2)));
+                row.extend([scores.ending(), format!("{}/{}", scores.reached, scores.starts)]);
+            }
+            Err(reason) => row.push(format!("not fitted: {reason}")),
+        }
+        self.push(&row, candidate.chosen);
     }
 
     fn write(&self, out: &mut impl Write, paint: Paint) -> io::Result<()> {
@@ -231,9 +301,14 @@ impl Grid {
             }
         }
         writeln!(out, "{}", paint.dim(&self.line(&self.header, &widths)))?;
-        for (cells, stands_out) in &self.rows {
+        for (cells, stress) in &self.rows {
             let line = self.line(cells, &widths);
-            writeln!(out, "{}", if *stands_out { paint.bold(&line) } else { line })?;
+            let line = match stress {
+                Stress::None => line,
+                Stress::Strong => paint.bold(&line),
+                Stress::Title => paint.dim(&line),
+            };
+            writeln!(out, "{line}")?;
         }
         Ok(())
     }
@@ -264,7 +339,7 @@ mod tests {
 
     fn text(summary: &MixtureSummary) -> String {
         let mut out = Vec::new();
-        mixture(&mut out, Paint { on: false }, summary).unwrap();
+        mixture(&mut out, Paint { on: false }, summary, TableRows::Short).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -296,11 +371,17 @@ mod tests {
     }
 
     #[test]
-    fn long_tables_keep_their_best_rows() {
+    fn long_tables_keep_their_best_rows_and_the_best_of_each_k() {
         let mut summary = fixture::faithful().0;
         let filler = summary.candidates[0].clone();
         summary.candidates.resize(100, filler);
-        let text = text(&summary);
-        assert!(text.contains("and 60 more") && text.contains("\n*  "), "{text}");
+        let short = text(&summary);
+        assert!(short.contains("smallest BIC of 100; --table all prints all of them"), "{short}");
+        let rows = |word: &str, text: &str| text.lines().filter(|l| l.contains(word)).count();
+        assert_eq!(rows("/20", &short), BEST + 6, "{short}");
+        assert!(short.contains("\n*  "));
+        let mut all = Vec::new();
+        mixture(&mut all, Paint { on: false }, &summary, TableRows::All).unwrap();
+        assert_eq!(rows("/20", &String::from_utf8(all).unwrap()), 99, "one could not be fitted");
     }
 }

@@ -178,21 +178,25 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         let (steps, n, k) = (self.data.steps(), self.data.steps().len(), self.k);
         let most = (n / k).ilog2() as usize; // there are at least k steps
         let rounds = 1 << (doublings % (most + 1));
-        let mut weights = vec![vec![0.0; n]; k];
+        let mut state_of = vec![0; n];
         let mut order: Vec<usize> = (0..k).collect();
         for round in 0..rounds {
             shuffle(&mut order, rng);
             for (place, j) in order.iter().enumerate() {
                 let stretch = round * k + place;
-                weights[*j][stretch * n / (rounds * k)..(stretch + 1) * n / (rounds * k)].fill(1.0);
+                state_of[stretch * n / (rounds * k)..(stretch + 1) * n / (rounds * k)].fill(*j);
             }
         }
-        // One observation in ten is of all the data: no state starts on a point, or with an impossible observation.
+        let mut weights = vec![0.0; n];
         let mut stats: Vec<F::Stats> = Vec::with_capacity(k);
-        for weights in &weights {
+        for j in 0..k {
+            for (weight, state) in weights.iter_mut().zip(&state_of) {
+                *weight = f64::from(u8::from(*state == j));
+            }
+            // One observation in ten is of all the data: no state starts on a point, or with an impossible observation.
             let mut own = self.one.expected_stats(0.1 * weights.iter().sum::<f64>());
             let mut seen = self.one.new_stats();
-            self.one.observe(&mut seen, steps, weights);
+            self.one.observe(&mut seen, steps, &weights);
             own.merge(&seen);
             stats.push(own);
         }

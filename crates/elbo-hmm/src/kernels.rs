@@ -252,7 +252,7 @@ impl Kernel for MaxPlus<'_> {
     }
 }
 
-/// Takes the largest score of each step as its shift: `scores ← scores − shift`, `densities = e^scores`, positive
+/// Takes the largest score of each step as its shift: `scores ← scores − shift`, `columns = e^scores`, positive
 /// densities raised to `e^floor`. Returns `false`, with scores as they were, if some step has no finite largest score
 /// or one that is NaN.
 ///
@@ -262,7 +262,7 @@ pub(crate) struct Densities<'a> {
     /// One row per state, `stride` apart.
     pub(crate) scores: &'a mut [f64],
     /// The same layout, overwritten.
-    pub(crate) densities: &'a mut [f64],
+    pub(crate) columns: &'a mut [f64],
     /// Steps, at most `stride` when rounded up to whole vectors.
     pub(crate) n: usize,
     pub(crate) stride: usize,
@@ -286,27 +286,26 @@ impl Kernel for Densities<'_> {
                 largest = x.max(largest); // skips NaN
                 sum += x; // −∞, unless one is NaN or ∞
             }
-            // Both are false for NaN: ∞ − ∞ for the largest, −∞ + ∞ for the sum.
-            let finite = S::mask_bits((largest - largest).ge(S::splat(0.0)));
-            let ordered = S::mask_bits(sum.lt(S::splat(f64::INFINITY)));
+            let possible = S::mask_bits(lowest.lt(largest));
+            let ordered = S::mask_bits(sum.lt(S::splat(f64::INFINITY))); // false for NaN
             let steps = (1_u32 << (self.n - first).min(S::LANES)) - 1;
-            proper &= finite & ordered & steps == steps;
+            proper &= possible & ordered & steps == steps;
             largest.store(&mut self.shifts[first..]);
         }
         if !proper {
             return false;
         }
         let floor = S::splat(self.floor);
-        for (row, densities) in self
+        for (row, column) in self
             .scores
             .chunks_exact_mut(self.stride)
-            .zip(self.densities.chunks_exact_mut(self.stride))
+            .zip(self.columns.chunks_exact_mut(self.stride))
         {
             for first in (0..self.n).step_by(S::LANES) {
                 let x = S::load(&row[first..]) - S::load(&self.shifts[first..]);
                 x.store(&mut row[first..]);
                 let raised = S::select(lowest.lt(x), x.max(floor), lowest);
-                raised.exp().store(&mut densities[first..]);
+                raised.exp().store(&mut column[first..]);
             }
         }
         true

@@ -366,7 +366,7 @@ impl<S> HmmScratch<S> {
         }
         let proper = Level::detect().dispatch(Densities {
             scores: &mut self.scores,
-            densities: &mut self.columns,
+            columns: &mut self.columns,
             n,
             stride: BLOCK_STRIDE,
             shifts: &mut self.shifts,

@@ -65,9 +65,10 @@ pub fn log_sum_exp(x: &[f64]) -> f64 {
 ///
 /// | argument | shape | layout | on entry | on exit |
 /// |---|---|---|---|---|
-/// | `block` | `k × n` | one component per row, rows `stride` apart | `ln πⱼ + ln p(xᵢ ∣ θⱼ)`, nats | `γᵢⱼ` |
+/// | `block` | `k × n` | one component per row, rows `stride` apart | `ln p(xᵢ ∣ θⱼ)`, nats | `γᵢⱼ` |
+/// | `log_weights` | `k` | | `ln πⱼ`, added to row `j`; `−∞` is allowed | unchanged |
 /// | `thresholds` | `k` | | smallest share kept, per component | unchanged |
-/// | `log_normalizers` | `n` | | anything | `ln Σⱼ exp block[j, i]`, nats |
+/// | `log_normalizers` | `n` | | anything | `ln Σⱼ exp(log_weights[j] + block[j, i])`, nats |
 ///
 /// A responsibility below its component's threshold becomes exactly 0; a threshold of 0 keeps all.
 /// With thresholds of `2⁻⁵³` and less what is dropped vanishes in the sum of the column, which is 1
@@ -83,12 +84,12 @@ pub fn log_sum_exp(x: &[f64]) -> f64 {
 /// The first column in question is reported; `block` and `log_normalizers` are then unspecified.
 ///
 /// - [`SoftmaxError::Impossible`]: the column is all `−∞`.
-/// - [`SoftmaxError::NotFinite`]: a number of the column is NaN or `+∞`.
+/// - [`SoftmaxError::NotFinite`]: a number of the column, or a weight, is NaN or `+∞`.
 ///
 /// # Panics
 ///
-/// If `k` is 0, `stride < n`, `block` is shorter than `(k − 1) · stride + n`, `thresholds` has not
-/// `k` numbers or `log_normalizers` not `n`.
+/// If `k` is 0, `stride < n`, `block` is shorter than `(k − 1) · stride + n`, or `thresholds` has not
+/// `k` numbers.
 ///
 /// # Source
 ///
@@ -96,13 +97,12 @@ pub fn log_sum_exp(x: &[f64]) -> f64 {
 /// IMA J. Numer. Anal. 41(4).
 pub fn softmax_columns(
     block: &mut [f64],
-    k: usize,
-    n: usize,
     stride: usize,
+    log_weights: &[f64],
     thresholds: &[f64],
     log_normalizers: &mut [f64],
 ) -> Result<f64, SoftmaxError> {
-    softmax_columns_at(Level::detect(), block, k, n, stride, thresholds, log_normalizers)
+    softmax_columns_at(Level::detect(), block, stride, log_weights, thresholds, log_normalizers)
 }
 
 /// Why a column has no responsibilities.
@@ -186,30 +186,30 @@ impl Kernel for LogSumExp<'_> {
 fn softmax_columns_at(
     level: Level,
     block: &mut [f64],
-    k: usize,
-    n: usize,
     stride: usize,
+    log_weights: &[f64],
     thresholds: &[f64],
     log_normalizers: &mut [f64],
 ) -> Result<f64, SoftmaxError> {
+    let (k, n) = (log_weights.len(), log_normalizers.len());
     assert!(
         k > 0 && stride >= n && block.len() >= (k - 1) * stride + n,
         "{} numbers are no {k} × {n} block with stride {stride}",
         block.len()
     );
     assert_eq!(thresholds.len(), k, "{} thresholds for k = {k}", thresholds.len());
-    assert_eq!(log_normalizers.len(), n, "{} normalizers for n = {n}", log_normalizers.len());
     if n == 0 {
         return Ok(0.0);
     }
     let block = &mut block[..(k - 1) * stride + n];
-    level.dispatch(SoftmaxColumns { block, stride, thresholds, log_normalizers })
+    level.dispatch(SoftmaxColumns { block, stride, log_weights, thresholds, log_normalizers })
 }
 
 /// Works through strips of a few vectors of columns, whose maxima and sums stay in registers.
 struct SoftmaxColumns<'a> {
     block: &'a mut [f64],
     stride: usize,
+    log_weights: &'a [f64],
     thresholds: &'a [f64],
     log_normalizers: &'a mut [f64],
 }
@@ -253,10 +253,11 @@ impl SoftmaxColumns<'_> {
     fn strip<S: Simd, const W: usize>(&mut self, column: usize, width: usize) -> bool {
         let zero = S::splat(0.0);
         let mut largest = [S::splat(f64::NEG_INFINITY); W];
-        for row in self.block.chunks(self.stride) {
-            let cells = &row[column..column + width];
+        for (row, log_weight) in self.block.chunks(self.stride).zip(self.log_weights) {
+            let (cells, log_weight) = (&row[column..column + width], S::splat(*log_weight));
             for v in 0..W {
-                largest[v] = S::load_or(&cells[v * S::LANES..], 0.0).max(largest[v]); // skips NaN
+                let joint = S::load_or(&cells[v * S::LANES..], 0.0) + log_weight;
+                largest[v] = joint.max(largest[v]); // skips NaN
             }
         }
         let mut proper = true;
@@ -269,11 +270,12 @@ impl SoftmaxColumns<'_> {
         }
 
         let mut sum = [zero; W];
-        for row in self.block.chunks_mut(self.stride) {
-            let cells = &mut row[column..column + width];
+        for (row, log_weight) in self.block.chunks_mut(self.stride).zip(self.log_weights) {
+            let (cells, log_weight) = (&mut row[column..column + width], S::splat(*log_weight));
             for v in 0..W {
                 let cells = &mut cells[v * S::LANES..];
-                let share = (S::load_or(cells, 0.0) - largest[v]).exp(); // ≤ 1, and once = 1
+                let joint = S::load_or(cells, 0.0) + log_weight;
+                let share = (joint - largest[v]).exp(); // ≤ 1, and once = 1
                 sum[v] += share;
                 share.store_head(cells);
             }
@@ -306,7 +308,9 @@ impl SoftmaxColumns<'_> {
     #[cold]
     fn reason(&self, first: usize, width: usize) -> SoftmaxError {
         for column in first..first + width {
-            let mut cells = self.block.chunks(self.stride).map(|row| row[column]).enumerate();
+            let joint = |(row, log_weight): (&[f64], &f64)| row[column] + log_weight;
+            let mut cells =
+                self.block.chunks(self.stride).zip(self.log_weights).map(joint).enumerate();
             if let Some((component, value)) =
                 cells.clone().find(|(_, value)| value.is_nan() || *value == f64::INFINITY)
             {
@@ -412,19 +416,20 @@ mod tests {
                     block[j * stride..j * stride + n].copy_from_slice(&scores[j * n..(j + 1) * n]);
                 }
                 let mut normalizers = vec![0.0; n];
+                let log_weights: Vec<f64> = (0..k).map(|j| -0.25 * j as f64).collect();
                 let total = softmax_columns_at(
                     level,
                     &mut block,
-                    k,
-                    n,
                     stride,
+                    &log_weights,
                     &thresholds,
                     &mut normalizers,
                 )
                 .unwrap();
                 let roundings = 8.0 + k as f64;
                 for i in 0..n {
-                    let column: Vec<f64> = (0..k).map(|j| scores[j * n + i]).collect();
+                    let column: Vec<f64> =
+                        (0..k).map(|j| scores[j * n + i] + log_weights[j]).collect();
                     let expected = plain_log_sum_exp(&column);
                     let bound = f64::EPSILON * (roundings + expected.abs());
                     assert!((normalizers[i] - expected).abs() <= bound, "{level}, {k} × {n}");
@@ -465,9 +470,8 @@ mod tests {
                         softmax_columns_at(
                             level,
                             &mut block,
-                            k,
-                            n,
                             stride,
+                            &[0.0; 3],
                             &thresholds,
                             &mut normalizers,
                         )

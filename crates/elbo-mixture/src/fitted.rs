@@ -112,7 +112,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
                 assert_eq!(labels.len(), data.len(), "one label per row");
                 let k = labels.iter().max().map_or(1, |largest| largest + 1);
                 let start = |_| {
-                    let mixture = self.from_labels(template, data, labels, k)?;
+                    let mixture = self.components_from_labels(template, data, labels, k)?;
                     Ok(self.start(mixture, data.observations())?)
                 };
                 fit_restarts(self, data, 1, start, settings, observer)?

@@ -205,14 +205,8 @@ impl GaussianMixture {
     ) -> Result<NormalInverseWishart, FitError> {
         let rows = data.units();
         let (values, row_stride, column_stride) = rows.raw();
-        let ones;
-        let weights = match data.weights() {
-            Some(weights) => weights,
-            None => {
-                ones = vec![1.0; rows.len()];
-                &ones
-            }
-        };
+        let ones = vec![1.0; if data.weights().is_none() { rows.len() } else { 0 }];
+        let weights = data.weights().unwrap_or(&ones);
         let view = elbo_linalg::Rows {
             data: values,
             n: rows.len(),

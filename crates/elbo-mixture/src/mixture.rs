@@ -118,7 +118,7 @@ impl<F: Family> Mixture<F> {
     ) -> Result<(), MixtureError> {
         assert_eq!(out.len(), data.len(), "one log density per row");
         self.for_each_block(data, |block| {
-            out[block.start..][..block.n].copy_from_slice(block.log_densities)
+            out[block.start..][..block.n].copy_from_slice(block.log_densities);
         })
     }
 
@@ -231,16 +231,12 @@ pub(crate) fn posterior(
     thresholds: &[f64],
     log_densities: &mut [f64],
 ) -> Result<f64, EStepError> {
-    let n = log_densities.len();
-    for (scores, log_weight) in block.chunks_mut(BLOCK_STRIDE).zip(log_weights) {
-        scores[..n].iter_mut().for_each(|score| *score += log_weight);
-    }
-    softmax_columns(block, log_weights.len(), n, BLOCK_STRIDE, thresholds, log_densities).map_err(
-        |error| match error {
+    softmax_columns(block, BLOCK_STRIDE, log_weights, thresholds, log_densities).map_err(|error| {
+        match error {
             SoftmaxError::Impossible { column } => EStepError::Impossible { row: column },
             SoftmaxError::NotFinite { column, .. } => EStepError::NotFinite { row: column },
-        },
-    )
+        }
+    })
 }
 
 #[cfg(feature = "serde")]

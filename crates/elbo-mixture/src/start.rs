@@ -15,7 +15,7 @@ use crate::{Mixture, MixtureModel, MixtureParams};
 /// one-component fit) or at random; EM begun there with components as wide as all the data, or after one step of
 /// classification EM, which gives each the shape of the rows nearest to it.
 ///
-/// Source: Arthur & Vassilvitskii (2007), with the greedy choice among `2 + ln k` candidates.
+/// Source: Arthur & Vassilvitskii (2007), with the greedy choice among `2 + log₂ k` candidates.
 #[derive(Debug)]
 pub(crate) struct Starts<'m, 'd, F: Family, E, W> {
     model: &'m MixtureModel<F, E, W>,
@@ -60,7 +60,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         }
         let uniform = Mixture::from_parts(Categorical::uniform(self.k), components);
         let params = self.model.start(uniform, self.data.observations())?;
-        if run % 2 == 0 {
+        if run.is_multiple_of(2) {
             return Ok(params);
         }
         let settings = Settings {
@@ -84,7 +84,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         self.one.moved_to(units, first)?.log_density_into(units, &mut best);
         let mut peak = best.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let candidates = match pick {
-            Pick::Spread => 2 + (self.k as f64).ln() as usize,
+            Pick::Spread => 2 + self.k.ilog2() as usize,
             Pick::Random => 1,
         };
         while rows.len() < self.k {
@@ -125,7 +125,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         data: Weighted<'d, F::Batch<'d>>,
     ) -> Result<F, FitError> {
         let (_, mut components) =
-            self.from_labels(template, data, &vec![0; data.len()], 1)?.into_parts();
+            self.components_from_labels(template, data, &vec![0; data.len()], 1)?.into_parts();
         Ok(components.swap_remove(0))
     }
 
@@ -136,7 +136,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
     /// # Errors
     ///
     /// If a label has no rows of positive weight, or its rows determine no component.
-    pub(crate) fn from_labels<'d>(
+    pub(crate) fn components_from_labels<'d>(
         &self,
         template: &F,
         data: Weighted<'d, F::Batch<'d>>,

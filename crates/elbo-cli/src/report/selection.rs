@@ -40,13 +40,7 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
         "selection",
         (720.0, 400.0),
         &format!("{} by number of components and covariance structure", criterion.name()),
-        &format!(
-            "{} candidates; the smallest {} belongs to {} components with {} covariance.",
-            all.len(),
-            criterion.name(),
-            chosen.components,
-            chosen.structure
-        ),
+        &format!("{} candidates; chosen: {}.", all.len(), name(chosen)),
     );
     let frame = Frame {
         left: 84.0,
@@ -69,7 +63,9 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
         "number of components",
         &format!("{} (smaller is better)", criterion.name()),
     );
-    legend(&mut svg, &structures);
+    if structures.len() > 1 {
+        legend(&mut svg, &structures);
+    }
     frame.open(&mut svg);
     for (at, structure) in structures.iter().enumerate() {
         let of_structure =
@@ -95,12 +91,7 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
     }
     Frame::close(&mut svg);
     let failed = summary.candidates.len() - all.len();
-    let mut caption = format!(
-        "The chosen model, ringed, has {} component{} with {} covariance.",
-        chosen.components,
-        if chosen.components == 1 { "" } else { "s" },
-        chosen.structure
-    );
+    let mut caption = format!("The chosen model, ringed, has {}.", name(chosen));
     let above = all.iter().filter(|point| point.1 > limit).count();
     if above > 0 {
         caption += &format!(" {above} of {} lie above the picture.", all.len());
@@ -119,6 +110,16 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
 fn limit(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[0] + 4.0 * (values[values.len() / 2] - values[0])
+}
+
+/// The candidate in words.
+fn name(candidate: &Candidate) -> String {
+    let plural = if candidate.components == 1 { "" } else { "s" };
+    let covariance = match &candidate.structure[..] {
+        "" => String::new(),
+        structure => format!(" with {structure} covariance"),
+    };
+    format!("{} component{plural}{covariance}", candidate.components)
 }
 
 fn value(candidate: &Candidate, criterion: Score) -> Option<f64> {
@@ -141,12 +142,17 @@ fn mark(svg: &mut Svg, at: usize, (x, y): (f64, f64), title: &str) {
     ));
 }
 
-/// Names of the structures beside their marks, from left to right.
+/// Names of the structures beside their marks, from left to right, in at most two lines.
 fn legend(svg: &mut Svg, structures: &[&str]) {
-    let mut x = 92.0;
+    const RIGHT: f64 = 702.0;
+    let (mut x, mut y) = (92.0, 16.0);
     for (at, structure) in structures.iter().enumerate() {
-        mark(svg, at, (x, 16.0), structure);
-        svg.text((x + 11.0, 20.5), "tick", structure);
-        x += 38.0 + 7.5 * structure.chars().count() as f64;
+        let width = 38.0 + 7.5 * structure.chars().count() as f64;
+        if x + width > RIGHT {
+            (x, y) = (92.0, y + 20.0);
+        }
+        mark(svg, at, (x, y), structure);
+        svg.text((x + 11.0, y + 4.5), "tick", structure);
+        x += width;
     }
 }

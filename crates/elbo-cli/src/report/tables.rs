@@ -14,13 +14,17 @@ const MOST_COLUMNS: usize = 20;
 
 /// All candidates, the chosen one marked.
 pub(super) fn candidates(summary: &MixtureSummary) -> String {
-    let with_cv = summary
-        .candidates
-        .iter()
-        .any(|c| c.outcome.as_ref().is_ok_and(|scores| scores.cv.is_some()));
-    let mut header = vec!["K", "structure", "log-likelihood", "parameters", "BIC", "AIC", "ICL"];
-    header.extend(with_cv.then_some("CV"));
-    header.extend(["converged", "best reached"]);
+    let header = [
+        "K",
+        "structure",
+        "log-likelihood",
+        "parameters",
+        "BIC",
+        "AIC",
+        "ICL",
+        "converged",
+        "best reached",
+    ];
     let mut rows = String::new();
     for candidate in &summary.candidates {
         let mut cells = vec![candidate.components.to_string(), escape(&candidate.structure)];
@@ -30,10 +34,7 @@ pub(super) fn candidates(summary: &MixtureSummary) -> String {
                 cells.extend(
                     [scores.bic, scores.aic, scores.icl].map(|score| number(&fixed(score, 2))),
                 );
-                cells.extend(
-                    with_cv.then(|| scores.cv.map_or(String::new(), |cv| number(&fixed(cv, 2)))),
-                );
-                cells.push(if scores.converged { "yes" } else { "no" }.into());
+                cells.push(scores.ending());
                 cells.push(format!("{}/{}", scores.reached, scores.starts));
             }
             Err(_) => cells.resize(2, String::new()),

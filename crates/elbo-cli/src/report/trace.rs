@@ -36,7 +36,7 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
     frame.y_ticks(&mut svg, 6, true);
     frame.names(&mut svg, "iteration", summary.objective);
     frame.open(&mut svg);
-    let winner = starts.iter().position(|start| start.objective().total_cmp(&best).is_eq());
+    let winner = starts.iter().position(|start| start.kept);
     let others = (0..starts.len()).filter(|&at| Some(at) != winner);
     for at in others.chain(winner) {
         draw(&mut svg, &frame, at, &starts[at], Some(at) == winner);
@@ -48,6 +48,13 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
         if longest > 30 { "; iterations on a logarithmic scale" } else { "" },
         starts.len()
     );
+    let above = starts.iter().filter(|start| start.objective() > y.high()).count();
+    if above > 0 {
+        caption += &format!(
+            " {above} spurious or failed one{} above it.",
+            if above == 1 { " ended" } else { "s ended" }
+        );
+    }
     if below > 0 {
         caption += &format!(
             " {below} of them end{} below the picture.",
@@ -65,7 +72,7 @@ fn draw(svg: &mut Svg, frame: &Frame, at: usize, start: &Start, winner: bool) {
     };
     let points = start.trace.iter().enumerate().filter(|(_, y)| y.is_finite());
     let places = points.map(|(iteration, &y)| (frame.at_x(iteration as f64 + 1.0), frame.at_y(y)));
-    let places: Vec<_> = places.collect();
+    let places = thinned(places);
     let Some(&(x, y)) = places.last() else { return };
     let title = format!(
         "start {}: {} after {} iterations, {}",
@@ -84,9 +91,26 @@ fn draw(svg: &mut Svg, frame: &Frame, at: usize, start: &Start, winner: bool) {
     ));
 }
 
-/// The highest finite objective at which a start ended.
+/// The same line without points that fall within a third of a pixel beside the one before; the
+/// last one stays.
+fn thinned(places: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    let mut kept: Vec<(f64, f64)> = Vec::new();
+    let mut last = None;
+    for place in places {
+        if kept.last().is_none_or(|before| place.0 - before.0 > 0.3) {
+            kept.push(place);
+            last = None;
+        } else {
+            last = Some(place);
+        }
+    }
+    kept.extend(last);
+    kept
+}
+
+/// The objective of the start that was kept.
 fn best(starts: &[Start]) -> Option<f64> {
-    starts.iter().map(Start::objective).filter(|y| y.is_finite()).max_by(f64::total_cmp)
+    starts.iter().find(|start| start.kept).map(Start::objective).filter(|y| y.is_finite())
 }
 
 /// How far below the best value the picture goes: it shows where nine in ten starts end, and the

@@ -18,8 +18,9 @@ pub(super) enum Criterion {
 /// eigenvector of a `2 × 2` matrix. The first sweep also tries a grid of angles, since a symmetric start may be a
 /// saddle, where the majorant does not move.
 ///
-/// Sources: Flury & Gautschi (1986), SIAM J. Sci. Stat. Comput. 7(1), for own volumes; Celeux & Govaert (1995) for one;
-/// the majorant is that of Browne & McNicholas (2014), Adv. Data Anal. Classif. 8(2), restricted to a plane.
+/// Sources: Flury & Gautschi (1986), SIAM J. Sci. Stat. Comput. 7(1), for own volumes; Celeux & Govaert (1995) for one.
+/// In a plane, the majorant is that of *Estimating common principal components in high dimensions* (2014), Adv. Data
+/// Anal. Classif. 8(2), with an exact minimum.
 #[derive(Clone)]
 pub(super) struct CommonAxes {
     criterion: Criterion,
@@ -65,25 +66,26 @@ impl CommonAxes {
         self.axes.copy_from_slice(axes);
     }
 
-    /// Sweeps over all planes until neither the criterion nor the angles get smaller, or 1000 times: then a slow search
-    /// goes on in the next EM step, which starts here.
-    pub(super) fn minimize(&mut self) {
-        const SWEEPS: usize = 1000;
+    /// Sweeps over all planes until neither the criterion nor the angles get smaller, or so many `sweeps` are done.
+    pub(super) fn minimize(&mut self, sweeps: usize) {
         let mut settling = Settling::new();
-        for sweep in 0..SWEEPS {
+        let mut change = 0.0; // since the start: a small number that keeps more digits than the criterion
+        for sweep in 0..sweeps {
             let mut largest = 0.0_f64;
             for p in 1..self.d {
                 for q in 0..p {
                     if sweep == 0 {
                         let angle = self.best_of_grid(p, q);
+                        change += self.change(p, q, angle);
                         self.turn(p, q, angle);
                     }
                     let angle = self.best_angle(p, q);
+                    change += self.change(p, q, angle);
                     self.turn(p, q, angle);
                     largest = largest.max(angle.abs());
                 }
             }
-            if settling.is_done(self.value(), largest) {
+            if settling.is_done(change, largest) {
                 return;
             }
         }

@@ -99,7 +99,9 @@ fn average(
 ) {
     let (head, rest) = next.split_at_mut(1);
     let pooled = part(&mut head[0]);
-    pooled.iter_mut().for_each(|v| *v *= share(0));
+    for value in &mut *pooled {
+        *value *= share(0);
+    }
     for (j, other) in (1..).zip(&mut *rest) {
         elbo_core::add_scaled(pooled, share(j), part(other));
     }
@@ -173,7 +175,9 @@ fn pool(
     average(share, next, |g| &mut g.covariance.values);
     let (head, rest) = next.split_at_mut(1);
     factor(0, &mut head[0])?;
-    rest.iter_mut().for_each(|other| other.covariance.clone_from(&head[0].covariance));
+    for other in rest {
+        other.covariance.clone_from(&head[0].covariance);
+    }
     Ok(())
 }
 
@@ -186,7 +190,9 @@ fn proportional(
     let d = shape.d() as f64;
     let mut volumes = vec![1.0; next.len()];
     let mut settling = Settling::new();
-    next.iter_mut().for_each(|g| g.covariance.mirror());
+    for own in &mut *next {
+        own.covariance.mirror();
+    }
     for _ in 0..INNER_ITERATIONS {
         shape.covariance.values.fill(0.0);
         for (j, (volume, own)) in volumes.iter().zip(&*next).enumerate() {
@@ -242,13 +248,16 @@ fn own_axes(
 /// `EVE` and `VVE`: along axes that all components share.
 ///
 /// The criterion has local optima. Axes are sought from those of `current`, so that they never get worse, and from the
-/// eigenvectors of each `Sⱼ`; the best win.
+/// eigenvectors of each `Sⱼ`, should they be better after a few sweeps. A slow search stops, too: it goes on in the
+/// next EM step, which starts where this one ends.
 fn common_axes(
     structure: CovarianceStructure,
     share: &dyn Fn(usize) -> f64,
     current: &[MultivariateGaussian],
     next: &mut [MultivariateGaussian],
 ) -> Result<(), EstimateError> {
+    const ALL: usize = 1000;
+    const FEW: usize = 8;
     /// A new optimum must be better by more than rounding.
     const BETTER: f64 = 1e-9;
     let d = current[0].d();
@@ -261,20 +270,21 @@ fn common_axes(
         let gaussian: &MultivariateGaussian = g;
         (share(j), &gaussian.covariance.values)
     };
-    let mut best =
+    let mut before =
         CommonAxes::new(Criterion::OwnVolumes, d, current.iter().enumerate().map(weighted));
-    best.minimize();
+    before.minimize(ALL);
     let unturned = CommonAxes::new(criterion, d, next.iter().enumerate().map(weighted));
-    let from = |axes: &[f64]| {
+    let from = |axes: &[f64], sweeps| {
         let mut common = unturned.clone();
         common.start_at(axes);
-        common.minimize();
+        common.minimize(sweeps);
         common
     };
-    best = from(&best.axes);
+    let mut best = from(&before.axes, ALL);
     for own in &*next {
-        let other = from(&eigen(&own.covariance.values, d)?.1);
+        let mut other = from(&eigen(&own.covariance.values, d)?.1, FEW);
         if other.value() < best.value() - BETTER {
+            other.minimize(ALL);
             best = other;
         }
     }

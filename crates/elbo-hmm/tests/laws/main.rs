@@ -4,6 +4,8 @@ mod extremes;
 mod golden;
 mod learning;
 mod paths;
+#[cfg(feature = "serde")]
+mod persistence;
 mod sequences;
 mod variational;
 

@@ -55,7 +55,6 @@ pub(crate) struct Truth {
     pub(crate) posterior: Vec<Vec<f64>>,
     pub(crate) transitions: Vec<Vec<f64>>,
     pub(crate) best_log_probability: f64,
-    pub(crate) best_path: Vec<usize>,
 }
 
 /// All `kᵀ` paths, each raised to `beta`.
@@ -66,20 +65,21 @@ pub(crate) fn enumerate<F: Family>(hmm: &Hmm<F>, log_emission: &[Vec<f64>], beta
         posterior: vec![vec![0.0; k]; n],
         transitions: vec![vec![0.0; k]; k],
         best_log_probability: f64::NEG_INFINITY,
-        best_path: Vec::new(),
     };
-    let shift: f64 =
-        log_emission.iter().map(|row| row.iter().copied().fold(f64::NEG_INFINITY, f64::max)).sum();
-    let mut total = 0.0;
+    let log_joint = |path: &[usize]| {
+        hmm.initial()[path[0]].ln()
+            + path.windows(2).map(|s| hmm.transition(s[0])[s[1]].ln()).sum::<f64>()
+            + path.iter().zip(log_emission).map(|(j, row)| row[*j]).sum::<f64>()
+    };
     for path in all_paths(k, n) {
-        let mut log_joint = hmm.initial()[path[0]].ln();
-        log_joint += path.windows(2).map(|s| hmm.transition(s[0])[s[1]].ln()).sum::<f64>();
-        log_joint += path.iter().zip(log_emission).map(|(j, row)| row[*j]).sum::<f64>();
+        let log_joint = log_joint(&path);
         if log_joint > truth.best_log_probability {
             truth.best_log_probability = log_joint;
-            truth.best_path.clone_from(&path);
         }
-        let weight = (beta * (log_joint - shift)).exp();
+    }
+    let mut total = 0.0;
+    for path in all_paths(k, n) {
+        let weight = (beta * (log_joint(&path) - truth.best_log_probability)).exp();
         total += weight;
         path.iter().zip(&mut truth.posterior).for_each(|(j, row)| row[*j] += weight);
         path.windows(2).for_each(|s| truth.transitions[s[0]][s[1]] += weight);
@@ -89,7 +89,7 @@ pub(crate) fn enumerate<F: Family>(hmm: &Hmm<F>, log_emission: &[Vec<f64>], beta
             *x /= total;
         }
     }
-    truth.log_likelihood = shift + total.ln() / beta;
+    truth.log_likelihood = truth.best_log_probability + total.ln() / beta;
     truth
 }
 

@@ -31,7 +31,8 @@ fn block() -> impl Strategy<Value = (usize, usize, Vec<f64>)> {
 /// Responsibilities, normalizers and their sum.
 fn normalized(k: usize, n: usize, block: &[f64]) -> (Vec<f64>, Vec<f64>, f64) {
     let (mut shares, mut normalizers) = (block.to_vec(), vec![0.0; n]);
-    let total = softmax_columns(&mut shares, k, n, n, &vec![0.0; k], &mut normalizers).unwrap();
+    let total =
+        softmax_columns(&mut shares, n, &vec![0.0; k], &vec![0.0; k], &mut normalizers).unwrap();
     (shares, normalizers, total)
 }
 
@@ -121,7 +122,7 @@ proptest! {
         let (all, normalizers, total) = normalized(k, n, &block);
         let (mut kept, mut same) = (block.clone(), vec![0.0; n]);
         let log_likelihood =
-            softmax_columns(&mut kept, k, n, n, &vec![threshold; k], &mut same).unwrap();
+            softmax_columns(&mut kept, n, &vec![0.0; k], &vec![threshold; k], &mut same).unwrap();
         let expected: Vec<f64> = all.iter().map(|r| if *r < threshold { 0.0 } else { *r }).collect();
         prop_assert_eq!(kept, expected);
         prop_assert_eq!((same, log_likelihood.to_bits()), (normalizers, total.to_bits()));
@@ -136,7 +137,7 @@ proptest! {
                 block[j * n + i] = f64::NEG_INFINITY;
             }
         }
-        let result = softmax_columns(&mut block, k, n, n, &vec![0.0; k], &mut vec![0.0; n]);
+        let result = softmax_columns(&mut block, n, &vec![0.0; k], &vec![0.0; k], &mut vec![0.0; n]);
         prop_assert_eq!(result, Err(SoftmaxError::Impossible { column }));
     }
 }

@@ -51,8 +51,11 @@ fn every_structure_ends_where_mclust_ends_from_the_same_partition() {
         let degrees: usize = cells[5].parse().unwrap();
         let data = shipped(set);
         let partitions = read(&folder.join(format!("mixture/ref_mclust_hcinit_{set}.csv")));
-        let labels =
-            (0..data.n).map(|i| partitions.values[i * partitions.d + k - 1] as usize - 1).collect();
+        let label = |i: usize| {
+            let written = partitions.values[i * partitions.d + k - 1];
+            (1..=k).position(|label| (label as f64 - written).abs() < 0.5).unwrap()
+        };
+        let labels = (0..data.n).map(label).collect();
         let settings = Settings {
             tolerance: Tolerance::Gap(1e-14),
             max_iterations: 200_000,

@@ -126,7 +126,9 @@ fn moved(
             let volume = pick(structure.volume(), j, 0, 1)[0];
             let mut stretch = pick(structure.shape(), j, 1, D);
             let mean = stretch.iter().sum::<f64>() / D as f64;
-            stretch.iter_mut().for_each(|s| *s -= mean);
+            for s in &mut stretch {
+                *s -= mean;
+            }
             // T = Aᵀ diag(e^stretch) A
             let mut t = vec![0.0; D * D];
             for (s, axis) in stretch.iter().zip(axes[j].chunks_exact(D)) {

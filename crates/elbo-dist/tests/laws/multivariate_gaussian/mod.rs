@@ -146,7 +146,7 @@ proptest! {
     #[test]
     fn estimates_agree_with_the_two_pass_formulas(
         d in prop_oneof![Just(1_usize), Just(3), Just(10)],
-        sample in (1..2_usize).prop_flat_map(|_| estimable(30)),
+        sample in estimable(30),
     ) {
         // the same numbers as rows of d columns; 30 is a multiple of all d
         let n = sample.data.data.len() / d;
@@ -256,9 +256,8 @@ proptest! {
     }
 
     #[test]
-    fn no_neighbor_is_more_likely(start in gaussian(VVV, 2, 10.0), sample in estimable(2)) {
+    fn no_neighbor_is_more_likely(sample in estimable(2)) {
         let near = MultivariateGaussian::standard(VVV, sample.data.data[..2].to_vec());
-        let _ = start;
         elbo_laws::family::no_neighbor_is_more_likely(&near, &sample, neighbors);
     }
 
@@ -293,7 +292,9 @@ pub(crate) fn neighbors(best: &MultivariateGaussian) -> Vec<MultivariateGaussian
                 let mut transform: Vec<f64> =
                     (0..d * d).map(|p| f64::from(p / d == p % d)).collect();
                 if structure.is_spherical() {
-                    transform.iter_mut().for_each(|t| *t *= 1.0 + step);
+                    for t in &mut transform {
+                        *t *= 1.0 + step;
+                    }
                 } else {
                     transform[a * d + b] += step;
                 }
@@ -348,7 +349,7 @@ fn far_data_keep_their_covariance() {
 
 #[test]
 fn extreme_units_neither_overflow_nor_vanish() {
-    let data = vec![-1.0, 2.0, 0.0, -3.0, 1.0, 1.0, 5.0, 2.5];
+    let data = [-1.0, 2.0, 0.0, -3.0, 1.0, 1.0, 5.0, 2.5];
     for units in [[1e100, 1e-100], [1e-100, 1e-100], [1e100, 1e100]] {
         for structure in [VVV, VVI] {
             let sample = |unit: [f64; 2]| {
@@ -446,7 +447,7 @@ fn spread_is_judged_against_all_data() {
         MultivariateGaussian::new(VVV, vec![5.0; 2], &correlated.map(|x| x / 4.0)).unwrap();
     let all = whole.expected_stats(10.0);
     assert_close(quarter.relative_spread(&all), 0.25, 1.0);
-    // thinner by 1e-30 along the second column, given the first
+    // the second column nearly follows from the first
     let thin = [4.0, 1.8, 1.8, 1.8 * 1.8 / 4.0 * (1.0 + 1e-12)];
     let thin = MultivariateGaussian::new(VVV, vec![0.0; 2], &thin).unwrap();
     let oracle =

@@ -21,7 +21,7 @@ fn names_are_read_as_they_are_written() {
     }
     let error = "VEX".parse::<CovarianceStructure>().unwrap_err();
     assert!(error.to_string().starts_with("\"VEX\" is no covariance structure"), "{error}");
-    assert_eq!(format!("{:>5}", VVV), "  VVV");
+    assert_eq!(format!("{VVV:>5}"), "  VVV");
 }
 
 #[test]
