@@ -1,28 +1,25 @@
 //! Ctrl-C: the first asks for an orderly end, the second ends at once.
 
-use std::{
-    process,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::process;
+
+use elbo::core::CancelToken;
 
 /// Exit code of an interrupted command, as shells report it.
 pub(crate) const EXIT_CODE: u8 = 130;
 
-/// A flag that the first Ctrl-C (or termination signal) raises; a second one ends the process.
+/// A token that the first Ctrl-C (or termination signal) cancels; a second one ends the process.
 ///
 /// # Errors
 ///
 /// When the system refuses a handler.
-pub(crate) fn flag() -> Result<Arc<AtomicBool>, ctrlc::Error> {
-    let raised = Arc::new(AtomicBool::new(false));
-    let handler = Arc::clone(&raised);
+pub(crate) fn token() -> Result<CancelToken, ctrlc::Error> {
+    let token = CancelToken::new();
+    let handler = token.clone();
     ctrlc::set_handler(move || {
-        if handler.swap(true, Ordering::SeqCst) {
+        if handler.is_cancelled() {
             process::exit(EXIT_CODE.into());
         }
+        handler.cancel();
     })?;
-    Ok(raised)
+    Ok(token)
 }

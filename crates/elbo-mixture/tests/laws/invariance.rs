@@ -164,7 +164,7 @@ fn the_number_of_threads_changes_no_bit() {
                 .mixture
                 .components()
                 .iter()
-                .flat_map(|c| c.covariance())
+                .flat_map(elbo_mixture::MultivariateGaussian::covariance)
                 .map(f64::to_bits)
                 .collect();
             let objectives: Vec<u64> = fitted
