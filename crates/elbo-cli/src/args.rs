@@ -11,7 +11,7 @@ use elbo::mixture::{CovarianceStructure, Estimation};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    summary::{Kind, Score},
+    summary::{self, Kind},
     table::{Columns, Header, Selection},
 };
 pub(crate) use values::{ComponentRange, Covariances, TimeBudget};
@@ -510,11 +510,11 @@ pub(crate) enum Criterion {
 
 impl Criterion {
     /// The score to be made small; `None` if this version does not have it.
-    pub(crate) fn score(self) -> Option<Score> {
+    pub(crate) fn score(self) -> Option<summary::Score> {
         match self {
-            Self::Bic => Some(Score::Bic),
-            Self::Icl => Some(Score::Icl),
-            Self::Aic => Some(Score::Aic),
+            Self::Bic => Some(summary::Score::Bic),
+            Self::Icl => Some(summary::Score::Icl),
+            Self::Aic => Some(summary::Score::Aic),
             Self::Cv => None,
         }
     }

@@ -2,16 +2,20 @@
 
 use std::{io, path::PathBuf};
 
-use crate::table::TableError;
+use crate::{
+    interrupt,
+    model::{ModelProblem, ParamsError},
+    table::TableError,
+};
 
 /// Exit code for wrong input or arguments.
 pub(crate) const EXIT_CODE: u8 = 2;
 
 /// Families that [`crate::args::Family`] knows, in the words of the command line.
-const FAMILIES: &str = "mixture, kmeans, hmm";
+const FAMILIES: &str = "mixture";
 
 /// Families that other versions of the contract name.
-const LATER: [&str; 5] = ["ppca", "factor", "ica", "topics", "impute"];
+const LATER: [&str; 7] = ["kmeans", "hmm", "ppca", "factor", "ica", "topics", "impute"];
 
 /// Why a command cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +24,14 @@ pub(crate) enum Error {
     /// The data cannot be read.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The data cannot be used.
+    #[error("{file}: {message}")]
+    Data {
+        /// What a person calls the file.
+        file: String,
+        /// What is wrong with it, where, and the cure.
+        message: String,
+    },
     /// No such family.
     #[error("{}", unknown_family(.family))]
     UnknownFamily {
@@ -39,22 +51,64 @@ pub(crate) enum Error {
         /// What the system says.
         cause: io::Error,
     },
-    /// A file that is not the JSON it should be.
-    #[error("{}: is not {expected} ({cause})", .path.display())]
-    Json {
+    /// A start file that holds no start.
+    #[error("{}: is not a start for these data and options: {problem}", .path.display())]
+    Start {
         /// The file.
         path: PathBuf,
-        /// What it should be.
-        expected: &'static str,
-        /// Where and why it is not.
-        cause: serde_json::Error,
+        /// What is wrong with it.
+        problem: StartProblem,
     },
+    /// A model file that holds no model.
+    #[error("{}: {problem}", .path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: ModelProblem,
+    },
+    /// Threads cannot be started.
+    #[error("cannot start the threads ({0}); use fewer --threads")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// Ctrl-C came before there was anything to keep.
+    #[error("interrupted before there was a model to keep")]
+    Interrupted,
     /// Ctrl-C cannot be caught.
     #[error("cannot prepare for Ctrl-C ({0})")]
     Interrupt(#[from] ctrlc::Error),
     /// Standard output cannot be written.
     #[error("cannot write to standard output ({0})")]
     Output(#[from] io::Error),
+}
+
+/// What is wrong with a start file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum StartProblem {
+    /// Not JSON of the right shape.
+    #[error("{0}; write it in the shape of \"params\" of --json")]
+    Json(#[from] serde_json::Error),
+    /// Numbers that make no model.
+    #[error("{0}")]
+    Params(#[from] ParamsError),
+    /// A model of another size.
+    #[error("it has {found} components, --components asks for {expected}")]
+    Components {
+        /// Components in the file.
+        found: usize,
+        /// Components asked for.
+        expected: usize,
+    },
+}
+
+impl Error {
+    /// The exit code of a command that it ends.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted => interrupt::EXIT_CODE,
+            _ => EXIT_CODE,
+        }
+    }
 }
 
 fn unknown_family(family: &str) -> String {

@@ -1,19 +1,22 @@
 //! The `elbo` command: fits latent-variable models to a table of numbers and explains them.
-#![expect(dead_code, reason = "the library is not connected yet")]
 
 mod args;
 mod commands;
 mod error;
+mod explain;
 #[cfg(test)]
 mod fixture;
 mod interrupt;
+mod model;
 mod number;
 mod output;
 mod progress;
 mod report;
+mod search;
 mod summary;
 mod table;
 mod text;
+mod warnings;
 
 use std::{io, process::ExitCode};
 
@@ -32,7 +35,7 @@ fn main() -> ExitCode {
         Err(Error::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("elbo: {error}");
-            error::EXIT_CODE.into()
+            error.exit_code().into()
         }
     }
 }

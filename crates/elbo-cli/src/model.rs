@@ -109,7 +109,10 @@ impl Model {
 
     /// The same model with its components in the order of these numbers.
     pub(crate) fn reordered(&self, order: &[usize]) -> Self {
-        fn pick<F: Clone + elbo::core::Family>(mixture: &Mixture<F>, order: &[usize]) -> Mixture<F> {
+        fn pick<F: Clone + elbo::core::Family>(
+            mixture: &Mixture<F>,
+            order: &[usize],
+        ) -> Mixture<F> {
             let weights = order.iter().map(|&at| mixture.weights()[at]).collect();
             let components = order.iter().map(|&at| mixture.components()[at].clone()).collect();
             Mixture::new(weights, components).expect("the weights of a mixture in another order")

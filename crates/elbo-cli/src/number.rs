@@ -61,6 +61,12 @@ pub(crate) fn fixed(x: f64, decimals: usize) -> String {
     Style::Fixed(decimals).write(x)
 }
 
+/// `x` in the fewest digits that give exactly `x` again, for files.
+pub(crate) fn exact(x: f64) -> String {
+    let text = format!("{x:?}");
+    text.strip_suffix(".0").map_or(text.clone(), Into::into)
+}
+
 /// `12345` as `12,345`.
 pub(crate) fn count(x: usize) -> String {
     let digits = x.to_string();
@@ -132,6 +138,16 @@ mod tests {
         assert_eq!(Style::of(&[1e-12], &[], 3), Style::Scientific(2));
         assert_eq!(Style::of(&[0.0, f64::NAN], &[], 3), Style::Fixed(0));
         assert_eq!(Style::Fixed(2).write(-0.001), "0.00");
+    }
+
+    #[test]
+    fn files_get_numbers_back_to_the_last_bit() {
+        for (x, text) in
+            [(3.0, "3"), (-0.0, "-0"), (0.1, "0.1"), (1e-300, "1e-300"), (1e21, "1e21")]
+        {
+            assert_eq!(exact(x), text);
+            assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(x.to_bits()));
+        }
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::{
 };
 
 use elbo::{
-    core::{CancelToken, End, Event, Family, FitError, Observer, Report, Settings, Weighted, map_in_order},
+    core::{
+        CancelToken, End, Event, Family, FitError, Observer, Report, Settings, Weighted,
+        map_in_order,
+    },
     dist::{CovarianceStructure, Dirichlet, Gamma, Poisson},
     mixture::{Estimation, Fitted, GaussianMixture, Mixture, MixtureModel, Rows, Start},
 };
@@ -17,7 +20,7 @@ use indicatif::ProgressBar;
 use crate::{
     model::{Model, counts},
     progress,
-    summary::{Kind, Score},
+    summary::Score,
     table::Table,
 };
 
@@ -26,8 +29,6 @@ use crate::{
 pub(crate) struct Search<'a> {
     /// The data: complete, and whole numbers for counts.
     pub(crate) table: &'a Table,
-    /// Distribution of a component.
-    pub(crate) kind: Kind,
     /// Numbers of components.
     pub(crate) components: Vec<usize>,
     /// Structures; one `None` for components without covariance.
@@ -129,7 +130,11 @@ impl Search<'_> {
         let begun = Instant::now();
         let deadline = self.time_budget.map(|budget| begun + budget);
         let (per_k, all) = (self.structures.len(), self.components.len() * self.structures.len());
-        let bar = if self.quiet { progress::hidden() } else { progress::fits((all * self.starts) as u64) };
+        let bar = if self.quiet {
+            progress::hidden()
+        } else {
+            progress::fits((all * self.starts) as u64)
+        };
         let candidates = map_in_order(all, |at| {
             let (k, structure) = (self.components[at / per_k], self.structures[at % per_k]);
             let fit = self.candidate(k, structure, at == 0, deadline, &bar);
@@ -169,7 +174,8 @@ impl Search<'_> {
         };
         watch.finish();
         let mut fit = fit?;
-        fit.seconds_per_iteration = watch.seconds_per_iteration(fit.best_run, fit.report.iterations);
+        fit.seconds_per_iteration =
+            watch.seconds_per_iteration(fit.best_run, fit.report.iterations);
         Ok(fit)
     }
 
@@ -219,9 +225,8 @@ impl Search<'_> {
             Estimation::MaximumAPosteriori => {
                 MixtureModel::map(prior(), weights(1.0)).fit(data, &start, settings, watch)
             }
-            Estimation::VariationalBayes => {
-                MixtureModel::vb(prior(), weights(1.0 / k as f64)).fit(data, &start, settings, watch)
-            }
+            Estimation::VariationalBayes => MixtureModel::vb(prior(), weights(1.0 / k as f64))
+                .fit(data, &start, settings, watch),
         };
         fitted.map(|fitted| self.fit_of(fitted, Model::Poisson))
     }
@@ -258,7 +263,8 @@ impl Search<'_> {
 /// seen already. Where all are zero, with mean one.
 fn rate_prior(values: &[f64]) -> Gamma {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
-    Gamma::new(1.0, if mean > 0.0 { 1.0 / mean } else { 1.0 }).expect("the mean of counts is finite")
+    Gamma::new(1.0, if mean > 0.0 { 1.0 / mean } else { 1.0 })
+        .expect("the mean of counts is finite")
 }
 
 /// Moves the bar at the end of every run, and looks at the clock at every iteration.

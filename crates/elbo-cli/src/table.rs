@@ -16,7 +16,7 @@ use std::{
     path::Path,
 };
 
-use crate::progress;
+use crate::{error::Error, progress};
 pub(crate) use error::{Problem, TableError};
 
 /// Text longer than this is worth a progress bar, in bytes.
@@ -96,6 +96,11 @@ impl Table {
     /// Number of missing cells.
     pub(crate) fn missing(&self) -> usize {
         self.values.iter().filter(|value| value.is_nan()).count()
+    }
+
+    /// An error about the data in this file.
+    pub(crate) fn error(&self, message: String) -> Error {
+        Error::Data { file: self.source.clone(), message }
     }
 
     /// Where row `row` (from 0) stands in its file.

@@ -58,11 +58,7 @@ pub(crate) fn mixture(
 /// # Errors
 ///
 /// What `out` reports.
-pub(crate) fn warnings(
-    out: &mut impl Write,
-    paint: Paint,
-    warnings: &[String],
-) -> io::Result<()> {
+pub(crate) fn warnings(out: &mut impl Write, paint: Paint, warnings: &[String]) -> io::Result<()> {
     for warning in warnings {
         writeln!(out, "{} {}", paint.yellow("warning:"), printable(warning))?;
     }
@@ -114,8 +110,7 @@ fn candidates(
     }
     grid.write(out, paint)?;
     if all.len() > 1 {
-        let mut note =
-            format!("* chosen: smallest {} of {}", summary.criterion.name(), all.len());
+        let mut note = format!("* chosen: smallest {} of {}", summary.criterion.name(), all.len());
         if cut {
             note += "; --table all prints all of them";
         }
@@ -185,8 +180,7 @@ fn covariances(out: &mut impl Write, paint: Paint, summary: &MixtureSummary) -> 
     let shown = if shared { 1 } else { summary.components.len() };
     for (at, component) in summary.components[..shown].iter().enumerate() {
         let whose = if shared { "all components".into() } else { format!("component {}", at + 1) };
-        let what =
-            if d == 1 { "variance" } else { "covariance, correlations below the diagonal" };
+        let what = if d == 1 { "variance" } else { "covariance, correlations below the diagonal" };
         writeln!(out, "{}", paint.bold(&format!("{whose}: {what}")))?;
         covariance(component, &summary.columns).write(out, paint)?;
         writeln!(out)?;

@@ -23,7 +23,7 @@ use crate::{
 /// use elbo_core::Family;
 /// use elbo_dist::Gaussian;
 ///
-/// let mut gaussian = Gaussian::new(0.0, 1.0)?;
+/// let mut gaussian = Gaussian::new(1e8, 1.0)?; // moments are taken about its mean
 /// let mut stats = gaussian.new_stats();
 /// gaussian.observe(&mut stats, &[1e8 + 1.0, 1e8 + 3.0], &[1.0, 1.0]);
 /// gaussian.clone().maximize(&stats, &mut gaussian).unwrap();

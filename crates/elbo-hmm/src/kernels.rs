@@ -280,14 +280,13 @@ impl Kernel for Densities<'_> {
         let mut proper = true;
         for first in (0..self.n).step_by(S::LANES) {
             let mut largest = lowest;
-            let mut sum = S::splat(0.0);
+            let mut ordered = u32::MAX;
             for row in self.scores.chunks_exact(self.stride) {
                 let x = S::load(&row[first..]);
                 largest = x.max(largest); // skips NaN
-                sum += x; // −∞, unless one is NaN or ∞
+                ordered &= S::mask_bits(x.lt(S::splat(f64::INFINITY))); // false for NaN
             }
             let possible = S::mask_bits(lowest.lt(largest));
-            let ordered = S::mask_bits(sum.lt(S::splat(f64::INFINITY))); // false for NaN
             let steps = (1_u32 << (self.n - first).min(S::LANES)) - 1;
             proper &= possible & ordered & steps == steps;
             largest.store(&mut self.shifts[first..]);

@@ -63,7 +63,7 @@ mod model;
 mod sequences;
 
 pub use elbo_core::{
-    Batch, CancelToken, DataError, EStepError, EstimateError, FitError, LatentModel,
+    Batch, CancelToken, DataError, EStepError, EstimateError, Event, FitError, LatentModel,
     MaximumAPosteriori, MaximumLikelihood, Observer, Priors, Report, Rows, Settings, Stopped,
     Tolerance, Variant, VariationalBayes,
 };

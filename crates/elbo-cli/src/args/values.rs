@@ -17,11 +17,6 @@ impl ComponentRange {
         self.first..self.last + 1
     }
 
-    /// The smallest and the largest number.
-    pub(crate) fn ends(self) -> (usize, usize) {
-        (self.first, self.last)
-    }
-
     /// Whether there is nothing to choose.
     pub(crate) fn is_single(self) -> bool {
         self.first == self.last
@@ -205,10 +200,7 @@ mod tests {
     fn lists_of_structures_name_each_once() {
         use CovarianceStructure::{EVE, VII, VVV};
         assert_eq!("all".parse(), Ok(Covariances::All));
-        assert_eq!(
-            "VII, full,spherical,eve".parse(),
-            Ok(Covariances::These(vec![VII, VVV, EVE]))
-        );
+        assert_eq!("VII, full,spherical,eve".parse(), Ok(Covariances::These(vec![VII, VVV, EVE])));
         assert_eq!(Covariances::All.of(3).len(), 14);
         assert_eq!("round".parse::<Covariances>(), Err(CovariancesError { name: "round".into() }));
         assert!("".parse::<Covariances>().is_err() && "full,".parse::<Covariances>().is_err());

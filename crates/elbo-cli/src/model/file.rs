@@ -77,7 +77,9 @@ pub(crate) enum ModelProblem {
     #[error("is not JSON ({0}); give a file written by elbo fit --model")]
     Json(serde_json::Error),
     /// JSON of something else.
-    #[error("is not a model file: its \"format\" is not \"{FORMAT}\"; give a file written by elbo fit --model")]
+    #[error(
+        "is not a model file: its \"format\" is not \"{FORMAT}\"; give a file written by elbo fit --model"
+    )]
     Format,
     /// Of another version.
     #[error("is a model file of version {found}; this elbo reads version {VERSION}")]

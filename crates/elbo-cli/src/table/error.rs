@@ -157,7 +157,9 @@ pub(crate) enum Problem {
         shape: Vec<u64>,
     },
     /// An array that no machine could hold: its header is damaged.
-    #[error("claims to be an array of shape ({shape}), which is too large; its header is damaged, save it again with numpy.save")]
+    #[error(
+        "claims to be an array of shape ({shape}), which is too large; its header is damaged, save it again with numpy.save"
+    )]
     NpySize {
         /// Its shape, as the file says it.
         shape: String,

@@ -59,15 +59,15 @@ pub(super) fn read(
 fn check_size(sample: &[u8]) -> Result<(), Problem> {
     const LARGEST_ELEMENT: u64 = 8;
     let header = sample.get(PREAMBLE..sample.len().min(HEADER)).unwrap_or_default();
-    let header = String::from_utf8_lossy(header.split(|&byte| byte == b'\n').next().unwrap_or_default());
+    let header =
+        String::from_utf8_lossy(header.split(|&byte| byte == b'\n').next().unwrap_or_default());
     let Some((_, rest)) = header.split_once("'shape'") else { return Ok(()) };
     let shape = rest.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
     let Some((shape, _)) = shape else { return Ok(()) };
     let extents = shape.split(',').map(str::trim).filter(|extent| !extent.is_empty());
-    let bytes = extents.map(|extent| extent.trim_end_matches('L').parse::<u64>()).try_fold(
-        LARGEST_ELEMENT,
-        |bytes, extent| bytes.checked_mul(extent.ok()?.max(1)),
-    );
+    let bytes = extents
+        .map(|extent| extent.trim_end_matches('L').parse::<u64>())
+        .try_fold(LARGEST_ELEMENT, |bytes, extent| bytes.checked_mul(extent.ok()?.max(1)));
     match bytes {
         Some(bytes) if i64::try_from(bytes).is_ok() => Ok(()),
         _ => Err(Problem::NpySize { shape: shape.chars().take(60).collect() }),

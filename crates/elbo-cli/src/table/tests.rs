@@ -198,7 +198,9 @@ fn a_bad_choice_of_columns_is_refused() {
 fn two_columns_of_one_name_are_refused_unless_not_needed() {
     let file = "a,b,a\n1,2,3\n";
     assert_eq!(message(text(file)), "columns 1 and 3 are both called \"a\"; rename one of them");
-    assert!(message(with(file, |s| s.columns = Columns::Named(names("a")))).contains("both called"));
+    assert!(
+        message(with(file, |s| s.columns = Columns::Named(names("a")))).contains("both called")
+    );
     assert_values(&with(file, |s| s.columns = Columns::Named(names("b"))).unwrap(), &[2.0]);
 }
 
@@ -298,7 +300,8 @@ fn arrays_that_claim_more_than_a_machine_can_hold_are_refused() {
     let whole = npy(&[2, 2], C, &[1.0, 2.0, 3.0, 4.0]);
     for shape in ["4294967296, 8589934592", "99999999999999999999, 1", "2305843009213693952,"] {
         let mut file = whole.clone();
-        let header = String::from_utf8_lossy(&file[10..128]).replace("(2, 2)", &format!("({shape})"));
+        let header =
+            String::from_utf8_lossy(&file[10..128]).replace("(2, 2)", &format!("({shape})"));
         let header = format!("{:<117}\n", header.trim_end());
         file.splice(10..128, header.bytes());
         let refused = message(text(&file));

@@ -1,0 +1,205 @@
+//! What a careful reader of a fit should know, one sentence each.
+
+use elbo::{core::Repairs, linalg::extreme_eigenvalues, mixture::Estimation};
+
+use crate::{
+    explain,
+    model::Model,
+    number::{fixed, significant},
+    search::{Candidate, Fit, Search},
+    summary::{Component, Kind, Score},
+};
+
+/// Below this smallest eigenvalue of its correlations a component is nearly flat.
+const NEARLY_SINGULAR: f64 = 1e-8;
+
+/// Scores closer than this do not tell two models apart: "not worth more than a bare mention"
+/// (Kass & Raftery 1995, JASA 90(430), section 3.2).
+const TELLING: f64 = 2.0;
+
+/// The warnings about the chosen candidate and the choice itself.
+pub(crate) fn about(
+    search: &Search<'_>,
+    candidates: &[Candidate],
+    chosen: usize,
+    score: Score,
+) -> Vec<String> {
+    let Ok(fit) = &candidates[chosen].fit else { return Vec::new() };
+    let mut warnings = Vec::new();
+    if !fit.report.stopped.is_converged() {
+        let (stopped, iterations) = (&fit.report.stopped, fit.report.iterations);
+        warnings.push(format!(
+            "the best start {}",
+            explain::stopped(stopped, iterations, search.table)
+        ));
+    }
+    warnings.extend(restarts(fit));
+    components(search, fit, &mut warnings);
+    warnings.extend(repairs(fit.report.repairs));
+    choice(search, candidates, chosen, score, &mut warnings);
+    warnings
+}
+
+/// Whether the starts agree.
+fn restarts(fit: &Fit) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let starts = fit.ends.len();
+    if fit.reached == 0 {
+        warnings.push(format!(
+            "none of {starts} starts ended at a sound optimum; use --estimator map, fewer components or a simpler --covariance"
+        ));
+    } else if starts > 1 && (fit.reached == 1 || 5 * fit.reached < starts) {
+        let next = fit.second.map_or(String::new(), |second| {
+            let lower = significant(fit.report.objective - second, 2);
+            format!("; the next best optimum is {lower} nats lower")
+        });
+        warnings.push(format!(
+            "the starts disagree: only {} of {starts} reached the best optimum{next}; more --starts may find a better one",
+            fit.reached
+        ));
+    }
+    if let Some(objective) = fit.best_set_aside {
+        warnings.push(format!(
+            "a higher but spurious optimum (objective {}) was set aside: there a component fits a few rows almost exactly",
+            fixed(objective, 3)
+        ));
+    }
+    warnings
+}
+
+/// Whether every component is one.
+fn components(search: &Search<'_>, fit: &Fit, warnings: &mut Vec<String>) {
+    let rows = fit.report.observations;
+    for (at, component) in fit.model.components().iter().enumerate() {
+        let number = at + 1;
+        let held = component.weight * rows;
+        if fit.spurious.contains(&at) {
+            warnings.push(format!(
+                "component {number} is nearly singular: it fits {} rows almost exactly and may be an artifact; use --estimator map, fewer components or a simpler --covariance",
+                significant(held, 2)
+            ));
+        } else if fit.model.kind() == Kind::Gaussian && is_nearly_flat(component) {
+            warnings.push(format!(
+                "component {number} is nearly singular: its columns depend on one another almost exactly; leave one out, or use a diagonal structure"
+            ));
+        }
+        if held < 1.0 {
+            let normal = if search.estimation == Estimation::VariationalBayes {
+                ", which variational Bayes does with those that the data do not need"
+            } else {
+                "; ask for fewer components"
+            };
+            warnings.push(format!(
+                "boundary: component {number} is empty (weight {}){normal}",
+                significant(component.weight, 2)
+            ));
+        }
+    }
+    if let Model::Poisson(mixture) = &fit.model {
+        for (at, poisson) in mixture.components().iter().enumerate() {
+            if poisson.rate() == 0.0 {
+                warnings.push(format!(
+                    "boundary: component {} has rate 0: it stands for zeros alone",
+                    at + 1
+                ));
+            }
+        }
+    }
+}
+
+/// Whether some combination of columns hardly varies, in units of the columns themselves.
+fn is_nearly_flat(component: &Component) -> bool {
+    let d = component.mean.len();
+    let correlations: Vec<_> = (0..d * d).map(|at| component.correlation(at / d, at % d)).collect();
+    extreme_eigenvalues(&correlations, d).map_or(true, |(least, _)| least < NEARLY_SINGULAR)
+}
+
+/// What M-steps had to change.
+fn repairs(repairs: Repairs) -> Option<String> {
+    let kinds = [
+        (repairs.floored_variances, "variances raised to a floor"),
+        (repairs.jittered_covariances, "covariances that needed jitter"),
+        (repairs.kept_components, "components kept although they lost their rows"),
+    ];
+    let made: Vec<_> =
+        kinds.iter().filter(|kind| kind.0 > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    (!made.is_empty()).then(|| format!("repairs on the way: {}", made.join(", ")))
+}
+
+/// Whether the choice among candidates can be trusted.
+fn choice(
+    search: &Search<'_>,
+    candidates: &[Candidate],
+    chosen: usize,
+    score: Score,
+    warnings: &mut Vec<String>,
+) {
+    let k = candidates[chosen].k;
+    if let [first, .., last] = search.components[..] {
+        if k == last {
+            warnings.push(format!(
+                "boundary: {k} components are the most that were tried; a wider range may hold a better model"
+            ));
+        } else if k == first && first > 1 {
+            warnings.push(format!(
+                "boundary: {k} components are the fewest that were tried; a wider range may hold a better model"
+            ));
+        }
+    }
+    let own = candidates[chosen].fit.as_ref().map_or(f64::NAN, |fit| fit.score(score));
+    let rivals = candidates.iter().enumerate().filter_map(|(at, candidate)| {
+        let fit = candidate.fit.as_ref().ok().filter(|fit| at != chosen && fit.is_sound())?;
+        let coincides = candidate.k == 1 && k == 1;
+        (!coincides).then(|| (fit.score(score) - own, candidate))
+    });
+    if let Some((margin, rival)) = rivals.min_by(|a, b| a.0.total_cmp(&b.0))
+        && (0.0..TELLING).contains(&margin)
+    {
+        warnings.push(format!(
+            "close call: {} is only {} behind by {}; the data hardly tell the two apart",
+            name(rival),
+            fixed(margin, 2),
+            score.name()
+        ));
+    }
+    let failed: Vec<_> = candidates.iter().filter(|candidate| candidate.fit.is_err()).collect();
+    if let [first, ..] = failed[..] {
+        const MOST: usize = 8;
+        let mut names: Vec<_> = failed.iter().take(MOST).map(|candidate| name(candidate)).collect();
+        if failed.len() > MOST {
+            names.push(format!("{} more", failed.len() - MOST));
+        }
+        let reason = first
+            .fit
+            .as_ref()
+            .err()
+            .map_or(String::new(), |error| explain::fit(error, search.table));
+        warnings.push(format!(
+            "{} of {} candidates could not be fitted ({}); the first because: {reason}",
+            failed.len(),
+            candidates.len(),
+            names.join(", ")
+        ));
+    }
+    let cut = |candidate: &&Candidate| {
+        candidate.fit.as_ref().is_ok_and(|fit| !fit.report.stopped.is_converged())
+    };
+    let cut = candidates
+        .iter()
+        .enumerate()
+        .filter(|(at, candidate)| *at != chosen && cut(candidate))
+        .count();
+    if cut > 0 {
+        let (were, their) = if cut == 1 { ("was", "its") } else { ("were", "their") };
+        warnings.push(format!(
+            "{cut} of the other candidates {were} not fitted to convergence, so {their} criteria are not final"
+        ));
+    }
+}
+
+fn name(candidate: &Candidate) -> String {
+    match candidate.structure {
+        Some(structure) => format!("{} × {structure}", candidate.k),
+        None => format!("{} components", candidate.k),
+    }
+}
