@@ -238,7 +238,7 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "X", default_value = "1e-10", allow_negative_numbers = true, value_parser = values::tolerance, help_heading = "Fitting")]
     pub(crate) tol: f64,
 
-    /// Acceleration of EM
+    /// Acceleration of EM; with --tol 0 every iteration is a plain one
     #[arg(long, value_enum, default_value_t, help_heading = "Fitting")]
     pub(crate) accelerate: Acceleration,
 
@@ -451,6 +451,18 @@ pub(crate) enum EstimatorKind {
     Vb,
 }
 
+impl Acceleration {
+    /// The library's name for it; `None` if this version does not have it.
+    pub(crate) fn setting(self) -> Option<elbo::core::Acceleration> {
+        match self {
+            Self::None => Some(elbo::core::Acceleration::None),
+            Self::Squarem => Some(elbo::core::Acceleration::Squarem),
+            Self::Anderson => None,
+            Self::Auto => Some(elbo::core::Acceleration::default()),
+        }
+    }
+}
+
 impl EstimatorKind {
     /// The estimator's name in JSON.
     pub(crate) fn name(self) -> &'static str {
@@ -485,7 +497,7 @@ impl EstimatorKind {
 pub(crate) enum Acceleration {
     /// Plain EM
     None,
-    /// SQUAREM (not in this version)
+    /// SQUAREM: leaps along the path of EM, taken only if the objective does not fall
     Squarem,
     /// Anderson mixing (not in this version)
     Anderson,

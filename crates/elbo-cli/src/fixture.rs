@@ -137,7 +137,7 @@ fn summary(
         missing: 0,
         columns: columns.iter().map(ToString::to_string).collect(),
         kind: Kind::Gaussian,
-        structure: structure.into(),
+        structure: format!("{structure} covariance"),
         components: shapes.iter().map(Shape::component).collect(),
         objective: "log-likelihood",
         criterion: Score::Bic,

@@ -75,7 +75,7 @@ fn model_name(summary: &MixtureSummary) -> String {
     let k = summary.components.len();
     let plural = if k == 1 { "component" } else { "components" };
     match summary.kind {
-        Kind::Gaussian => format!("{k} Gaussian {plural}, {} covariance", summary.structure),
+        Kind::Gaussian => format!("{k} Gaussian {plural}, {}", summary.structure),
         Kind::Poisson => format!("{k} Poisson {plural}"),
     }
 }

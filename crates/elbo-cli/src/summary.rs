@@ -17,7 +17,7 @@ pub(crate) struct MixtureSummary {
     pub(crate) columns: Vec<String>,
     /// Distribution of a component.
     pub(crate) kind: Kind,
-    /// Structure of the chosen model's covariances, such as `VVV (full)`; empty if there is none.
+    /// Structure of the chosen model's covariances, such as `VVV (full) covariance`; empty if there is none.
     pub(crate) structure: String,
     /// The components, heaviest first or as the library orders them.
     pub(crate) components: Vec<Component>,
@@ -60,6 +60,11 @@ impl MixtureSummary {
         ranked
     }
 
+    /// Whether candidates differ in structure.
+    pub(crate) fn has_structures(&self) -> bool {
+        self.kind == Kind::Gaussian
+    }
+
     /// Whether there are several components and all have the same covariance, to the bit.
     pub(crate) fn shares_covariance(&self) -> bool {
         let bits = |component: &Component| {
@@ -86,16 +91,19 @@ pub(crate) enum Kind {
     Poisson,
 }
 
-/// mclust's name of a structure, with its common name where it has one.
-pub(crate) fn describe(structure: CovarianceStructure) -> String {
+/// What the covariances in `d` columns have in common, in words; nothing where there are none.
+pub(crate) fn describe(structure: Option<CovarianceStructure>, d: usize) -> String {
+    let Some(structure) = structure else { return String::new() };
     let common = match structure {
+        _ if d == 1 && structure.is_tied() => return format!("equal variances ({structure})"),
+        _ if d == 1 => return format!("unequal variances ({structure})"),
         CovarianceStructure::VVV => " (full)",
         CovarianceStructure::EEE => " (tied)",
         CovarianceStructure::VVI => " (diagonal)",
         CovarianceStructure::VII => " (spherical)",
         _ => "",
     };
-    format!("{structure}{common}")
+    format!("{structure}{common} covariance")
 }
 
 /// One component.

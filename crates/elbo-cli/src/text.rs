@@ -75,21 +75,11 @@ fn candidates(
 ) -> io::Result<()> {
     let all: Vec<_> = summary.candidates.iter().collect();
     let ranked = summary.ranked();
-    let mut grid = Grid::new(
-        &[
-            "",
-            "K",
-            "structure",
-            "log-lik",
-            "params",
-            "BIC",
-            "AIC",
-            "ICL",
-            "converged",
-            "best reached",
-        ],
-        &[2, 8],
-    );
+    let mut header = vec!["", "K"];
+    header.extend(summary.has_structures().then_some("structure"));
+    header.extend(["log-lik", "params", "BIC", "AIC", "ICL", "best reached", "converged"]);
+    let words = if summary.has_structures() { &[2, 9][..] } else { &[8] };
+    let mut grid = Grid::new(&header, words);
     let cut = rows == TableRows::Short && all.len() > MOST_CANDIDATES;
     if cut {
         let criterion = summary.criterion.name();
@@ -132,7 +122,7 @@ pub(crate) fn parameters(
     let k = summary.components.len();
     let plural = if k == 1 { "component" } else { "components" };
     let title = match summary.kind {
-        Kind::Gaussian => format!("{k} Gaussian {plural}, {} covariance", summary.structure),
+        Kind::Gaussian => format!("{k} Gaussian {plural}, {}", summary.structure),
         Kind::Poisson => format!("{k} Poisson {plural}"),
     };
     writeln!(out, "{}", paint.bold(&title))?;
@@ -273,13 +263,13 @@ impl Grid {
 
     fn push_candidate(&mut self, candidate: &Candidate) {
         let mark = if candidate.chosen { "*" } else { "" };
-        let mut row =
-            vec![mark.into(), candidate.components.to_string(), candidate.structure.clone()];
+        let mut row = vec![mark.into(), candidate.components.to_string()];
+        row.extend((!candidate.structure.is_empty()).then(|| candidate.structure.clone()));
         match &candidate.outcome {
             Ok(scores) => {
                 row.extend([fixed(scores.log_likelihood, 3), scores.df.to_string()]);
                 row.extend([scores.bic, scores.aic, scores.icl].map(|score| fixed(score, 2)));
-                row.extend([scores.ending(), format!("{}/{}", scores.reached, scores.starts)]);
+                row.extend([format!("{}/{}", scores.reached, scores.starts), scores.ending()]);
             }
             Err(reason) => row.push(format!("not fitted: {reason}")),
         }

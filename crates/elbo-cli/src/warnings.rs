@@ -164,11 +164,7 @@ fn choice(
     }
     let failed: Vec<_> = candidates.iter().filter(|candidate| candidate.fit.is_err()).collect();
     if let [first, ..] = failed[..] {
-        const MOST: usize = 8;
-        let mut names: Vec<_> = failed.iter().take(MOST).map(|candidate| name(candidate)).collect();
-        if failed.len() > MOST {
-            names.push(format!("{} more", failed.len() - MOST));
-        }
+        let names = named(search, &failed);
         let reason = first
             .fit
             .as_ref()
@@ -178,7 +174,7 @@ fn choice(
             "{} of {} candidates could not be fitted ({}); the first because: {reason}",
             failed.len(),
             candidates.len(),
-            names.join(", ")
+            names
         ));
     }
     let cut = |candidate: &&Candidate| {
@@ -195,6 +191,24 @@ fn choice(
             "{cut} of the other candidates {were} not fitted to convergence, so {their} criteria are not final"
         ));
     }
+}
+
+/// The candidates in a few words: those of one number of components together if none is missing.
+fn named(search: &Search<'_>, candidates: &[&Candidate]) -> String {
+    const MOST: usize = 8;
+    let mut names: Vec<String> = Vec::new();
+    for of_k in candidates.chunk_by(|a, b| a.k == b.k) {
+        if of_k.len() == search.structures.len() {
+            names.push(format!("{} components", of_k[0].k));
+        } else {
+            names.extend(of_k.iter().map(|candidate| name(candidate)));
+        }
+    }
+    if names.len() > MOST + 1 {
+        let more = names.split_off(MOST).len();
+        names.push(format!("{more} more"));
+    }
+    names.join(", ")
 }
 
 fn name(candidate: &Candidate) -> String {

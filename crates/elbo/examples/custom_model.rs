@@ -1,6 +1,7 @@
 //! A latent-variable model of your own in under 60 lines: counts with too many zeros.
 //!
 //! With probability `p` a count is a structural zero, else it is Poisson with rate `λ`; the latent variable says which.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use elbo::core::{
     EStepError, EstimateError, Inference, LatentModel, Repairs, Settings, Variant, fit,

@@ -62,7 +62,7 @@ fn summary(saved: &Saved) -> MixtureSummary {
         missing: 0,
         columns: saved.columns.clone(),
         kind: saved.model.kind(),
-        structure: saved.model.structure().map_or(String::new(), describe),
+        structure: describe(saved.model.structure(), saved.model.d()),
         components: saved.model.components(),
         objective: saved.estimator.objective(),
         criterion: Score::Bic,

@@ -14,36 +14,38 @@ const MOST_COLUMNS: usize = 20;
 
 /// All candidates, the chosen one marked.
 pub(super) fn candidates(summary: &MixtureSummary) -> String {
-    let header = [
-        "K",
-        "structure",
+    let mut header = vec!["K"];
+    header.extend(summary.has_structures().then_some("structure"));
+    header.extend([
         "log-likelihood",
         "parameters",
         "BIC",
         "AIC",
         "ICL",
-        "converged",
         "best reached",
-    ];
+        "converged",
+    ]);
     let mut rows = String::new();
     for candidate in &summary.candidates {
-        let mut cells = vec![candidate.components.to_string(), escape(&candidate.structure)];
+        let mut cells = vec![candidate.components.to_string()];
+        cells.extend(summary.has_structures().then(|| escape(&candidate.structure)));
+        let known = cells.len();
         match &candidate.outcome {
             Ok(scores) => {
                 cells.extend([number(&fixed(scores.log_likelihood, 3)), scores.df.to_string()]);
                 cells.extend(
                     [scores.bic, scores.aic, scores.icl].map(|score| number(&fixed(score, 2))),
                 );
-                cells.push(scores.ending());
                 cells.push(format!("{}/{}", scores.reached, scores.starts));
+                cells.push(scores.ending());
             }
-            Err(_) => cells.resize(2, String::new()),
+            Err(_) => {}
         }
         let mut row: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
         if let Err(reason) = &candidate.outcome {
             row += &format!(
                 "<td class=\"reason\" colspan=\"{}\">not fitted: {}</td>",
-                header.len() - 2,
+                header.len() - known,
                 escape(reason)
             );
         }

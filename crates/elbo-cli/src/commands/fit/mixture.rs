@@ -8,7 +8,7 @@ use elbo::{
 };
 
 use crate::{
-    args::{Acceleration, EstimatorKind, MixtureArgs},
+    args::{Covariances, EstimatorKind, MixtureArgs},
     commands::{pool, prepare, print, read, tell, write_file},
     error::{Error, StartProblem},
     explain, interrupt,
@@ -73,13 +73,8 @@ pub(super) fn run(args: &MixtureArgs) -> Result<u8, Error> {
 fn check(args: &MixtureArgs) -> Result<Score, Error> {
     let refuse = |message: &str| Err(Error::Arguments(message.into()));
     args.fit.starts().map_err(Error::Arguments)?;
-    match args.fit.accelerate {
-        Acceleration::None | Acceleration::Auto => {}
-        Acceleration::Squarem | Acceleration::Anderson => {
-            return refuse(
-                "--accelerate squarem and anderson are not in this version; use none or auto, which are plain EM",
-            );
-        }
+    if args.fit.accelerate.setting().is_none() {
+        return refuse("--accelerate anderson is not in this version; use squarem, auto or none");
     }
     if args.component == Kind::Poisson && args.covariance.is_some() {
         return refuse("--covariance goes with --component gaussian; Poisson components have none");
@@ -120,7 +115,7 @@ fn structures(
     let names = |list: &[CovarianceStructure]| {
         list.iter().map(|structure| structure.name()).collect::<Vec<_>>().join(", ")
     };
-    if args.covariance.as_ref().is_some_and(|asked| *asked != crate::args::Covariances::All) {
+    if args.covariance.as_ref().is_some_and(|asked| *asked != Covariances::All) {
         return Err(Error::Arguments(format!(
             "--estimator {estimator} needs a conjugate prior, which only {} have; choose --covariance among them",
             names(&WITH_PRIOR)
@@ -154,6 +149,7 @@ fn plan<'t>(
         starts: args.fit.starts().map_err(Error::Arguments)?,
         start,
         settings: Settings {
+            acceleration: args.fit.accelerate.setting().unwrap_or_default(),
             tolerance: Tolerance::Gap(args.fit.tol),
             max_iterations: args.fit.max_iter,
             seed: args.fit.seed,
@@ -332,7 +328,7 @@ impl Found<'_> {
             missing: self.table.missing(),
             columns: self.table.columns.clone(),
             kind: self.args.component,
-            structure: fit.model.structure().map_or(String::new(), describe),
+            structure: describe(fit.model.structure(), self.table.d()),
             components: fit.model.components(),
             objective: self.args.fit.estimator.objective(),
             criterion: self.score,
