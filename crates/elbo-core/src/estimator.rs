@@ -139,6 +139,10 @@ pub trait Estimator<F: Family>: Clone + Send + Sync {
     /// All `k` fitted components.
     type Fits: Clone + Send + Sync;
 
+    /// Does a prior bound the objective where a component collapses onto a point? Without one, a high objective may be
+    /// an artifact.
+    const HAS_PRIOR: bool;
+
     /// Fitted components that start at these points; a posterior starts as if it had seen `weight` ideal
     /// observations of each.
     ///
@@ -231,6 +235,8 @@ impl<F, P> Conjugate<F, P> {
 impl<F: Family> Estimator<F> for MaximumLikelihood {
     type Fits = Vec<F>;
 
+    const HAS_PRIOR: bool = false;
+
     fn start(&self, points: Vec<F>, _: f64) -> Result<Vec<F>, EstimateError> {
         Ok(points)
     }
@@ -259,6 +265,8 @@ impl<F: Family> Estimator<F> for MaximumLikelihood {
 
 impl<F: Family, P: ConjugatePrior<F>> Estimator<F> for MaximumAPosteriori<P> {
     type Fits = Conjugate<F, P>;
+
+    const HAS_PRIOR: bool = true;
 
     fn start(&self, points: Vec<F>, weight: f64) -> Result<Self::Fits, EstimateError> {
         start_conjugate(&self.priors, points, weight)
@@ -290,6 +298,8 @@ impl<F: Family, P: ConjugatePrior<F>> Estimator<F> for MaximumAPosteriori<P> {
 
 impl<F: Family, P: ConjugatePrior<F>> Estimator<F> for VariationalBayes<P> {
     type Fits = Conjugate<F, P>;
+
+    const HAS_PRIOR: bool = true;
 
     fn start(&self, points: Vec<F>, weight: f64) -> Result<Self::Fits, EstimateError> {
         start_conjugate(&self.priors, points, weight)

@@ -92,6 +92,7 @@ mod family;
 mod fit;
 mod inference;
 mod model;
+mod spurious;
 mod statistics;
 
 pub use batch::{Batch, Matrix, MatrixMut, Rows, Weighted};
@@ -107,4 +108,5 @@ pub use fit::{
 };
 pub use inference::{Inference, RowError};
 pub use model::LatentModel;
+pub use spurious::spurious_components;
 pub use statistics::{Statistics, add_scaled};

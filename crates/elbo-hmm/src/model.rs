@@ -5,6 +5,7 @@ use std::{fmt, marker::PhantomData};
 use elbo_core::{
     Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator, Family, Inference,
     LatentModel, MaximumAPosteriori, MaximumLikelihood, Repairs, Statistics, VariationalBayes,
+    add_scaled, spurious_components,
 };
 use elbo_dist::{Categorical, CategoricalPacked, CategoricalStats, Dirichlet};
 
@@ -251,15 +252,15 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
     }
 
     fn is_spurious(&self, params: &Self::Params, stats: &Self::Stats) -> bool {
-        let points = E::points(&params.emission);
-        let mut all = stats.2[0].clone();
-        stats.2[1..].iter().for_each(|s| all.merge(s));
-        points.len() > 1 && points.iter().any(|point| point.relative_spread(&all) < SPREAD_FLAT)
+        // Each step is the first of its sequence or the end of one transition.
+        let (initial, transition, emission) = stats;
+        let mut steps = initial[0].counts().to_vec();
+        for row in transition {
+            add_scaled(&mut steps, 1.0, row.counts());
+        }
+        !spurious_components::<F, E>(E::points(&params.emission), emission, &steps).is_empty()
     }
 }
-
-/// A state whose variance in some direction is below this share of the data's looks like an artifact.
-const SPREAD_FLAT: f64 = 1e-6;
 
 /// Adds the emission statistics of one sequence; counts of the chain stay in the scratch.
 fn one_sequence<F: Family>(

@@ -2,13 +2,11 @@
 
 use elbo_core::{
     Batch, DataError, End, Estimator, Family, FitError, Observer, Optimum, Report, Settings,
-    Weighted, criteria, fit_restarts,
+    Weighted, criteria, fit_restarts, spurious_components,
 };
 use elbo_dist::Categorical;
 
-use crate::{
-    Mixture, MixtureError, MixtureModel, MixtureParams, model::spurious_components, start::Starts,
-};
+use crate::{Mixture, MixtureError, MixtureModel, MixtureParams, start::Starts};
 
 /// A fitted mixture and how it was found.
 #[derive(Clone, Debug)]
@@ -138,7 +136,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
                 }
             })?;
         let (counts, stats) = &restarts.best.stats;
-        let spurious = spurious_components(mixture.components(), &counts[0], stats);
+        let spurious = spurious_components::<F, E>(mixture.components(), stats, counts[0].counts());
         Ok(Fitted {
             mixture,
             report: restarts.best.report,

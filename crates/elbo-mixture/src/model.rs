@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use elbo_core::{
     BLOCK, BLOCK_STRIDE, Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator,
     Family, Inference, LatentModel, Matrix, MatrixMut, MaximumAPosteriori, MaximumLikelihood,
-    Repairs, RowError, Statistics, VariationalBayes, Weighted, add_scaled,
+    Repairs, RowError, Statistics, VariationalBayes, Weighted, add_scaled, spurious_components,
 };
 use elbo_dist::{Categorical, CategoricalPacked, Dirichlet};
 
@@ -241,7 +241,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
     }
 
     fn is_spurious(&self, params: &Self::Params, stats: &Self::Stats) -> bool {
-        !spurious_components(E::points(&params.components), &stats.0[0], &stats.1).is_empty()
+        let (counts, stats) = stats;
+        let points = E::points(&params.components);
+        !spurious_components::<F, E>(points, stats, counts[0].counts()).is_empty()
     }
 }
 
@@ -278,30 +280,4 @@ fn assign<F: Family, E: Estimator<F>, W: Estimator<Categorical>>(
         responsibilities[..n].iter_mut().zip(weights).for_each(|(r, w)| *r *= w);
     }
     Ok(log_normalizers.iter().zip(weights).map(|(l, w)| l * w).sum())
-}
-
-/// Below this ratio of variances in some direction, a component is all but flat there.
-const SPREAD_FLAT: f64 = 1e-6;
-/// Below this ratio, a component that also rests on too few rows is suspicious.
-const SPREAD_NARROW: f64 = 1e-2;
-
-/// Components that look like artifacts of an unbounded likelihood: nearly flat in some direction compared with the data
-/// (variance ratio below 10⁻⁶), or narrow (10⁻²) and resting on fewer rows than twice the component's parameters.
-/// Components that share their covariance cannot collapse alone and pass.
-pub(crate) fn spurious_components<F: Family>(
-    points: &[F],
-    counts: &<Categorical as Family>::Stats,
-    stats: &[F::Stats],
-) -> Vec<usize> {
-    if points.len() < 2 {
-        return Vec::new();
-    }
-    let mut all = stats[0].clone();
-    stats[1..].iter().for_each(|s| all.merge(s));
-    let suspicious = |j: &usize| {
-        let spread = points[*j].relative_spread(&all);
-        let few = counts.counts()[*j] < 2.0 * points[*j].free_parameters(1) as f64;
-        spread < SPREAD_FLAT || (few && spread < SPREAD_NARROW)
-    };
-    (0..points.len()).filter(suspicious).collect()
 }
