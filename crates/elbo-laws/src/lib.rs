@@ -22,12 +22,14 @@
 //!
 //! As a dev-dependency, when you implement a core trait. There is nothing in it for fitting models.
 
+mod allocations;
 pub mod family;
 pub mod model;
 pub mod prior;
 mod sample;
 pub mod statistics;
 
+pub use allocations::CountingAllocator;
 pub use proptest;
 pub use sample::{Of, Sample, WeightedSample};
 

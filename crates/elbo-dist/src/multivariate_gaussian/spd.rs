@@ -3,7 +3,7 @@
 use elbo_linalg::{cholesky_relative, invert_lower_in_place, mirror_lower};
 
 /// A symmetric positive definite `d × d` matrix `Σ = L Lᵀ` and its whitening `U = L⁻¹`, or the diagonals of both.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Spd {
     /// `d × d`, row-major, both triangles; or the `d` diagonal elements.
     pub(crate) values: Vec<f64>,
@@ -19,6 +19,20 @@ pub(crate) struct Flat {
     pub(crate) column: usize,
     /// What is left of its variance.
     pub(crate) variance: f64,
+}
+
+impl Clone for Spd {
+    fn clone(&self) -> Self {
+        let (values, whitening) = (self.values.clone(), self.whitening.clone());
+        Self { values, whitening, ..*self }
+    }
+
+    /// Without allocation where the shapes agree; the derived one would allocate.
+    fn clone_from(&mut self, other: &Self) {
+        self.values.clone_from(&other.values);
+        self.whitening.clone_from(&other.whitening);
+        (self.log_det, self.d) = (other.log_det, other.d);
+    }
 }
 
 impl Spd {

@@ -225,10 +225,23 @@ impl Statistics for MultivariateGaussianStats {
     }
 
     fn align(&mut self, like: &Self) {
-        if self.origin != like.origin {
-            let mut aligned = Self::new(like.origin.clone(), self.is_diagonal());
-            aligned.add_recentred(1.0, self);
-            *self = aligned;
+        if self.origin == like.origin {
+            return;
+        }
+        for i in 0..self.d() {
+            let shift_i = self.origin[i] - like.origin[i];
+            let start = if self.is_diagonal() { i } else { 0 };
+            for j in start..=i {
+                let shift_j = self.origin[j] - like.origin[j];
+                let place = self.place(i, j);
+                self.second[place] += shift_i * self.first[j]
+                    + shift_j * self.first[i]
+                    + self.weight * shift_i * shift_j;
+            }
+        }
+        for (j, (origin, new)) in self.origin.iter_mut().zip(&like.origin).enumerate() {
+            self.first[j] += self.weight * (*origin - new);
+            *origin = *new;
         }
     }
 }
