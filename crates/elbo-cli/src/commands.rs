@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     model::LARGEST_COUNT,
     summary::Kind,
-    table::{self, Selection, Table},
+    table::{self, Columns, Selection, Table},
 };
 
 /// Does what was asked for; returns the exit code.
@@ -41,12 +41,14 @@ fn read(path: &Path, selection: &Selection, kind: Kind) -> Result<Table, Error> 
     if !selection.quiet {
         table.notes.iter().for_each(|note| tell(&format!("{}: {note}", table.source)));
     }
-    check(&table, kind).map_err(|message| table.error(message))?;
+    let free = !matches!(selection.columns, Columns::OfModel(_));
+    check(&table, kind, free).map_err(|message| table.error(message))?;
     Ok(table)
 }
 
-/// Refuses missing values and, for counts, anything but one column of whole numbers.
-fn check(table: &Table, kind: Kind) -> Result<(), String> {
+/// Refuses missing values and, for counts, anything but one column of whole numbers. Whether the
+/// columns are `free` to be chosen makes a cure.
+fn check(table: &Table, kind: Kind, free: bool) -> Result<(), String> {
     let place = |at: usize| {
         format!("{}, column \"{}\"", table.place(at / table.d()), table.columns[at % table.d()])
     };
@@ -55,8 +57,13 @@ fn check(table: &Table, kind: Kind) -> Result<(), String> {
             0 => String::new(),
             more => format!(" (and {more} more)"),
         };
+        let cure = if free {
+            "fill the cell, remove the row, or choose other columns with --columns"
+        } else {
+            "fill the cell or remove the row"
+        };
         return Err(format!(
-            "{} is missing{more}; a mixture needs complete rows in this version: fill the cell, remove the row, or choose other columns with --columns",
+            "{} is missing{more}; a mixture needs complete rows in this version: {cure}",
             place(at)
         ));
     }
@@ -72,7 +79,7 @@ fn check(table: &Table, kind: Kind) -> Result<(), String> {
     let is_count = |value: f64| (0.0..=LARGEST_COUNT).contains(&value) && value.fract() == 0.0;
     match table.values.iter().position(|&value| !is_count(value)) {
         Some(at) => Err(format!(
-            "{}: {} is not a count; --component poisson needs whole numbers from 0 to 2^53",
+            "{}: {} is not a count; Poisson components need whole numbers from 0 to 2^53",
             place(at),
             table.values[at]
         )),
@@ -81,7 +88,7 @@ fn check(table: &Table, kind: Kind) -> Result<(), String> {
 }
 
 /// A note for a person, on standard error; nobody may be listening.
-fn tell(note: &str) {
+pub(crate) fn tell(note: &str) {
     let _ = writeln!(io::stderr(), "elbo: {note}");
 }
 

@@ -18,7 +18,10 @@ mod table;
 mod text;
 mod warnings;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
@@ -34,7 +37,7 @@ fn main() -> ExitCode {
         // The reader of a pipe has seen enough: `elbo sample … | head`.
         Err(Error::Output(cause)) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("elbo: {error}");
+            commands::tell(&error.to_string());
             error.exit_code().into()
         }
     }
@@ -61,9 +64,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
             paragraph.starts_with("Usage:") || paragraph.starts_with("For more")
         });
     let what = what.join("; ");
-    eprintln!("elbo: {}", what.strip_prefix("error: ").unwrap_or(&what));
-    for hint in hints {
-        eprintln!("{hint}");
-    }
+    commands::tell(what.strip_prefix("error: ").unwrap_or(&what));
+    let _ = writeln!(io::stderr(), "{}", hints.join("\n"));
     error::EXIT_CODE.into()
 }

@@ -202,3 +202,35 @@ pub(crate) fn counts(values: &[f64]) -> Vec<u64> {
     )]
     values.iter().map(|&value| value as u64).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use elbo::dist::Poisson;
+
+    use super::*;
+
+    fn poissons(rates: [f64; 2]) -> Mixture<Poisson> {
+        let components = rates.map(|rate| Poisson::new(rate).unwrap()).to_vec();
+        Mixture::new(vec![0.25, 0.75], components).unwrap()
+    }
+
+    #[test]
+    fn chunks_say_what_the_whole_says() {
+        let values: Vec<f64> = (0..2 * CHUNK + 77).map(|row| (row * 7919 % 23) as f64).collect();
+        let mixture = poissons([2.0, 9.0]);
+        let model = Model::Poisson(mixture.clone());
+        let whole = mixture.responsibilities(&counts(&values)).unwrap();
+        assert_eq!(model.responsibilities(&values), Ok(whole));
+        let mut densities = vec![0.0; values.len()];
+        mixture.log_density_into(&counts(&values), &mut densities).unwrap();
+        assert_eq!(model.log_densities(&values), Ok(densities));
+    }
+
+    #[test]
+    fn an_impossible_row_is_counted_over_all_chunks() {
+        let mut values = vec![0.0; CHUNK + 9];
+        values[CHUNK + 5] = 1.0;
+        let refused = Model::Poisson(poissons([0.0, 0.0])).log_densities(&values);
+        assert_eq!(refused, Err(EStepError::Impossible { row: CHUNK + 5 }));
+    }
+}

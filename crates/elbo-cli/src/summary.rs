@@ -45,12 +45,16 @@ impl MixtureSummary {
         self.candidates.iter().find(|candidate| candidate.chosen).expect("one candidate is chosen")
     }
 
-    /// The candidates, the best first: sound ones before spurious ones before those without a fit,
-    /// then by the criterion.
+    /// The candidates, the best first: the chosen one, sound ones before spurious ones before those
+    /// without a fit, then by the criterion; in the order given where it differs by rounding only.
     pub(crate) fn ranked(&self) -> Vec<&Candidate> {
         let key = |candidate: &Candidate| match &candidate.outcome {
-            Ok(scores) => (u8::from(!scores.is_sound()), self.criterion.of(scores)),
-            Err(_) => (2, f64::INFINITY),
+            _ if candidate.chosen => (0, 0.0),
+            Ok(scores) => {
+                let rank = if scores.is_sound() { 1 } else { 2 };
+                (rank, (1e6 * self.criterion.of(scores)).round())
+            }
+            Err(_) => (3, 0.0),
         };
         let mut ranked: Vec<_> = self.candidates.iter().collect();
         ranked.sort_by(|a, b| {
@@ -58,6 +62,18 @@ impl MixtureSummary {
             a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
         });
         ranked
+    }
+
+    /// The best candidate for each number of components.
+    pub(crate) fn best_of_each(&self) -> Vec<&Candidate> {
+        let mut best: Vec<&Candidate> = Vec::new();
+        for candidate in self.ranked() {
+            if best.iter().all(|other| other.components != candidate.components) {
+                best.push(candidate);
+            }
+        }
+        best.sort_by_key(|candidate| candidate.components);
+        best
     }
 
     /// Whether candidates differ in structure.

@@ -73,34 +73,32 @@ fn candidates(
     summary: &MixtureSummary,
     rows: TableRows,
 ) -> io::Result<()> {
-    let all: Vec<_> = summary.candidates.iter().collect();
+    let all = summary.candidates.len();
     let ranked = summary.ranked();
     let mut header = vec!["", "K"];
     header.extend(summary.has_structures().then_some("structure"));
     header.extend(["log-lik", "params", "BIC", "AIC", "ICL", "best reached", "converged"]);
     let words = if summary.has_structures() { &[2, 9][..] } else { &[8] };
     let mut grid = Grid::new(&header, words);
-    let cut = rows == TableRows::Short && all.len() > MOST_CANDIDATES;
+    let cut = rows == TableRows::Short && all > MOST_CANDIDATES;
     if cut {
         let criterion = summary.criterion.name();
         grid.title(&format!("the best {BEST} by {criterion}"));
-        ranked[..BEST].iter().for_each(|candidate| grid.push_candidate(candidate));
+        for candidate in &ranked[..BEST] {
+            grid.push_candidate(candidate);
+        }
         grid.title("the best structure for each number of components");
-        let mut seen = Vec::new();
-        let mut best_of_each = ranked.clone();
-        best_of_each.retain(|candidate| {
-            let new = !seen.contains(&candidate.components);
-            seen.push(candidate.components);
-            new
-        });
-        best_of_each.sort_by_key(|candidate| candidate.components);
-        best_of_each.into_iter().for_each(|candidate| grid.push_candidate(candidate));
+        for candidate in summary.best_of_each() {
+            grid.push_candidate(candidate);
+        }
     } else {
-        all.iter().for_each(|candidate| grid.push_candidate(candidate));
+        for candidate in &summary.candidates {
+            grid.push_candidate(candidate);
+        }
     }
     grid.write(out, paint)?;
-    if all.len() > 1 {
-        let mut note = format!("* chosen: smallest {} of {}", summary.criterion.name(), all.len());
+    if all > 1 {
+        let mut note = format!("* chosen: smallest {} of {}", summary.criterion.name(), all);
         if cut {
             note += "; --table all prints all of them";
         }

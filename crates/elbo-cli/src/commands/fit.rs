@@ -1,5 +1,6 @@
 //! `elbo fit`.
 
+mod found;
 mod mixture;
 
 use crate::{args::Family, error::Error};

@@ -42,11 +42,13 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
         &format!("{} by number of components and covariance structure", criterion.name()),
         &format!("{} candidates; chosen: {}.", all.len(), name(chosen)),
     );
+    let lines = legend(&mut svg, &structures);
+    let top = 36.0 + 20.0 * lines as f64;
     let frame = Frame {
         left: 84.0,
-        top: 56.0,
+        top,
         width: 618.0,
-        height: 294.0,
+        height: 350.0 - top,
         x: Axis::around(all.iter().map(|point| point.0), 0.05)?,
         y: Axis::around(all.iter().map(|point| point.1).filter(|&y| y <= limit), 0.07)?,
     };
@@ -63,9 +65,6 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
         "number of components",
         &format!("{} (smaller is better)", criterion.name()),
     );
-    if structures.len() > 1 {
-        legend(&mut svg, &structures);
-    }
     frame.open(&mut svg);
     for (at, structure) in structures.iter().enumerate() {
         let of_structure =
@@ -109,7 +108,7 @@ pub(super) fn figure(summary: &MixtureSummary) -> Option<Figure> {
 /// they would leave no room for those that matter.
 fn limit(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[0] + 4.0 * (values[values.len() / 2] - values[0])
+    values[0] + 2.5 * (values[values.len() / 2] - values[0])
 }
 
 /// The candidate in words.
@@ -142,17 +141,24 @@ fn mark(svg: &mut Svg, at: usize, (x, y): (f64, f64), title: &str) {
     ));
 }
 
-/// Names of the structures beside their marks, from left to right, in at most two lines.
-fn legend(svg: &mut Svg, structures: &[&str]) {
+/// Names of the structures beside their marks, from left to right; gives the number of lines. A
+/// single one needs no name.
+fn legend(svg: &mut Svg, structures: &[&str]) -> usize {
+    const LEFT: f64 = 92.0;
     const RIGHT: f64 = 702.0;
-    let (mut x, mut y) = (92.0, 16.0);
+    if structures.len() < 2 {
+        return 0;
+    }
+    let (mut x, mut line) = (LEFT, 0);
     for (at, structure) in structures.iter().enumerate() {
         let width = 38.0 + 7.5 * structure.chars().count() as f64;
         if x + width > RIGHT {
-            (x, y) = (92.0, y + 20.0);
+            (x, line) = (LEFT, line + 1);
         }
+        let y = 16.0 + 20.0 * line as f64;
         mark(svg, at, (x, y), structure);
         svg.text((x + 11.0, y + 4.5), "tick", structure);
         x += width;
     }
+    line + 1
 }

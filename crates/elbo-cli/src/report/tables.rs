@@ -6,14 +6,33 @@ use super::{
 };
 use crate::{
     number::{Style, fixed, significant},
-    summary::{Component, Kind, MixtureSummary},
+    summary::{Candidate, Component, Kind, MixtureSummary},
 };
 
 /// Wider correlation matrices are left to the model file.
 const MOST_COLUMNS: usize = 20;
 
-/// All candidates, the chosen one marked.
+/// The candidates, the chosen one marked: a few best ones, the rest at a click.
 pub(super) fn candidates(summary: &MixtureSummary) -> String {
+    const MOST: usize = 24;
+    const BEST: usize = 10;
+    let all: Vec<_> = summary.candidates.iter().collect();
+    if all.len() <= MOST {
+        return of_candidates("Candidates", summary, &all);
+    }
+    let title = format!("The best {BEST} by {}", summary.criterion.name());
+    let best = of_candidates(&title, summary, &summary.ranked()[..BEST]);
+    let each = of_candidates(
+        "The best structure for each number of components",
+        summary,
+        &summary.best_of_each(),
+    );
+    let all = of_candidates("All candidates", summary, &all);
+    let count = summary.candidates.len();
+    format!("{best}{each}<details><summary>All {count} candidates</summary>\n{all}</details>\n")
+}
+
+fn of_candidates(title: &str, summary: &MixtureSummary, candidates: &[&Candidate]) -> String {
     let mut header = vec!["K"];
     header.extend(summary.has_structures().then_some("structure"));
     header.extend([
@@ -26,20 +45,16 @@ pub(super) fn candidates(summary: &MixtureSummary) -> String {
         "converged",
     ]);
     let mut rows = String::new();
-    for candidate in &summary.candidates {
+    for candidate in candidates {
         let mut cells = vec![candidate.components.to_string()];
         cells.extend(summary.has_structures().then(|| escape(&candidate.structure)));
         let known = cells.len();
-        match &candidate.outcome {
-            Ok(scores) => {
-                cells.extend([number(&fixed(scores.log_likelihood, 3)), scores.df.to_string()]);
-                cells.extend(
-                    [scores.bic, scores.aic, scores.icl].map(|score| number(&fixed(score, 2))),
-                );
-                cells.push(format!("{}/{}", scores.reached, scores.starts));
-                cells.push(scores.ending());
-            }
-            Err(_) => {}
+        if let Ok(scores) = &candidate.outcome {
+            cells.extend([number(&fixed(scores.log_likelihood, 3)), scores.df.to_string()]);
+            cells
+                .extend([scores.bic, scores.aic, scores.icl].map(|score| number(&fixed(score, 2))));
+            cells.push(format!("{}/{}", scores.reached, scores.starts));
+            cells.push(scores.ending());
         }
         let mut row: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
         if let Err(reason) = &candidate.outcome {
@@ -52,7 +67,7 @@ pub(super) fn candidates(summary: &MixtureSummary) -> String {
         let class = if candidate.chosen { " class=\"chosen\" aria-current=\"true\"" } else { "" };
         rows += &format!("<tr{class}>{row}</tr>\n");
     }
-    table("All candidates", &header, &rows)
+    table(title, &header, &rows)
 }
 
 /// Weights, means and standard deviations, a row for each component.

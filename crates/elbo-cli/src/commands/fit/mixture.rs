@@ -1,25 +1,22 @@
-//! `elbo fit mixture`: from the arguments to a chosen model, told in all the ways asked for.
+//! `elbo fit mixture`: from the arguments to a chosen model.
 
-use std::{env, fs, path::Path, time::Instant};
+use std::{fs, path::Path, time::Instant};
 
 use elbo::{
-    core::{CancelToken, End, FitError, Settings, Tolerance},
+    core::{CancelToken, Settings, Tolerance},
     dist::CovarianceStructure,
 };
 
+use super::found::Found;
 use crate::{
     args::{Covariances, EstimatorKind, MixtureArgs},
-    commands::{pool, prepare, print, read, tell, write_file},
+    commands::{pool, prepare, read, tell},
     error::{Error, StartProblem},
     explain, interrupt,
-    model::{FitFacts, Model, Saved, gaussian_from, poisson_from},
-    number::{count, significant},
-    output::{CandidateOutput, FitOutput, ScoresOutput, Seconds, StartOutput, write_json},
-    report,
-    search::{self, Candidate, Fit, Search},
-    summary::{self, Drawn, Kind, MOST_DRAWN, MixtureSummary, Score, Scores, describe, drawn_rows},
+    model::{Model, gaussian_from, poisson_from},
+    search::{self, Candidate, Search},
+    summary::{Kind, Score},
     table::Table,
-    text::{self, Paint},
     warnings,
 };
 
@@ -91,7 +88,6 @@ fn check(args: &MixtureArgs) -> Result<Score, Error> {
 }
 
 /// The structures to try, and a note if some were left out.
-#[allow(clippy::type_complexity, reason = "a list and a note, told apart by name at the one call")]
 fn structures(
     args: &MixtureArgs,
     d: usize,
@@ -171,15 +167,12 @@ fn start(
     let failed = |problem| Error::Start { path: path.into(), problem };
     let text =
         fs::read(path).map_err(|cause| Error::File { path: path.into(), action: "read", cause })?;
-    let model = match structure {
-        Some(structure) => {
-            let params = serde_json::from_slice(&text).map_err(|e| failed(e.into()))?;
-            Model::Gaussian(gaussian_from(params, structure, d).map_err(|e| failed(e.into()))?)
-        }
-        None => {
-            let params = serde_json::from_slice(&text).map_err(|e| failed(e.into()))?;
-            Model::Poisson(poisson_from(params).map_err(|e| failed(e.into()))?)
-        }
+    let model = if let Some(structure) = structure {
+        let params = serde_json::from_slice(&text).map_err(|e| failed(e.into()))?;
+        Model::Gaussian(gaussian_from(params, structure, d).map_err(|e| failed(e.into()))?)
+    } else {
+        let params = serde_json::from_slice(&text).map_err(|e| failed(e.into()))?;
+        Model::Poisson(poisson_from(params).map_err(|e| failed(e.into()))?)
     };
     if model.k() == k {
         Ok(model)
@@ -194,280 +187,4 @@ fn no_fit(candidates: &[Candidate], table: &Table, interrupted: bool) -> Error {
         Some(Err(error)) if !interrupted => table.error(explain::fit(error, table)),
         _ => Error::Interrupted,
     }
-}
-
-/// What was found, to be told.
-struct Found<'a> {
-    args: &'a MixtureArgs,
-    table: &'a Table,
-    candidates: &'a [Candidate],
-    chosen: usize,
-    score: Score,
-    warnings: Vec<String>,
-    read_seconds: f64,
-    fit_seconds: f64,
-    threads: usize,
-}
-
-impl Found<'_> {
-    /// Writes all that was asked for: files first, since a reader of standard output may leave.
-    fn tell(&self) -> Result<(), Error> {
-        let args = &self.args.output;
-        if let Some(path) = &args.model {
-            write_file(path, |out| self.saved().write(out))?;
-        }
-        let needs_summary = args.report.is_some() || !args.terminal.json;
-        let summary = needs_summary.then(|| self.summary());
-        if let (Some(path), Some(summary)) = (&args.report, &summary) {
-            let page = report::mixture(summary, &self.drawn()?);
-            write_file(path, |out| out.write_all(page.as_bytes()))?;
-        }
-        match summary {
-            Some(summary) if !args.terminal.json => {
-                let paint = Paint::for_stdout();
-                print(|mut out| text::mixture(&mut out, paint, &summary, args.table))
-            }
-            _ => print(|out| write_json(out, &self.output())),
-        }
-    }
-
-    fn fit(&self) -> &Fit {
-        self.candidates[self.chosen].fit.as_ref().expect("the chosen candidate was fitted")
-    }
-
-    fn saved(&self) -> Saved {
-        let fit = self.fit();
-        Saved {
-            model: fit.model.clone(),
-            columns: self.table.columns.clone(),
-            estimator: self.args.fit.estimator,
-            fit: Some(FitFacts {
-                source: self.table.source.clone(),
-                n: self.table.n(),
-                log_likelihood: fit.log_likelihood,
-                objective: fit.report.objective,
-                df: fit.report.free_parameters,
-                bic: fit.bic,
-                aic: fit.aic,
-                icl: fit.icl,
-                converged: fit.report.stopped.is_converged(),
-                stopped: fit.report.stopped.as_str().into(),
-                iterations: fit.report.iterations,
-                starts: fit.ends.len(),
-                reached: fit.reached,
-                seed: self.args.fit.seed,
-                warnings: self.warnings.clone(),
-            }),
-        }
-    }
-
-    fn output(&self) -> FitOutput {
-        let (fit, report) = (self.fit(), &self.fit().report);
-        let per_iteration = fit.seconds_per_iteration.unwrap_or(self.fit_seconds);
-        FitOutput {
-            family: "mixture",
-            component: self.args.component,
-            estimator: self.args.fit.estimator,
-            n: self.table.n(),
-            d: self.table.d(),
-            columns: self.table.columns.clone(),
-            log_likelihood: fit.log_likelihood,
-            objective: report.objective,
-            penalty: report.penalty,
-            df: report.free_parameters,
-            aic: fit.aic,
-            bic: fit.bic,
-            icl: fit.icl,
-            converged: report.stopped.is_converged(),
-            stopped: report.stopped.as_str(),
-            iterations: report.iterations,
-            e_steps: report.e_steps,
-            gap: report.gap,
-            trace: report.trace.clone(),
-            starts: fit.ends.iter().map(start_output).collect(),
-            warnings: self.warnings.clone(),
-            seconds: Seconds { read: self.read_seconds, fit: self.fit_seconds, per_iteration },
-            params: fit.model.params(),
-            covariance: fit.model.structure().map(CovarianceStructure::name),
-            criterion: self.score,
-            table: self.candidates.iter().enumerate().map(|(at, c)| self.row(at, c)).collect(),
-        }
-    }
-
-    /// A candidate as a row of `table` in JSON.
-    fn row(&self, at: usize, candidate: &Candidate) -> CandidateOutput {
-        CandidateOutput {
-            components: candidate.k,
-            covariance: candidate.structure.map(CovarianceStructure::name),
-            chosen: at == self.chosen,
-            scores: candidate.fit.as_ref().ok().map(|fit| {
-                let scores = scores(fit);
-                ScoresOutput {
-                    log_likelihood: scores.log_likelihood,
-                    df: scores.df,
-                    bic: scores.bic,
-                    aic: scores.aic,
-                    icl: scores.icl,
-                    converged: scores.converged,
-                    stopped: scores.stopped,
-                    spurious: scores.spurious,
-                    reached: scores.reached,
-                    starts: scores.starts,
-                }
-            }),
-            error: candidate.fit.as_ref().err().map(|error| explain::fit(error, self.table)),
-        }
-    }
-
-    fn summary(&self) -> MixtureSummary {
-        let fit = self.fit();
-        let candidates = self.candidates.iter().enumerate();
-        MixtureSummary {
-            source: self.table.source.clone(),
-            n: self.table.n(),
-            missing: self.table.missing(),
-            columns: self.table.columns.clone(),
-            kind: self.args.component,
-            structure: describe(fit.model.structure(), self.table.d()),
-            components: fit.model.components(),
-            objective: self.args.fit.estimator.objective(),
-            criterion: self.score,
-            candidates: candidates
-                .map(|(at, candidate)| summary::Candidate {
-                    components: candidate.k,
-                    structure: candidate.structure.map_or("", CovarianceStructure::name).into(),
-                    chosen: at == self.chosen,
-                    outcome: match &candidate.fit {
-                        Ok(fit) => Ok(scores(fit)),
-                        Err(error) => Err(explain::fit(error, self.table)),
-                    },
-                })
-                .collect(),
-            starts: starts(fit),
-            warnings: self.warnings.clone(),
-            run: self.circumstances(),
-        }
-    }
-
-    /// What somebody needs to know to do the same again.
-    fn circumstances(&self) -> Vec<(String, String)> {
-        let (args, report) = (self.args, &self.fit().report);
-        let words: Vec<_> = env::args_os().skip(1).collect();
-        let words = words.iter().map(|word| word.to_string_lossy());
-        let command = words.fold("elbo".to_string(), |line, word| line + " " + &word);
-        let start = match &args.fit.start {
-            Some(path) => path.display().to_string(),
-            None => format!("{} per candidate, seed {}", self.fit().ends.len(), args.fit.seed),
-        };
-        let mut facts = vec![
-            ("command", command),
-            (
-                "estimator",
-                format!(
-                    "{}: highest {}",
-                    args.fit.estimator.name(),
-                    args.fit.estimator.objective()
-                ),
-            ),
-            ("starts", start),
-            (
-                "best start",
-                format!(
-                    "{} iterations, {}",
-                    count(report.iterations),
-                    report.stopped.as_str().replace('_', " ")
-                ),
-            ),
-            (args.fit.estimator.objective(), format!("{}", report.objective)),
-            (
-                "stops",
-                format!(
-                    "when {:e} nats per row are left to gain, or after {} iterations",
-                    args.fit.tol,
-                    count(args.fit.max_iter)
-                ),
-            ),
-            (
-                "seconds",
-                format!(
-                    "{} reading, {} fitting on {} thread{}",
-                    significant(self.read_seconds, 2),
-                    significant(self.fit_seconds, 3),
-                    self.threads,
-                    if self.threads == 1 { "" } else { "s" }
-                ),
-            ),
-            ("version", format!("elbo {}", env!("CARGO_PKG_VERSION"))),
-        ];
-        if let (Some(column), Some(weights)) = (&args.data.weights, &self.table.weights) {
-            let total = significant(weights.iter().sum(), 6);
-            facts.insert(1, ("row weights", format!("column {column}, {total} in all")));
-        }
-        facts.into_iter().map(|(label, value)| (label.into(), value)).collect()
-    }
-
-    /// The rows that pictures show.
-    fn drawn(&self) -> Result<Drawn, Error> {
-        let d = self.table.d();
-        let rows = drawn_rows(self.table.n(), MOST_DRAWN);
-        let values: Vec<_> =
-            rows.iter().flat_map(|row| &self.table.values[row * d..][..d]).copied().collect();
-        let responsibilities = self.fit().model.responsibilities(&values);
-        let responsibilities = responsibilities
-            .map_err(|error| self.table.error(explain::e_step(error, self.table)))?;
-        Ok(Drawn { values, responsibilities })
-    }
-}
-
-fn scores(fit: &Fit) -> Scores {
-    Scores {
-        log_likelihood: fit.log_likelihood,
-        df: fit.report.free_parameters,
-        bic: fit.bic,
-        aic: fit.aic,
-        icl: fit.icl,
-        converged: fit.report.stopped.is_converged(),
-        stopped: fit.report.stopped.as_str(),
-        failed: fit.report.stopped.is_failure(),
-        spurious: !fit.spurious.is_empty(),
-        reached: fit.reached,
-        starts: fit.ends.len(),
-    }
-}
-
-fn start_output(end: &End) -> StartOutput {
-    match &end.outcome {
-        Ok(report) => StartOutput {
-            objective: report.objective,
-            iterations: report.iterations,
-            stopped: report.stopped.as_str(),
-        },
-        Err(FitError::NotRun) => {
-            StartOutput { objective: f64::NAN, iterations: 0, stopped: "not_run" }
-        }
-        Err(_) => StartOutput { objective: f64::NAN, iterations: 0, stopped: "no_start" },
-    }
-}
-
-/// The starts as pictures show them.
-fn starts(fit: &Fit) -> Vec<summary::Start> {
-    // The library counts how many sound ends make up the best optimum: they are its highest ones.
-    let mut sound: Vec<_> = fit
-        .ends
-        .iter()
-        .filter_map(|end| end.outcome.as_ref().ok().map(|report| (end.run, report)))
-        .filter(|(_, report)| !report.spurious && !report.stopped.is_failure())
-        .collect();
-    sound.sort_by(|a, b| b.1.objective.total_cmp(&a.1.objective));
-    let best: Vec<_> = sound[..fit.reached.min(sound.len())].iter().map(|(run, _)| *run).collect();
-    fit.ends
-        .iter()
-        .map(|end| {
-            let stopped = start_output(end).stopped;
-            let trace =
-                end.outcome.as_ref().map_or(Vec::new(), |report| report.trace[1..].to_vec());
-            let (reached_best, kept) = (best.contains(&end.run), end.run == fit.best_run);
-            summary::Start { trace, reached_best, kept, stopped }
-        })
-        .collect()
 }

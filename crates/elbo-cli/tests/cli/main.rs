@@ -1,0 +1,9 @@
+//! The built command from outside: what a person or a script sees.
+
+mod arguments;
+mod data;
+mod fit;
+#[cfg(target_os = "linux")] // signals, and who awaits them
+mod interrupt;
+mod models;
+mod support;
