@@ -4,8 +4,9 @@ use elbo_core::{Estimator, Family, fit};
 use elbo_dist::{Categorical, Dirichlet};
 use elbo_laws::CountingAllocator;
 use elbo_mixture::{
-    CovarianceStructure, Mixture, MixtureModel, MultivariateGaussian, NormalInverseWishart, Rows,
-    Settings, Tolerance, Weighted,
+    CovarianceStructure::{self, EEE, EEI, EII, VII, VVI, VVV},
+    Mixture, MixtureModel, MultivariateGaussian, NormalInverseWishart, Rows, Settings, Tolerance,
+    Weighted,
 };
 
 #[global_allocator]
@@ -50,7 +51,6 @@ fn iterations_allocate_nothing() {
         (0..3000 * D).map(|i| uniform() + uniform() + 0.3 * (i / D % 2) as f64).collect();
     let rows = Rows::new(&data, 3000, D);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    use CovarianceStructure::{EEE, EEI, EII, VII, VVI, VVV};
     for structure in [VVV, EEE, VVI, EEI, VII, EII] {
         let at = |mean: f64| MultivariateGaussian::standard(structure, vec![mean; D]);
         let start = Mixture::new(vec![0.5, 0.5], vec![at(0.9), at(1.3)]).unwrap();
