@@ -4,7 +4,7 @@ use elbo_core::{Estimator, Family, fit};
 use elbo_dist::{Categorical, Dirichlet};
 use elbo_laws::CountingAllocator;
 use elbo_mixture::{
-    CovarianceStructure::{self, EEE, EEI, EII, VII, VVI, VVV},
+    CovarianceStructure::{EEE, EEI, EII, VII, VVI, VVV},
     Mixture, MixtureModel, MultivariateGaussian, NormalInverseWishart, Rows, Settings, Tolerance,
     Weighted,
 };
