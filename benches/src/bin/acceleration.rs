@@ -63,7 +63,9 @@ fn compare(
     let leaping = fit(Acceleration::Squarem, 1e-10)?;
     let bottom = fit(Acceleration::None, 1e-14)?;
     let (mut ratios, mut short) = (Vec::new(), [0.0_f64; 2]);
-    for ((plain, leaping), bottom) in plain.ends.iter().zip(&leaping.ends).zip(&bottom.ends) {
+    for ((plain, leaping), bottom) in
+        plain.runs.ends.iter().zip(&leaping.runs.ends).zip(&bottom.runs.ends)
+    {
         let (Some(plain), Some(leaping), Some(bottom)) =
             (sound(plain), sound(leaping), sound(bottom))
         else {

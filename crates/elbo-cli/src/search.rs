@@ -9,7 +9,7 @@ use std::{
 
 use elbo::{
     core::{
-        CancelToken, End, Event, Family, FitError, Observer, Report, Settings, Weighted,
+        CancelToken, Event, Family, FitError, Observer, Report, Runs, Settings, Weighted,
         map_in_order,
     },
     dist::{CovarianceStructure, Dirichlet, Gamma, Poisson},
@@ -67,16 +67,8 @@ pub(crate) struct Fit {
     pub(crate) model: Model,
     /// The run that found it.
     pub(crate) report: Report,
-    /// Which run that was.
-    pub(crate) best_run: usize,
     /// How every run ended.
-    pub(crate) ends: Vec<End>,
-    /// Runs that reached the best optimum.
-    pub(crate) reached: usize,
-    /// The best objective of the runs that ended elsewhere, soundly.
-    pub(crate) second: Option<f64>,
-    /// A higher objective that was set aside as spurious or failed.
-    pub(crate) best_set_aside: Option<f64>,
+    pub(crate) runs: Runs,
     /// Of all rows, in nats.
     pub(crate) log_likelihood: f64,
     /// Akaike's criterion.
@@ -175,7 +167,7 @@ impl Search<'_> {
         watch.finish();
         let mut fit = fit?;
         fit.seconds_per_iteration =
-            watch.seconds_per_iteration(fit.best_run, fit.report.iterations);
+            watch.seconds_per_iteration(fit.runs.best, fit.report.iterations);
         Ok(fit)
     }
 
@@ -234,7 +226,6 @@ impl Search<'_> {
     /// The same fit for any kind of component.
     fn fit_of<F: Family>(&self, fitted: Fitted<F>, model: impl Fn(Mixture<F>) -> Model) -> Fit {
         let (aic, bic, icl) = (fitted.aic(), fitted.bic(), fitted.icl());
-        let reached = fitted.reached_best();
         let model = model(fitted.mixture);
         let mut order: Vec<_> = (0..model.k()).collect();
         if self.start.is_none() {
@@ -245,11 +236,7 @@ impl Search<'_> {
             spurious: fitted.spurious.iter().filter_map(place).collect(),
             model: model.reordered(&order),
             report: fitted.report,
-            best_run: fitted.best_run,
-            ends: fitted.ends,
-            reached,
-            second: fitted.optima.get(1).map(|optimum| optimum.objective),
-            best_set_aside: fitted.best_set_aside,
+            runs: fitted.runs,
             log_likelihood: fitted.log_likelihood,
             aic,
             bic,

@@ -43,22 +43,21 @@ pub(crate) fn about(
 /// Whether the starts agree.
 fn restarts(fit: &Fit) -> Vec<String> {
     let mut warnings = Vec::new();
-    let starts = fit.ends.len();
-    if fit.reached == 0 {
+    let (starts, reached) = (fit.runs.ends.len(), fit.runs.reached_best());
+    if reached == 0 {
         warnings.push(format!(
             "none of {starts} starts ended at a sound optimum; use --estimator map, fewer components or a simpler --covariance"
         ));
-    } else if starts > 1 && (fit.reached == 1 || 5 * fit.reached < starts) {
-        let next = fit.second.map_or(String::new(), |second| {
-            let lower = significant(fit.report.objective - second, 2);
+    } else if starts > 1 && (reached == 1 || 5 * reached < starts) {
+        let next = fit.runs.optima.get(1).map_or(String::new(), |second| {
+            let lower = significant(fit.report.objective - second.objective, 2);
             format!("; the next best optimum is {lower} nats lower")
         });
         warnings.push(format!(
-            "the starts disagree: only {} of {starts} reached the best optimum{next}; more --starts may find a better one",
-            fit.reached
+            "the starts disagree: only {reached} of {starts} reached the best optimum{next}; more --starts may find a better one"
         ));
     }
-    if let Some(objective) = fit.best_set_aside {
+    if let Some(objective) = fit.runs.best_set_aside() {
         warnings.push(format!(
             "a higher but spurious optimum (objective {}) was set aside: there a component fits a few rows almost exactly",
             fixed(objective, 3)

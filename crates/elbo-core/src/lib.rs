@@ -104,7 +104,7 @@ pub use estimator::{
 pub use family::{BLOCK, BLOCK_STRIDE, Family};
 pub use fit::{
     Acceleration, CancelToken, EStep, End, Event, Fit, FitError, Observer, Optimum, Report,
-    Restarts, Settings, Stopped, Tolerance, Variant, fit, fit_restarts, map_in_order, mix,
+    Restarts, Runs, Settings, Stopped, Tolerance, Variant, fit, fit_restarts, map_in_order, mix,
 };
 pub use inference::{Inference, RowError};
 pub use model::LatentModel;

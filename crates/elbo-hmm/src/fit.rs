@@ -1,8 +1,8 @@
 //! From a start strategy to a fitted, comparable hidden Markov model.
 
 use elbo_core::{
-    Batch, DataError, End, Estimator, Family, FitError, Observer, Optimum, Report, Settings,
-    Statistics, criteria, fit_restarts, mix,
+    Batch, DataError, Estimator, Family, FitError, Observer, Report, Runs, Settings, Statistics,
+    criteria, fit_restarts, mix,
 };
 use elbo_dist::Categorical;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -17,14 +17,8 @@ pub struct Fitted<F> {
     pub hmm: Hmm<F>,
     /// The report of the run that found it.
     pub report: Report,
-    /// Which run that was.
-    pub best_run: usize,
     /// How every run ended.
-    pub ends: Vec<End>,
-    /// Distinct optima, best first, with how many runs met each.
-    pub optima: Vec<Optimum>,
-    /// The highest objective of a run that was set aside as spurious or failed, if it exceeds the best one.
-    pub best_set_aside: Option<f64>,
+    pub runs: Runs,
     /// `ℓ = ln p(x)` of all sequences at `hmm`, in nats, without any prior.
     pub log_likelihood: f64,
 }
@@ -58,11 +52,6 @@ impl<F: Family> Fitted<F> {
     /// The Bayesian criterion, with the number of steps for the number of observations; smaller is better.
     pub fn bic(&self) -> f64 {
         criteria::bic(self.log_likelihood, self.report.free_parameters, self.report.observations)
-    }
-
-    /// How many runs ended at the best optimum.
-    pub fn reached_best(&self) -> usize {
-        self.optima.first().map_or(0, |optimum| optimum.runs)
     }
 }
 
@@ -105,22 +94,13 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
                 fit_restarts(self, data, *runs, |run| starts.make(run), settings, observer)?
             }
         };
-        let best_set_aside = restarts.best_set_aside();
         let hmm = restarts.best.params.to_hmm();
         let log_likelihood = hmm.log_likelihood(data).map_err(|error| match error {
             HmmError::Data(error) => FitError::Data(error),
             HmmError::EStep(error) => FitError::EStep(error),
             _ => unreachable!("the model exists"),
         })?;
-        Ok(Fitted {
-            hmm,
-            report: restarts.best.report,
-            best_run: restarts.best_run,
-            ends: restarts.ends,
-            optima: restarts.optima,
-            best_set_aside,
-            log_likelihood,
-        })
+        Ok(Fitted { hmm, report: restarts.best.report, runs: restarts.runs, log_likelihood })
     }
 }
 

@@ -1,8 +1,8 @@
 //! From a start strategy to a fitted, comparable mixture.
 
 use elbo_core::{
-    Batch, DataError, End, Estimator, Family, FitError, Observer, Optimum, Report, Settings,
-    Weighted, criteria, fit_restarts, spurious_components,
+    Batch, DataError, Estimator, Family, FitError, Observer, Report, Runs, Settings, Weighted,
+    criteria, fit_restarts, spurious_components,
 };
 use elbo_dist::Categorical;
 
@@ -16,14 +16,8 @@ pub struct Fitted<F> {
     pub mixture: Mixture<F>,
     /// The report of the run that found it.
     pub report: Report,
-    /// Which run that was.
-    pub best_run: usize,
     /// How every run ended.
-    pub ends: Vec<End>,
-    /// Distinct optima, best first, with how many runs met each.
-    pub optima: Vec<Optimum>,
-    /// The highest objective of a run that was set aside as spurious or failed, if it exceeds the best one.
-    pub best_set_aside: Option<f64>,
+    pub runs: Runs,
     /// `ℓ = Σᵢ wᵢ ln p(xᵢ)` of all rows at `mixture`, in nats, without any prior.
     pub log_likelihood: f64,
     /// `Σᵢ wᵢ ln maxⱼ γᵢⱼ ≤ 0`, in nats: 0 where every row surely belongs to one component.
@@ -69,11 +63,6 @@ impl<F: Family> Fitted<F> {
     /// The integrated completed likelihood; smaller is better.
     pub fn icl(&self) -> f64 {
         criteria::icl(self.bic(), self.log_certainty)
-    }
-
-    /// How many runs ended at the best optimum.
-    pub fn reached_best(&self) -> usize {
-        self.optima.first().map_or(0, |optimum| optimum.runs)
     }
 }
 
@@ -124,7 +113,6 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
                 fit_restarts(self, data, *runs, |run| starts.make(run), settings, observer)?
             }
         };
-        let best_set_aside = restarts.best_set_aside();
         let mixture = restarts.best.params.to_mixture();
         let (log_likelihood, log_certainty) = mixture
             .fit_and_certainty(data.units(), data.weights())
@@ -140,10 +128,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         Ok(Fitted {
             mixture,
             report: restarts.best.report,
-            best_run: restarts.best_run,
-            ends: restarts.ends,
-            optima: restarts.optima,
-            best_set_aside,
+            runs: restarts.runs,
             log_likelihood,
             log_certainty,
             spurious,

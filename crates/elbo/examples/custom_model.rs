@@ -74,6 +74,10 @@ fn main() -> Result<(), elbo::core::FitError> {
     let start = |run| Ok([0.1 + 0.08 * run as f64, 1.0 + run as f64]);
     let best =
         fit_restarts(&ZeroInflatedPoisson, &counts[..], 10, start, &Settings::default(), &())?;
-    println!("{} of 10 restarts reached {:.6}", best.reached_best(), best.best.report.objective);
+    println!(
+        "{} of 10 restarts reached {:.6}",
+        best.runs.reached_best(),
+        best.best.report.objective
+    );
     Ok(())
 }

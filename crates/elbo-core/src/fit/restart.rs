@@ -28,8 +28,16 @@ pub struct Optimum {
 pub struct Restarts<P, S> {
     /// The best run: neither failed nor spurious if there is one such, then the highest objective, then the first.
     pub best: Fit<P, S>,
-    /// Which run that is.
-    pub best_run: usize,
+    /// How all of them ended.
+    pub runs: Runs,
+}
+
+/// How several runs ended, and which one was the best.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Runs {
+    /// Which run was the best.
+    pub best: usize,
     /// The end of every run, in order.
     pub ends: Vec<End>,
     /// Distinct end points of sound runs, best first. Two ends are the same if their objectives agree within
@@ -37,7 +45,7 @@ pub struct Restarts<P, S> {
     pub optima: Vec<Optimum>,
 }
 
-impl<P, S> Restarts<P, S> {
+impl Runs {
     /// How many runs ended at the best optimum.
     pub fn reached_best(&self) -> usize {
         self.optima.first().map_or(0, |optimum| optimum.runs)
@@ -45,10 +53,12 @@ impl<P, S> Restarts<P, S> {
 
     /// The highest objective of a run that was set aside as spurious or failed, if it exceeds the best one.
     pub fn best_set_aside(&self) -> Option<f64> {
-        let reports = self.ends.iter().filter_map(|end| end.outcome.as_ref().ok());
-        reports
-            .filter(|report| rank(report) > 0 && report.objective > self.best.report.objective)
-            .map(|report| report.objective)
+        let reports =
+            || self.ends.iter().filter_map(|end| Some((end.run, end.outcome.as_ref().ok()?)));
+        let (_, best) = reports().find(|(run, _)| *run == self.best)?;
+        reports()
+            .filter(|(_, report)| rank(report) > 0 && report.objective > best.objective)
+            .map(|(_, report)| report.objective)
             .max_by(f64::total_cmp)
     }
 }
@@ -93,7 +103,7 @@ pub fn fit_restarts<M: LatentModel>(
         return Err(first.err().unwrap_or(FitError::NotRun));
     };
     let optima = distinct(&ends, settings.tolerance);
-    Ok(Restarts { best, best_run, ends, optima })
+    Ok(Restarts { best, runs: Runs { best: best_run, ends, optima } })
 }
 
 /// Runs all of `ends` and keeps the best fit only.

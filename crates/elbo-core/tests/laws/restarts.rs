@@ -29,12 +29,12 @@ fn threads_change_no_bit() {
     let one = on_threads(1, || restarts(&STARTS, &short()).unwrap());
     for threads in [2, 3, 7] {
         let many = on_threads(threads, || restarts(&STARTS, &short()).unwrap());
-        assert_eq!(one.best_run, many.best_run);
+        assert_eq!(one.runs.best, many.runs.best);
         assert_same_fit(&one.best, &many.best);
-        for (a, b) in one.ends.iter().zip(&many.ends) {
+        for (a, b) in one.runs.ends.iter().zip(&many.runs.ends) {
             assert_eq!(a.outcome.as_ref().unwrap().trace, b.outcome.as_ref().unwrap().trace);
         }
-        assert_eq!(one.optima, many.optima);
+        assert_eq!(one.runs.optima, many.runs.optima);
     }
 }
 
@@ -44,18 +44,18 @@ fn the_order_of_starts_only_reorders_the_ends() {
     reversed.reverse();
     let (forward, backward) =
         (restarts(&STARTS, &short()).unwrap(), restarts(&reversed, &short()).unwrap());
-    for (a, b) in forward.ends.iter().zip(backward.ends.iter().rev()) {
+    for (a, b) in forward.runs.ends.iter().zip(backward.runs.ends.iter().rev()) {
         assert_eq!(a.run, STARTS.len() - 1 - b.run);
         assert_eq!(a.outcome.as_ref().unwrap().trace, b.outcome.as_ref().unwrap().trace);
     }
     assert_eq!(forward.best.report.objective, backward.best.report.objective);
-    assert_eq!(forward.optima, backward.optima);
+    assert_eq!(forward.runs.optima, backward.runs.optima);
 }
 
 #[test]
 fn a_run_is_what_it_would_be_alone() {
     let all = restarts(&STARTS, &short()).unwrap();
-    for (end, start) in all.ends.iter().zip(STARTS) {
+    for (end, start) in all.runs.ends.iter().zip(STARTS) {
         let alone = restarts(&[start], &short()).unwrap();
         assert_eq!(end.outcome.as_ref().unwrap().trace, alone.best.report.trace);
     }
@@ -64,11 +64,11 @@ fn a_run_is_what_it_would_be_alone() {
 #[test]
 fn the_best_run_has_the_highest_objective() {
     let all = restarts(&STARTS, &Settings::default()).unwrap();
-    let objective = |run: usize| all.ends[run].outcome.as_ref().unwrap().objective;
+    let objective = |run: usize| all.runs.ends[run].outcome.as_ref().unwrap().objective;
     assert!((0..STARTS.len()).all(|run| objective(run) <= all.best.report.objective));
-    assert_eq!(objective(all.best_run), all.best.report.objective);
+    assert_eq!(objective(all.runs.best), all.best.report.objective);
     // [0.5, 0.5] is a saddle point that EM does not leave; the other four find the same optimum.
-    assert_eq!((all.reached_best(), all.optima.len()), (4, 2));
+    assert_eq!((all.runs.reached_best(), all.runs.optima.len()), (4, 2));
 }
 
 #[test]
@@ -81,13 +81,13 @@ fn a_failing_start_does_not_lose_the_others() {
     };
     let data = packets(300);
     let all = fit_restarts(&Coins::new(10.0), &data[..], 5, start, &short(), &()).unwrap();
-    assert_eq!(all.ends.len(), 5);
-    assert_eq!(all.ends[0].outcome.as_ref().unwrap_err(), &failed);
+    assert_eq!(all.runs.ends.len(), 5);
+    assert_eq!(all.runs.ends[0].outcome.as_ref().unwrap_err(), &failed);
     let row = data.iter().position(|x| *x > 0.0).unwrap();
     let impossible = FitError::EStep(EStepError::Impossible { row });
-    assert_eq!(all.ends[1].outcome.as_ref().unwrap_err(), &impossible);
-    assert!(all.ends[2..].iter().all(|end| end.outcome.is_ok()));
-    assert!(all.best_run >= 2);
+    assert_eq!(all.runs.ends[1].outcome.as_ref().unwrap_err(), &impossible);
+    assert!(all.runs.ends[2..].iter().all(|end| end.outcome.is_ok()));
+    assert!(all.runs.best >= 2);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn spurious_ends_rank_behind_all_others() {
         let all = fit_restarts(&model, &data[..], 2, start, &short(), &()).unwrap();
         assert!(all.best.params[0] < all.best.params[1]);
         assert!(!all.best.report.spurious);
-        assert_eq!(all.optima.len(), 1);
+        assert_eq!(all.runs.optima.len(), 1);
     }
 }
 
@@ -123,5 +123,5 @@ fn a_cancelled_fit_still_returns_its_first_run() {
     let spent = Settings { time_budget: Some(std::time::Duration::ZERO), ..short() };
     let all = restarts(&STARTS, &spent).unwrap();
     assert_eq!(all.best.report.stopped, Stopped::TimeBudget);
-    assert!(all.ends[1..].iter().all(|end| matches!(end.outcome, Err(FitError::NotRun))));
+    assert!(all.runs.ends[1..].iter().all(|end| matches!(end.outcome, Err(FitError::NotRun))));
 }

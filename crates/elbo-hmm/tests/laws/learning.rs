@@ -185,9 +185,9 @@ fn random_starts_are_reproducible_and_differ() {
     let (one, again, other) = (fit(1), fit(1), fit(2));
     assert_eq!(one.hmm, again.hmm);
     let first =
-        |fitted: &elbo_hmm::Fitted<Poisson>| fitted.ends[0].outcome.as_ref().unwrap().trace[0];
+        |fitted: &elbo_hmm::Fitted<Poisson>| fitted.runs.ends[0].outcome.as_ref().unwrap().trace[0];
     assert!((first(&one) - first(&other)).abs() > 1e-6);
-    assert!(one.reached_best() >= 1 && one.ends.len() == 6);
+    assert!(one.runs.reached_best() >= 1 && one.runs.ends.len() == 6);
     assert_close(one.log_likelihood, one.report.data_term, one.log_likelihood);
 }
 

@@ -26,7 +26,7 @@ fn speed_ups(table: &Table, k: usize, structure: CovarianceStructure) -> Vec<f64
     let plain = fit(table, k, structure, Acceleration::None);
     let leaping = fit(table, k, structure, Acceleration::Squarem);
     let mut ratios = Vec::new();
-    for (a, b) in plain.ends.iter().zip(&leaping.ends) {
+    for (a, b) in plain.runs.ends.iter().zip(&leaping.runs.ends) {
         let (a, b) = (a.outcome.as_ref().unwrap(), b.outcome.as_ref().unwrap());
         let sound = a.stopped.is_converged() && b.stopped.is_converged();
         if sound && (a.objective - b.objective).abs() < 1e-5 {
@@ -63,7 +63,7 @@ fn fast_fits_are_hardly_slowed() {
 #[test]
 fn leaps_never_lower_the_objective() {
     let faithful = shipped("faithful");
-    for end in fit(&faithful, 5, CovarianceStructure::VVV, Acceleration::Squarem).ends {
+    for end in fit(&faithful, 5, CovarianceStructure::VVV, Acceleration::Squarem).runs.ends {
         let trace = end.outcome.unwrap().trace;
         assert!(trace.windows(2).all(|pair| pair[1] >= pair[0] - 1e-9), "run {}", end.run);
     }

@@ -56,7 +56,7 @@ proptest! {
             }
             other => other.unwrap(),
         };
-        for end in &fitted.ends {
+        for end in &fitted.runs.ends {
             let report = end.outcome.as_ref().unwrap();
             prop_assert!(!matches!(report.stopped, Stopped::ObjectiveFell { .. }), "{:?}", report.stopped);
             assert_never_falls(&report.trace, size(report));
@@ -117,7 +117,7 @@ where
     let start = Start::Spread { k, runs: 2, template: template.clone() };
     match model.fit(Weighted::uniform(data), &start, &settings, &()) {
         Ok(fitted) => {
-            for end in &fitted.ends {
+            for end in &fitted.runs.ends {
                 let report = end.outcome.as_ref().unwrap();
                 prop_assert!(
                     !matches!(report.stopped, Stopped::ObjectiveFell { .. }),
@@ -139,7 +139,7 @@ fn hard_em_never_lowers_its_own_objective() {
     let faithful = shipped("faithful");
     let settings = Settings { variant: elbo_mixture::Variant::Hard, ..Settings::default() };
     let fitted = GaussianMixture::new(3).settings(settings).fit(faithful.rows().into()).unwrap();
-    for report in fitted.ends.iter().map(|end| end.outcome.as_ref().unwrap()) {
+    for report in fitted.runs.ends.iter().map(|end| end.outcome.as_ref().unwrap()) {
         assert_never_falls(&report.trace, size(report));
     }
     assert!(fitted.report.stopped.is_converged(), "{:?}", fitted.report.stopped);

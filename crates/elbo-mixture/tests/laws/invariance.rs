@@ -168,6 +168,7 @@ fn the_number_of_threads_changes_no_bit() {
                 .map(f64::to_bits)
                 .collect();
             let objectives: Vec<u64> = fitted
+                .runs
                 .ends
                 .iter()
                 .map(|end| end.outcome.as_ref().unwrap().objective.to_bits())

@@ -9,11 +9,11 @@ fn more_starts_find_more_optima_and_never_a_worse_one() {
     let faithful = shipped("faithful");
     let one = GaussianMixture::new(4).starts(1).seed(3).fit(faithful.rows().into()).unwrap();
     let many = GaussianMixture::new(4).starts(30).seed(3).fit(faithful.rows().into()).unwrap();
-    assert!(many.optima.len() > 1, "{:?}", many.optima);
+    assert!(many.runs.optima.len() > 1, "{:?}", many.runs.optima);
     assert!(many.report.objective >= one.report.objective || !one.spurious.is_empty());
     // The first run of many is the only run of one.
     let (first, only) =
-        (many.ends[0].outcome.as_ref().unwrap(), one.ends[0].outcome.as_ref().unwrap());
+        (many.runs.ends[0].outcome.as_ref().unwrap(), one.runs.ends[0].outcome.as_ref().unwrap());
     assert_eq!(first.trace, only.trace);
 }
 
@@ -21,14 +21,14 @@ fn more_starts_find_more_optima_and_never_a_worse_one() {
 fn the_report_accounts_for_every_run() {
     let faithful = shipped("faithful");
     let fitted = GaussianMixture::new(5).starts(24).fit(faithful.rows().into()).unwrap();
-    let sound = fitted.ends.iter().filter(|end| {
+    let sound = fitted.runs.ends.iter().filter(|end| {
         end.outcome.as_ref().is_ok_and(|report| !report.spurious && !report.stopped.is_failure())
     });
-    assert_eq!(fitted.ends.len(), 24);
-    assert_eq!(fitted.optima.iter().map(|optimum| optimum.runs).sum::<usize>(), sound.count());
-    let best = fitted.ends[fitted.best_run].outcome.as_ref().unwrap().objective;
+    assert_eq!(fitted.runs.ends.len(), 24);
+    assert_eq!(fitted.runs.optima.iter().map(|optimum| optimum.runs).sum::<usize>(), sound.count());
+    let best = fitted.runs.ends[fitted.runs.best].outcome.as_ref().unwrap().objective;
     assert_eq!(best.to_bits(), fitted.report.objective.to_bits());
-    assert!(fitted.optima.windows(2).all(|pair| pair[0].objective > pair[1].objective));
+    assert!(fitted.runs.optima.windows(2).all(|pair| pair[0].objective > pair[1].objective));
 }
 
 #[test]

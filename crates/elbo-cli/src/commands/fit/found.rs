@@ -88,8 +88,8 @@ impl Found<'_> {
                 converged: fit.report.stopped.is_converged(),
                 stopped: fit.report.stopped.as_str().into(),
                 iterations: fit.report.iterations,
-                starts: fit.ends.len(),
-                reached: fit.reached,
+                starts: fit.runs.ends.len(),
+                reached: fit.runs.reached_best(),
                 seed: self.args.fit.seed,
                 warnings: self.warnings.clone(),
             }),
@@ -119,7 +119,7 @@ impl Found<'_> {
             e_steps: report.e_steps,
             gap: report.gap,
             trace: report.trace.clone(),
-            starts: fit.ends.iter().map(start_output).collect(),
+            starts: fit.runs.ends.iter().map(start_output).collect(),
             warnings: self.warnings.clone(),
             seconds: Seconds { read: self.read_seconds, fit: self.fit_seconds, per_iteration },
             params: fit.model.params(),
@@ -192,7 +192,7 @@ impl Found<'_> {
         let command = words.fold("elbo".to_string(), |line, word| line + " " + &word);
         let start = match &args.fit.start {
             Some(path) => path.display().to_string(),
-            None => format!("{} per candidate, seed {}", self.fit().ends.len(), args.fit.seed),
+            None => format!("{} per candidate, seed {}", self.fit().runs.ends.len(), args.fit.seed),
         };
         let mut facts = vec![
             ("command", command),
@@ -265,8 +265,8 @@ fn scores(fit: &Fit) -> Scores {
         stopped: fit.report.stopped.as_str(),
         failed: fit.report.stopped.is_failure(),
         spurious: !fit.spurious.is_empty(),
-        reached: fit.reached,
-        starts: fit.ends.len(),
+        reached: fit.runs.reached_best(),
+        starts: fit.runs.ends.len(),
     }
 }
 
@@ -288,20 +288,23 @@ fn start_output(end: &End) -> StartOutput {
 fn starts(fit: &Fit) -> Vec<summary::Start> {
     // The library counts how many sound ends make up the best optimum: they are its highest ones.
     let mut sound: Vec<_> = fit
+        .runs
         .ends
         .iter()
         .filter_map(|end| end.outcome.as_ref().ok().map(|report| (end.run, report)))
         .filter(|(_, report)| !report.spurious && !report.stopped.is_failure())
         .collect();
     sound.sort_by(|a, b| b.1.objective.total_cmp(&a.1.objective));
-    let best: Vec<_> = sound[..fit.reached.min(sound.len())].iter().map(|(run, _)| *run).collect();
-    fit.ends
+    let best: Vec<_> =
+        sound[..fit.runs.reached_best().min(sound.len())].iter().map(|(run, _)| *run).collect();
+    fit.runs
+        .ends
         .iter()
         .map(|end| {
             let stopped = start_output(end).stopped;
             let trace =
                 end.outcome.as_ref().map_or(Vec::new(), |report| report.trace[1..].to_vec());
-            let (reached_best, kept) = (best.contains(&end.run), end.run == fit.best_run);
+            let (reached_best, kept) = (best.contains(&end.run), end.run == fit.runs.best);
             summary::Start { trace, reached_best, kept, stopped }
         })
         .collect()
