@@ -214,7 +214,7 @@ pub(crate) struct FitArgs {
     #[arg(long, value_enum, default_value_t, help_heading = "Fitting")]
     pub(crate) estimator: EstimatorKind,
 
-    /// Number of random starts; the best fit is kept [default: 20; 1 with --start]
+    /// Number of random starts; the best fit is kept [default: 50, 20 above 2000 rows, 1 with --start]
     #[arg(long, value_name = "N", value_parser = values::at_least_one, help_heading = "Fitting")]
     starts: Option<usize>,
 
@@ -248,21 +248,26 @@ pub(crate) struct FitArgs {
 }
 
 impl FitArgs {
-    /// Starts when neither `--starts` nor `--start` is given.
+    /// Starts when neither `--starts` nor `--start` is given. Small tables have the most optima for
+    /// their size and cost next to nothing, so they get more.
     const STARTS: usize = 20;
+    const STARTS_OF_SMALL: usize = 50;
+    const SMALL: usize = 2000;
 
-    /// Number of starts: one when the start is given.
+    /// Number of starts for a table of this many rows: one when the start is given.
     ///
     /// # Errors
     ///
     /// One line when both `--start` and more than one of `--starts` are given.
-    pub(crate) fn starts(&self) -> Result<usize, String> {
+    pub(crate) fn starts(&self, rows: usize) -> Result<usize, String> {
         match (&self.start, self.starts) {
             (Some(_), Some(n)) if n > 1 => Err(format!(
                 "--starts {n} does not go with --start, which is a single start; leave one out"
             )),
             (Some(_), _) => Ok(1),
-            (None, starts) => Ok(starts.unwrap_or(Self::STARTS)),
+            (None, Some(n)) => Ok(n),
+            (None, None) if rows <= Self::SMALL => Ok(Self::STARTS_OF_SMALL),
+            (None, None) => Ok(Self::STARTS),
         }
     }
 }
@@ -563,11 +568,12 @@ mod tests {
 
     #[test]
     fn a_given_start_is_the_only_one() {
-        assert_eq!(mixture("-K 2").fit.starts(), Ok(20));
-        assert_eq!(mixture("-K 2 --starts 3").fit.starts(), Ok(3));
-        assert_eq!(mixture("-K 2 --start s.json").fit.starts(), Ok(1));
-        assert_eq!(mixture("-K 2 --start s.json --starts 1").fit.starts(), Ok(1));
-        assert!(mixture("-K 2 --start s.json --starts 2").fit.starts().is_err());
+        assert_eq!(mixture("-K 2").fit.starts(2000), Ok(50));
+        assert_eq!(mixture("-K 2").fit.starts(2001), Ok(20));
+        assert_eq!(mixture("-K 2 --starts 3").fit.starts(100), Ok(3));
+        assert_eq!(mixture("-K 2 --start s.json").fit.starts(100), Ok(1));
+        assert_eq!(mixture("-K 2 --start s.json --starts 1").fit.starts(100), Ok(1));
+        assert!(mixture("-K 2 --start s.json --starts 2").fit.starts(100).is_err());
     }
 
     #[test]

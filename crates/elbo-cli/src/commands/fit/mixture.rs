@@ -69,7 +69,7 @@ pub(super) fn run(args: &MixtureArgs) -> Result<u8, Error> {
 /// Refuses what this version cannot do; gives what chooses among candidates.
 fn check(args: &MixtureArgs) -> Result<Score, Error> {
     let refuse = |message: &str| Err(Error::Arguments(message.into()));
-    args.fit.starts().map_err(Error::Arguments)?;
+    args.fit.starts(0).map_err(Error::Arguments)?;
     if args.fit.accelerate.setting().is_none() {
         return refuse("--accelerate anderson is not in this version; use squarem, auto or none");
     }
@@ -142,7 +142,7 @@ fn plan<'t>(
         components,
         structures,
         estimation: args.fit.estimator.estimation(),
-        starts: args.fit.starts().map_err(Error::Arguments)?,
+        starts: args.fit.starts(table.n()).map_err(Error::Arguments)?,
         start,
         settings: Settings {
             acceleration: args.fit.accelerate.setting().unwrap_or_default(),
