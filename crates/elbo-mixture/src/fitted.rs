@@ -79,7 +79,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
     ///
     /// # Panics
     ///
-    /// If zero components or zero runs are asked for.
+    /// If zero components or zero runs are asked for, or there is not one label per row.
     pub fn fit<'d>(
         &self,
         data: Weighted<'d, F::Batch<'d>>,
