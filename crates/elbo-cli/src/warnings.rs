@@ -115,14 +115,12 @@ fn is_nearly_flat(component: &Component) -> bool {
 
 /// What M-steps had to change.
 fn repairs(repairs: Repairs) -> Option<String> {
-    let kinds = [
-        (repairs.floored_variances, "variances raised to a floor"),
-        (repairs.jittered_covariances, "covariances that needed jitter"),
-        (repairs.kept_components, "components kept although they lost their rows"),
-    ];
-    let made: Vec<_> =
-        kinds.iter().filter(|kind| kind.0 > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    (!made.is_empty()).then(|| format!("repairs on the way: {}", made.join(", ")))
+    let kept = repairs.kept_components;
+    (kept > 0).then(|| {
+        format!(
+            "on the way, components that had lost their rows kept their parameters {kept} times"
+        )
+    })
 }
 
 /// Whether the choice among candidates can be trusted.

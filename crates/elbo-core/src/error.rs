@@ -232,10 +232,6 @@ impl EstimateError {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Repairs {
-    /// Variances raised to a floor.
-    pub floored_variances: usize,
-    /// Covariances that needed jitter on the diagonal.
-    pub jittered_covariances: usize,
     /// Components without data that kept their former parameters.
     pub kept_components: usize,
 }
@@ -243,8 +239,6 @@ pub struct Repairs {
 impl Repairs {
     /// Adds the counts of another step.
     pub fn merge(&mut self, other: Self) {
-        self.floored_variances += other.floored_variances;
-        self.jittered_covariances += other.jittered_covariances;
         self.kept_components += other.kept_components;
     }
 

@@ -8,7 +8,7 @@ use elbo_laws::CountingAllocator;
 mod coins;
 
 #[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator::new();
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 #[test]
 fn iterations_allocate_nothing() {
@@ -19,7 +19,7 @@ fn iterations_allocate_nothing() {
             max_iterations: iterations,
             ..Settings::default()
         };
-        ALLOCATOR.allocations_of(|| {
+        CountingAllocator::allocations_of(|| {
             let start = vec![0.3, 0.5, 0.6];
             let end = fit(&model, &data[..], start, &settings, &()).unwrap();
             assert_eq!(end.report.iterations, iterations);

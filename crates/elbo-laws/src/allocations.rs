@@ -3,43 +3,48 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicUsize, Ordering},
+    cell::Cell,
 };
 
-/// The system's allocator with a counter. Make it the global allocator of a test binary of its own:
+thread_local! {
+    /// Allocations of this thread; a test harness allocates on threads of its own.
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The system's allocator with a counter for each thread. Make it the global allocator of a test binary of its own:
 ///
 /// ```
 /// use elbo_laws::CountingAllocator;
 ///
 /// #[global_allocator]
-/// static ALLOCATOR: CountingAllocator = CountingAllocator::new();
+/// static ALLOCATOR: CountingAllocator = CountingAllocator;
 ///
-/// assert_eq!(ALLOCATOR.allocations_of(|| 1 + 1), 0);
-/// assert_eq!(ALLOCATOR.allocations_of(|| vec![1.0; 3]), 1);
+/// assert_eq!(CountingAllocator::allocations_of(|| 1 + 1), 0);
+/// assert_eq!(CountingAllocator::allocations_of(|| vec![1.0; 3]), 1);
 /// ```
-#[derive(Debug, Default)]
-pub struct CountingAllocator(AtomicUsize);
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CountingAllocator;
 
 impl CountingAllocator {
-    /// A counter at zero.
-    pub const fn new() -> Self {
-        Self(AtomicUsize::new(0))
-    }
-
-    /// How often memory was asked for, by any thread, while `work` ran.
-    pub fn allocations_of<T>(&self, work: impl FnOnce() -> T) -> usize {
-        let before = self.0.load(Ordering::Relaxed);
+    /// How often this thread asked for memory while `work` ran; 0 if this is not the global allocator.
+    pub fn allocations_of<T>(work: impl FnOnce() -> T) -> usize {
+        let before = ALLOCATIONS.get();
         let result = work();
-        let after = self.0.load(Ordering::Relaxed);
+        let after = ALLOCATIONS.get();
         drop(result);
         after - before
     }
 }
 
+fn count() {
+    // A thread that is being torn down has no counter any longer, and nothing to test.
+    let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+}
+
 // SAFETY: every call is passed on unchanged to the system allocator.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        count();
         // SAFETY: the caller's promises are those that `System` asks for.
         unsafe { System.alloc(layout) }
     }
@@ -50,7 +55,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        count();
         // SAFETY: the caller's promises are those that `System` asks for.
         unsafe { System.realloc(pointer, layout, size) }
     }

@@ -10,7 +10,7 @@ use elbo_mixture::{
 };
 
 #[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator::new();
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const D: usize = 3;
 
@@ -33,7 +33,7 @@ where
         ..Settings::default()
     };
     let start = model.start(start.clone(), 1000.0).unwrap();
-    ALLOCATOR.allocations_of(|| {
+    CountingAllocator::allocations_of(|| {
         let fit = fit(model, Weighted::uniform(data), start, &settings, &()).unwrap();
         assert_eq!(fit.report.iterations, iterations, "{:?}", fit.report.stopped);
     })
