@@ -2,8 +2,6 @@
 
 use std::sync::Mutex;
 
-use rand::{SeedableRng, rngs::ChaCha8Rng};
-
 use crate::{Batch, CancelToken, EStepError, Inference, LatentModel, Statistics, family::BLOCK};
 
 /// A reusable E-step over a whole data set.
@@ -21,16 +19,12 @@ pub struct EStep<M: LatentModel> {
     align: usize,
 }
 
-/// How an E-step fills in latent variables, without the generator that belongs to a piece.
+/// How an E-step fills in latent variables, in a form that pieces can share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum How {
     Soft,
     Hard,
     Tempered(f64),
-    #[allow(dead_code, reason = "the stochastic variants draw through this")]
-    Sampled {
-        seed: u64,
-    },
 }
 
 /// One E-step: what every piece of it shares.
@@ -122,15 +116,10 @@ impl<M: LatentModel> EStep<M> {
             take(&self.scratch).unwrap_or_else(|| task.model.new_scratch(task.params));
         let (start, end) =
             (self.border(task.data.len(), piece), self.border(task.data.len(), piece + 1));
-        let mut rng;
         let mut how = match task.how {
             How::Soft => Inference::Soft,
             How::Hard => Inference::Hard,
             How::Tempered(beta) => Inference::Tempered(beta),
-            How::Sampled { seed } => {
-                rng = ChaCha8Rng::seed_from_u64(mix(seed, piece as u64));
-                Inference::Sampled(&mut rng)
-            }
         };
         task.model.reset(task.params, stats);
         let data = task.data.slice(start..end);
