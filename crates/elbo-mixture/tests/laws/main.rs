@@ -9,5 +9,6 @@ mod descent;
 mod evidence;
 mod golden;
 mod invariance;
+mod one_step;
 mod restarts;
 mod support;
