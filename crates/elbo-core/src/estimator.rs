@@ -19,14 +19,14 @@ pub trait ConjugatePrior<F: Family>: Clone + Send + Sync {
     /// # Errors
     ///
     /// [`EstimateError::NoMode`] where there is no interior mode.
-    fn mode(&self, point: &mut F) -> Result<(), EstimateError>;
+    fn mode_into(&self, point: &mut F) -> Result<(), EstimateError>;
 
     /// Moves `point` to the distribution that best stands for this posterior, which always exists: its mean
     /// parameters.
-    fn mean(&self, point: &mut F);
+    fn mean_into(&self, point: &mut F);
 
     /// `ln p(θ)` at a point, in nats, in the parametrization in which the mode is taken.
-    fn log_density(&self, point: &F) -> f64;
+    fn log_prior(&self, point: &F) -> f64;
 
     /// `KL(self ‖ prior) = E_self[ln self(θ) − ln prior(θ)] ≥ 0`, in nats.
     fn kl_divergence(&self, prior: &Self) -> f64;
@@ -64,17 +64,17 @@ pub trait ConjugatePrior<F: Family>: Clone + Send + Sync {
     ///
     /// # Errors
     ///
-    /// As [`mode`](Self::mode), naming the component.
+    /// As [`mode_into`](Self::mode_into), naming the component.
     fn mode_all(posteriors: &[Self], points: &mut [F]) -> Result<(), EstimateError> {
         for (j, (posterior, point)) in posteriors.iter().zip(points).enumerate() {
-            posterior.mode(point).map_err(|e| e.at(j))?;
+            posterior.mode_into(point).map_err(|e| e.at(j))?;
         }
         Ok(())
     }
 
     /// `ln p(θ)` of all components, a shared parameter counted once.
-    fn log_density_all(priors: &Priors<Self>, points: &[F]) -> f64 {
-        points.iter().enumerate().map(|(j, point)| priors.get(j).log_density(point)).sum()
+    fn log_prior_all(priors: &Priors<Self>, points: &[F]) -> f64 {
+        points.iter().enumerate().map(|(j, point)| priors.get(j).log_prior(point)).sum()
     }
 
     /// `KL(posterior ‖ prior)` of all components, a shared parameter counted once.
@@ -96,6 +96,39 @@ pub trait ConjugatePrior<F: Family>: Clone + Send + Sync {
         self.pack(0, &mut packed);
         score_single::<F>(&packed, data, out);
     }
+}
+
+/// A prior whose integral against the likelihood is known: evidence and predictions.
+pub trait Evidence<F: Family>: ConjugatePrior<F> {
+    /// `ln ∫ p(θ) Πᵢ p(xᵢ ∣ θ)^wᵢ dθ` of data with these statistics, in nats.
+    ///
+    /// Where a density has a factor `h(x)` that no parameter touches and no statistic holds (`1/x!` of a Poisson), its
+    /// part `Σ wᵢ ln h(xᵢ)` is left out, and the family says so: it is the same for all priors and all parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`ConjugatePrior::posterior`].
+    fn log_evidence(&self, stats: &F::Stats) -> Result<f64, EstimateError>;
+
+    /// `out[i] = ln ∫ p(θ) p(xᵢ ∣ θ) dθ`, in nats: what this prior, or posterior, predicts of each observation on its
+    /// own. `point` gives the shape.
+    ///
+    /// # Panics
+    ///
+    /// If `out` is not as long as the data.
+    fn log_predictive_into(&self, point: &F, data: F::Batch<'_>, out: &mut [f64]);
+}
+
+/// A prior that can be learned from the posteriors of components that share it (type-II maximum likelihood).
+pub trait EmpiricalBayes: Sized {
+    /// The prior that maximizes `Σⱼ E_qⱼ[ln p(θⱼ)]` over its hyper-parameters: between M-steps it never lowers the
+    /// evidence lower bound. `self` is where an iterative solver starts.
+    ///
+    /// # Errors
+    ///
+    /// [`EstimateError`] if no such prior exists: a single posterior, or posteriors that agree, ask for infinite
+    /// pseudo-counts.
+    fn learned_from(&self, posteriors: &[Self]) -> Result<Self, EstimateError>;
 }
 
 /// One prior for every component, or one each.
@@ -292,7 +325,7 @@ impl<F: Family, P: ConjugatePrior<F>> Estimator<F> for MaximumAPosteriori<P> {
     }
 
     fn penalty(&self, fits: &Self::Fits) -> f64 {
-        P::log_density_all(&self.priors, &fits.points)
+        P::log_prior_all(&self.priors, &fits.points)
     }
 }
 
@@ -323,7 +356,7 @@ impl<F: Family, P: ConjugatePrior<F>> Estimator<F> for VariationalBayes<P> {
     ) -> Result<Repairs, EstimateError> {
         P::posterior_all(&self.priors, stats, &mut next.posteriors)?;
         for (posterior, point) in next.posteriors.iter().zip(&mut next.points) {
-            posterior.mean(point);
+            posterior.mean_into(point);
         }
         Ok(Repairs::default())
     }

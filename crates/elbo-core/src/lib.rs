@@ -86,20 +86,24 @@
 
 mod batch;
 pub mod criteria;
+mod draw;
 mod error;
 mod estimator;
 mod family;
 mod fit;
 mod inference;
 mod model;
+mod parameters;
+mod single;
 mod spurious;
 mod statistics;
 
 pub use batch::{Batch, Matrix, MatrixMut, Rows, Weighted};
+pub use draw::Draw;
 pub use error::{DataError, EStepError, EstimateError, Repairs};
 pub use estimator::{
-    Conjugate, ConjugatePrior, Estimator, MaximumAPosteriori, MaximumLikelihood, Priors,
-    VariationalBayes,
+    Conjugate, ConjugatePrior, EmpiricalBayes, Estimator, Evidence, MaximumAPosteriori,
+    MaximumLikelihood, Priors, VariationalBayes,
 };
 pub use family::{BLOCK, BLOCK_STRIDE, Family};
 pub use fit::{
@@ -108,5 +112,7 @@ pub use fit::{
 };
 pub use inference::{Inference, RowError};
 pub use model::LatentModel;
+pub use parameters::{FlatParameters, take_front};
+pub use single::{SingleModel, SingleParams, SingleScratch, fit_single};
 pub use spurious::spurious_components;
 pub use statistics::{Statistics, add_scaled};

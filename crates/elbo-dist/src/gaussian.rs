@@ -3,21 +3,24 @@
 use std::f64::consts::TAU;
 
 use elbo_core::{
-    DataError, EstimateError, Family, Matrix, MatrixMut, Repairs, Statistics, add_scaled,
+    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
+    add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use crate::{
     ParameterError,
-    block::check_shape,
+    block::{check_finite_or_missing, check_shape},
     error::{finite, positive},
-    special::standard_normal_cdf,
+    special::{standard_normal_cdf, standard_normal_quantile},
+    univariate::univariate,
 };
 
 /// The univariate Gaussian `N(μ, σ²)`, `ln p(x) = −½ [ln 2πσ² + (x − μ)²/σ²]`.
 ///
 /// With `x` in unit `u`, `mean` is in `u` and `variance` in `u²`. Maximum likelihood divides by `n`, not by `n − 1`.
+/// NaN in data is a missing value: it scores 0 and is not observed.
 ///
 /// ```
 /// use elbo_core::Family;
@@ -80,6 +83,16 @@ impl Gaussian {
         standard_normal_cdf((x - self.mean) / self.std_dev())
     }
 
+    /// The `x` with `P(X ≤ x) = p`.
+    ///
+    /// # Panics
+    ///
+    /// If `p` is not in `[0, 1]`.
+    pub fn quantile(&self, p: f64) -> f64 {
+        assert!((0.0..=1.0).contains(&p), "{p} is no probability");
+        self.mean + self.std_dev() * standard_normal_quantile(p)
+    }
+
     /// `½ ln 2πeσ²`, in nats.
     pub fn entropy(&self) -> f64 {
         0.5 * (1.0 + TAU.ln() + self.variance.ln())
@@ -89,6 +102,24 @@ impl Gaussian {
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
         let z: f64 = rng.sample(StandardNormal);
         self.mean + self.std_dev() * z
+    }
+}
+
+univariate!(Gaussian, f64, log_density);
+
+impl FlatParameters for Gaussian {
+    fn write_unconstrained(&self, out: &mut Vec<f64>) {
+        out.extend([self.mean, self.variance.ln()]);
+    }
+
+    fn with_unconstrained(&self, from: &mut &[f64]) -> Self {
+        let at = take_front(from, 2);
+        Self { mean: at[0], variance: at[1].exp() }
+    }
+
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+        see("mean", self.mean);
+        see("variance", self.variance);
     }
 }
 
@@ -217,7 +248,8 @@ impl Packed {
 
     fn score(&self, x: f64) -> f64 {
         let z = self.inverse_scale * (x - self.center);
-        self.constant - 0.5 * z * z
+        let score = self.constant - 0.5 * z * z;
+        if x.is_nan() { 0.0 } else { score } // what is missing says nothing
     }
 }
 
@@ -228,10 +260,7 @@ impl Family for Gaussian {
     type Scratch = ();
 
     fn check(&self, data: &[f64]) -> Result<(), DataError> {
-        match data.iter().position(|x| !x.is_finite()) {
-            None => Ok(()),
-            Some(row) => Err(DataError::NotFinite { row, column: 0, value: data[row] }),
-        }
+        check_finite_or_missing(data)
     }
 
     fn new_stats(&self) -> GaussianStats {
@@ -278,7 +307,8 @@ impl Family for Gaussian {
     }
 
     fn moved_to(&self, data: &[f64], row: usize) -> Result<Self, EstimateError> {
-        Ok(Self { mean: data[row], ..*self })
+        let mean = if data[row].is_nan() { self.mean } else { data[row] };
+        Ok(Self { mean, ..*self })
     }
 
     fn maximize(&self, stats: &GaussianStats, next: &mut Self) -> Result<Repairs, EstimateError> {
@@ -317,10 +347,12 @@ const RESOLUTION: f64 = 1024.0 * f64::EPSILON;
 /// Independent partial sums, so that the loop runs on vectors of numbers.
 const LANES: usize = 8;
 
-/// `Σw`, `Σw(x − c)`, `Σw(x − c)²`. A row of weight zero counts for nothing, even where its square overflows.
+/// `Σw`, `Σw(x − c)`, `Σw(x − c)²` of what is not missing. A row of weight zero counts for nothing, even where its square
+/// overflows.
 fn weighted_moments(origin: f64, data: &[f64], weights: &[f64]) -> [f64; 3] {
     let mut sums = [[0.0; LANES]; 3];
     let mut add = |lane: usize, x: f64, w: f64| {
+        let w = if x.is_nan() { 0.0 } else { w };
         let d = if w == 0.0 { 0.0 } else { x - origin };
         sums[0][lane] += w;
         sums[1][lane] += w * d;

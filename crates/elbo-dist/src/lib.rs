@@ -19,7 +19,7 @@
 //! let prior = NormalInverseGamma::new(0.0, 1.0, 1.0, 1.0)?;
 //! let mut posterior = prior;
 //! prior.posterior(&stats, &mut posterior).unwrap();
-//! posterior.mode(&mut gaussian).unwrap();
+//! posterior.mode_into(&mut gaussian).unwrap();
 //! assert!((gaussian.mean() - 6.0 / 3.5).abs() < 1e-15);
 //! # Ok::<(), elbo_dist::ParameterError>(())
 //! ```
@@ -55,7 +55,9 @@ mod gaussian;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;
+mod quantile;
 pub mod special;
+mod univariate;
 
 pub use categorical::{Categorical, CategoricalPacked, CategoricalScratch, CategoricalStats};
 pub use error::ParameterError;
@@ -66,3 +68,4 @@ pub use multivariate_gaussian::{
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{Dirichlet, Gamma, NormalInverseGamma, NormalInverseWishart};
+pub use univariate::Univariate;

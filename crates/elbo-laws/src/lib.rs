@@ -25,9 +25,11 @@
 mod allocations;
 pub mod family;
 pub mod model;
+pub mod parameters;
 pub mod prior;
 mod sample;
 pub mod statistics;
+pub mod univariate;
 
 pub use allocations::CountingAllocator;
 pub use proptest;

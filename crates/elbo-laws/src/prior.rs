@@ -20,7 +20,7 @@ pub fn learning_twice_is_learning_at_once<F: Family, P: ConjugatePrior<F>>(
     elbo_core::Statistics::merge(&mut both, b);
     let at_once = posterior(prior, &both);
     for point in points {
-        let (x, y) = (in_turn.log_density(point), at_once.log_density(point));
+        let (x, y) = (in_turn.log_prior(point), at_once.log_prior(point));
         assert_close(x, y, 1e3 * (1.0 + x.abs())); // normalizers some 10³ times larger cancel in a density
     }
     divergence_is_about_zero(&in_turn, &at_once);
@@ -50,10 +50,10 @@ pub fn no_neighbor_beats_the_mode<S: Sample, P: ConjugatePrior<S::Family>>(
     neighbors: impl Fn(&S::Family) -> Vec<S::Family>,
 ) {
     let mut mode = start.clone();
-    posterior(prior, &sample.stats(start)).mode(&mut mode).expect("this posterior has a mode");
+    posterior(prior, &sample.stats(start)).mode_into(&mut mode).expect("this posterior has a mode");
     let objective = |point: &S::Family| {
         let (data_term, size) = sample.log_likelihood(point);
-        let penalty = prior.log_density(point);
+        let penalty = prior.log_prior(point);
         (data_term + penalty, size + penalty.abs() + sample.total_weight())
     };
     let (highest, size) = objective(&mode);
@@ -82,7 +82,7 @@ pub fn the_bound_at_the_posterior_is_the_evidence<S: Sample, P: ConjugatePrior<S
     let bound = data_term - divergence;
     for point in points {
         let (log_likelihood, size) = sample.log_likelihood(point);
-        let (before, after) = (prior.log_density(point), posterior.log_density(point));
+        let (before, after) = (prior.log_prior(point), posterior.log_prior(point));
         let evidence = log_likelihood + before - after;
         // Normalizers inside of the densities are larger than the densities by up to some ln Γ(n).
         let n = 2.0 + sample.total_weight();
@@ -110,7 +110,7 @@ pub fn expectations_are_averages_over_draws<S: Sample, P: ConjugatePrior<S::Fami
     for (i, expected) in expected.iter().enumerate() {
         assert_is_mean_of(*expected, scores.iter().map(|row| row[i]));
     }
-    let gaps = draws.iter().map(|point| q.log_density(point) - p.log_density(point));
+    let gaps = draws.iter().map(|point| q.log_prior(point) - p.log_prior(point));
     assert_is_mean_of(q.kl_divergence(p), gaps);
 }
 

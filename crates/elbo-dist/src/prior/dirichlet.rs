@@ -22,7 +22,7 @@ use crate::{
 /// use elbo_dist::{Categorical, Dirichlet};
 ///
 /// let mut point = Categorical::uniform(2);
-/// Dirichlet::new(vec![4.0, 2.0])?.mode(&mut point).unwrap();
+/// Dirichlet::new(vec![4.0, 2.0])?.mode_into(&mut point).unwrap();
 /// assert_eq!(point.probabilities(), [0.75, 0.25]);
 /// # Ok::<(), elbo_dist::ParameterError>(())
 /// ```
@@ -125,7 +125,7 @@ impl ConjugatePrior<Categorical> for Dirichlet {
 
     /// `(αₓ − 1) / Σ(α − 1)`. A category with `αₓ = 1` gets probability zero, where the density is largest and
     /// finite; with `αₓ < 1` it is infinite there, and with all `α = 1` the same everywhere: no mode.
-    fn mode(&self, point: &mut Categorical) -> Result<(), EstimateError> {
+    fn mode_into(&self, point: &mut Categorical) -> Result<(), EstimateError> {
         let no_mode =
             |value| EstimateError::NoMode { component: 0, parameter: "probability", value };
         let smallest = self.concentration.iter().copied().fold(f64::INFINITY, f64::min);
@@ -138,12 +138,12 @@ impl ConjugatePrior<Categorical> for Dirichlet {
     }
 
     /// `E[pₓ] = αₓ / Σα`.
-    fn mean(&self, point: &mut Categorical) {
+    fn mean_into(&self, point: &mut Categorical) {
         point.set(self.concentration.iter().copied(), self.total_concentration());
     }
 
     /// Where a probability is zero: `−∞` if any such `αₓ > 1`, else `+∞` if any such `αₓ < 1`.
-    fn log_density(&self, point: &Categorical) -> f64 {
+    fn log_prior(&self, point: &Categorical) -> f64 {
         assert_eq!(self.categories(), point.categories(), "another number of categories");
         let mut sum = ln_gamma(self.total_concentration());
         for (a, p) in self.concentration.iter().zip(point.probabilities()) {

@@ -23,7 +23,7 @@ use crate::{
 ///
 /// let prior = Gamma::new(2.0, 1.0)?;
 /// let mut poisson = Poisson::new(1.0)?;
-/// prior.mode(&mut poisson).unwrap();
+/// prior.mode_into(&mut poisson).unwrap();
 /// assert_eq!(poisson.rate(), 1.0);
 /// # Ok::<(), elbo_dist::ParameterError>(())
 /// ```
@@ -92,7 +92,7 @@ impl ConjugatePrior<Poisson> for Gamma {
     }
 
     /// `(a − 1)/b`, at `a = 1` the boundary 0 where the density is largest and finite.
-    fn mode(&self, point: &mut Poisson) -> Result<(), EstimateError> {
+    fn mode_into(&self, point: &mut Poisson) -> Result<(), EstimateError> {
         if self.shape < 1.0 {
             return Err(EstimateError::NoMode {
                 component: 0,
@@ -105,11 +105,11 @@ impl ConjugatePrior<Poisson> for Gamma {
     }
 
     /// `E[λ] = a/b`.
-    fn mean(&self, point: &mut Poisson) {
+    fn mean_into(&self, point: &mut Poisson) {
         point.set(self.expected_rate());
     }
 
-    fn log_density(&self, point: &Poisson) -> f64 {
+    fn log_prior(&self, point: &Poisson) -> f64 {
         let log_normalizer = ln_gamma(self.shape) - self.shape * self.rate.ln();
         x_ln_y(self.shape - 1.0, point.rate()) - self.rate * point.rate() - log_normalizer
     }

@@ -27,7 +27,7 @@ use crate::{
 ///
 /// let prior = NormalInverseGamma::new(0.0, 1.0, 2.0, 7.0)?;
 /// let mut point = Gaussian::new(5.0, 1.0)?;
-/// prior.mode(&mut point).unwrap();
+/// prior.mode_into(&mut point).unwrap();
 /// assert_eq!((point.mean(), point.variance()), (0.0, 2.0));
 /// # Ok::<(), elbo_dist::ParameterError>(())
 /// ```
@@ -147,17 +147,17 @@ impl ConjugatePrior<Gaussian> for NormalInverseGamma {
     }
 
     /// `μ = m`, `σ² = b/(a + 3/2)`: the joint mode in `(μ, σ²)`, which always exists.
-    fn mode(&self, point: &mut Gaussian) -> Result<(), EstimateError> {
+    fn mode_into(&self, point: &mut Gaussian) -> Result<(), EstimateError> {
         *point = self.point(self.scale / (self.shape + 1.5));
         Ok(())
     }
 
     /// `μ = m`, `σ² = b/a`: the Gaussian whose natural parameters are the expected ones.
-    fn mean(&self, point: &mut Gaussian) {
+    fn mean_into(&self, point: &mut Gaussian) {
         *point = self.point(self.scale / self.shape);
     }
 
-    fn log_density(&self, point: &Gaussian) -> f64 {
+    fn log_prior(&self, point: &Gaussian) -> f64 {
         let z = (point.mean() - self.mean) / point.std_dev();
         self.shape * self.scale.ln() - ln_gamma(self.shape)
             + 0.5 * (self.mean_pseudo_count.ln() - TAU.ln())

@@ -40,7 +40,7 @@ use crate::{
 ///
 /// let mut posterior = prior.clone();
 /// prior.posterior(&stats, &mut posterior).unwrap();
-/// posterior.mode(&mut gaussian).unwrap();
+/// posterior.mode_into(&mut gaussian).unwrap();
 /// assert!((gaussian.mean()[0] - 4.0 / 3.0).abs() < 1e-15);
 /// assert!((gaussian.covariance()[0] - (2.0 + 2.0 + 8.0 / 3.0) / 8.0).abs() < 1e-15);
 /// # Ok::<(), elbo_dist::ParameterError>(())
@@ -300,16 +300,16 @@ impl ConjugatePrior<MultivariateGaussian> for NormalInverseWishart {
         self.complete(posterior)
     }
 
-    fn mode(&self, point: &mut MultivariateGaussian) -> Result<(), EstimateError> {
+    fn mode_into(&self, point: &mut MultivariateGaussian) -> Result<(), EstimateError> {
         self.mode_shared(1, point);
         Ok(())
     }
 
-    fn mean(&self, point: &mut MultivariateGaussian) {
+    fn mean_into(&self, point: &mut MultivariateGaussian) {
         point.set_scaled(&self.mean, 1.0 / self.degrees_of_freedom, &self.scale);
     }
 
-    fn log_density(&self, point: &MultivariateGaussian) -> f64 {
+    fn log_prior(&self, point: &MultivariateGaussian) -> f64 {
         self.log_density_of_mean(point) + self.log_density_of_covariance(point)
     }
 
@@ -385,7 +385,7 @@ impl ConjugatePrior<MultivariateGaussian> for NormalInverseWishart {
         Ok(())
     }
 
-    fn log_density_all(priors: &Priors<Self>, points: &[MultivariateGaussian]) -> f64 {
+    fn log_prior_all(priors: &Priors<Self>, points: &[MultivariateGaussian]) -> f64 {
         let covariances = if priors.get(0).structure.is_tied() { 1 } else { points.len() };
         let of_mean =
             |(j, point): (usize, &MultivariateGaussian)| priors.get(j).log_density_of_mean(point);

@@ -55,7 +55,36 @@ mod family {
     );
 }
 
+mod univariate {
+    use super::*;
+
+    elbo_laws::continuous_laws!(gaussian(), rng);
+}
+
 proptest! {
+    #[test]
+    fn coordinates_give_the_distribution_back(gaussian in gaussian(), sample in sample()) {
+        elbo_laws::parameters::coordinates_give_the_distribution_back(&gaussian, &sample.data, 1.0);
+    }
+
+    #[test]
+    fn every_point_is_a_distribution(flat in prop::array::uniform2(-50.0..50.0_f64)) {
+        let shape = Gaussian::new(0.0, 1.0).unwrap();
+        elbo_laws::parameters::every_point_is_a_distribution(&shape, &flat);
+    }
+
+    #[test]
+    fn missing_values_are_skipped(gaussian in gaussian(), sample in sample(), at in 0..40_usize) {
+        let at = at.min(sample.len());
+        let mut holey = (sample.data.rows().to_vec(), sample.weights.clone());
+        holey.0.insert(at, f64::NAN);
+        holey.1.insert(at, 1.5);
+        let holey = WeightedSample::new(Data::new(holey.0), holey.1);
+        let (with, without) = (holey.stats(&gaussian), sample.stats(&gaussian));
+        elbo_laws::statistics::assert_same(&with, &without, &[&with, &without]);
+        prop_assert_eq!(holey.log_densities(&gaussian)[at], 0.0);
+    }
+
     #[test]
     fn no_neighbor_is_more_likely(start in gaussian(), sample in estimable()) {
         elbo_laws::family::no_neighbor_is_more_likely(&start, &sample, neighbors);

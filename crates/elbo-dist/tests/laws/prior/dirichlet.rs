@@ -48,10 +48,10 @@ proptest! {
         let flat = Dirichlet::symmetric(3, 1.0).unwrap();
         let mut posterior = flat.clone();
         flat.posterior(&stats, &mut posterior).unwrap();
-        posterior.mode(&mut mode).unwrap();
+        posterior.mode_into(&mut mode).unwrap();
         let pairs = mode.probabilities().iter().zip(most_likely.probabilities());
         pairs.for_each(|(a, b)| assert_close(*a, *b, 1.0 + 1.0 / sample.total_weight()));
-        prop_assert_eq!(flat.log_density(&mode), 2.0_f64.ln()); // Γ(3) = 2
+        prop_assert_eq!(flat.log_prior(&mode), 2.0_f64.ln()); // Γ(3) = 2
     }
 
     #[test]
@@ -61,7 +61,7 @@ proptest! {
         let point = Categorical::new(vec![p, 1.0 - p]).unwrap();
         let expected = statrs::distribution::Beta::new(a, b).unwrap().ln_pdf(p);
         let dirichlet = Dirichlet::new(vec![a, b]).unwrap();
-        assert_close(dirichlet.log_density(&point), expected, 1e3);
+        assert_close(dirichlet.log_prior(&point), expected, 1e3);
     }
 
     #[test]
@@ -75,11 +75,11 @@ proptest! {
                 let (sin, cos) = ((f64::from(i) + 0.5) * step).sin_cos();
                 let split = vec![p, (1.0 - p) * sin * sin, (1.0 - p) * cos * cos];
                 let point = Categorical::from_weights(&split).unwrap();
-                dirichlet.log_density(&point).exp() * 2.0 * (1.0 - p) * sin * cos * step
+                dirichlet.log_prior(&point).exp() * 2.0 * (1.0 - p) * sin * cos * step
             })
             .sum();
         let merged = Dirichlet::new(vec![alpha[0], alpha[1] + alpha[2]]).unwrap();
-        let density = merged.log_density(&Categorical::new(vec![p, 1.0 - p]).unwrap()).exp();
+        let density = merged.log_prior(&Categorical::new(vec![p, 1.0 - p]).unwrap()).exp();
         // The integrand is at least bounded in t: the midpoint rule is good to O(step).
         prop_assert!((integral - density).abs() < 2e-3 * density, "{integral} {density}");
     }
@@ -87,7 +87,7 @@ proptest! {
     #[test]
     fn expected_probabilities_are_a_distribution(prior in prior()) {
         let mut point = Categorical::uniform(3);
-        prior.mean(&mut point);
+        prior.mean_into(&mut point);
         assert_close(point.probabilities().iter().sum(), 1.0, 1.0);
         let expected: Vec<f64> = prior.expected_probabilities().collect();
         prop_assert_eq!(point.probabilities(), &expected[..]);
@@ -112,7 +112,7 @@ fn expectations_are_averages_over_draws() {
 fn below_one_there_is_no_mode() {
     let mut point = Categorical::uniform(2);
     let mode = |alpha: [f64; 2], point: &mut Categorical| {
-        Dirichlet::new(alpha.to_vec()).unwrap().mode(point)
+        Dirichlet::new(alpha.to_vec()).unwrap().mode_into(point)
     };
     for alpha in [[0.5, 3.0], [0.5, 0.5], [1.0, 1.0]] {
         let result = mode(alpha, &mut point);
@@ -125,7 +125,7 @@ fn below_one_there_is_no_mode() {
 #[test]
 fn the_density_at_the_boundary_is_its_limit() {
     let corner = Categorical::new(vec![0.0, 1.0]).unwrap();
-    let density = |a: f64| Dirichlet::new(vec![a, 1.0]).unwrap().log_density(&corner);
+    let density = |a: f64| Dirichlet::new(vec![a, 1.0]).unwrap().log_prior(&corner);
     assert_eq!([density(0.5), density(1.0), density(2.0)], [f64::INFINITY, 0.0, f64::NEG_INFINITY]);
 }
 

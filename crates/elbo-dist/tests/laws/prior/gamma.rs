@@ -41,7 +41,7 @@ fn expectation(gamma: &Gamma, f: impl Fn(f64) -> f64) -> f64 {
         .map(|i| {
             let log_rate = middle + STEP * f64::from(i);
             let rate = log_rate.exp();
-            let log_density = gamma.log_density(&Poisson::new(rate).unwrap());
+            let log_density = gamma.log_prior(&Poisson::new(rate).unwrap());
             f(rate) * (log_density + log_rate).exp() * STEP
         })
         .filter(|x| !x.is_nan()) // 0 · ∞ where λ or its density underflows
@@ -63,7 +63,7 @@ proptest! {
     fn the_density_agrees_with_statrs(prior in prior(), point in point()) {
         let other = statrs::distribution::Gamma::new(prior.shape(), prior.rate()).unwrap();
         let expected = other.ln_pdf(point.rate());
-        assert_close(prior.log_density(&point), expected, 1e4);
+        assert_close(prior.log_prior(&point), expected, 1e4);
     }
 }
 
@@ -83,7 +83,7 @@ proptest! {
         let mut score = [0.0];
         q.expected_log_density_into(&poisson(1.0), &[x], &mut score);
         prop_assert!(close(expectation(&q, |rate| poisson(rate).log_probability(x)), score[0]));
-        let gap = |rate: f64| q.log_density(&poisson(rate)) - p.log_density(&poisson(rate));
+        let gap = |rate: f64| q.log_prior(&poisson(rate)) - p.log_prior(&poisson(rate));
         prop_assert!(close(expectation(&q, gap), q.kl_divergence(&p)));
     }
 }
@@ -104,16 +104,16 @@ fn expectations_are_averages_over_draws() {
 #[test]
 fn below_one_there_is_no_mode() {
     let mut point = Poisson::new(1.0).unwrap();
-    let result = Gamma::new(0.5, 1.0).unwrap().mode(&mut point);
+    let result = Gamma::new(0.5, 1.0).unwrap().mode_into(&mut point);
     assert!(matches!(result, Err(EstimateError::NoMode { .. })), "{result:?}");
-    Gamma::new(1.0, 1.0).unwrap().mode(&mut point).unwrap();
+    Gamma::new(1.0, 1.0).unwrap().mode_into(&mut point).unwrap();
     assert_eq!(point.rate(), 0.0);
 }
 
 #[test]
 fn the_density_at_the_boundary_is_its_limit() {
     let zero = Poisson::new(0.0).unwrap();
-    let density = |shape: f64| Gamma::new(shape, 1.0).unwrap().log_density(&zero);
+    let density = |shape: f64| Gamma::new(shape, 1.0).unwrap().log_prior(&zero);
     assert_eq!([density(0.5), density(1.0), density(2.0)], [f64::INFINITY, 0.0, f64::NEG_INFINITY]);
 }
 

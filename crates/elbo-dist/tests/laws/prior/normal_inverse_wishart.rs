@@ -80,8 +80,8 @@ proptest! {
             NormalInverseGamma::new(p.expected_mean()[0], p.mean_pseudo_count(), shape, scale).unwrap()
         };
         let x = Gaussian::new(point.mean()[0], point.variances()[0]).unwrap();
-        let density = scalar(&prior).log_density(&x);
-        assert_close(prior.log_density(&point), density, 1e3 * (1.0 + density.abs()));
+        let density = scalar(&prior).log_prior(&x);
+        assert_close(prior.log_prior(&point), density, 1e3 * (1.0 + density.abs()));
         let divergence = scalar(&prior).kl_divergence(&scalar(&other));
         assert_close(prior.kl_divergence(&other), divergence, 1e3 * (1.0 + divergence));
 
@@ -94,8 +94,8 @@ proptest! {
         assert_close(got.expected_mean(), expected.expected_mean(), 100.0);
         assert_close(got.scale(), expected.scale(), 1e4);
         let (mut mode, mut scalar_mode) = (point.clone(), x);
-        posterior.mode(&mut mode).unwrap();
-        expected.mode(&mut scalar_mode).unwrap();
+        posterior.mode_into(&mut mode).unwrap();
+        expected.mode_into(&mut scalar_mode).unwrap();
         assert_close(mode.variances()[0], scalar_mode.variance(), 1e3 * (1.0 + scalar_mode.variance()));
 
         let at = [1.5];
@@ -147,7 +147,7 @@ proptest! {
         let objective = |points: &[MultivariateGaussian]| {
             let (x, size_x) = a.log_likelihood(&points[0]);
             let (y, size_y) = b.log_likelihood(&points[1]);
-            (x + y + NormalInverseWishart::log_density_all(&priors, points), size_x + size_y + 100.0)
+            (x + y + NormalInverseWishart::log_prior_all(&priors, points), size_x + size_y + 100.0)
         };
         let (best, size) = objective(&points);
         for neighbor in neighbors(&points[0]) {
@@ -174,8 +174,8 @@ proptest! {
         NormalInverseWishart::posterior_all(&priors, &stats, &mut posteriors).unwrap();
         let (x, size_x) = a.log_likelihood(&points[0]);
         let (y, size_y) = b.log_likelihood(&points[1]);
-        let evidence = x + y + NormalInverseWishart::log_density_all(&priors, &points)
-            - NormalInverseWishart::log_density_all(&Priors::each(posteriors.clone()), &points);
+        let evidence = x + y + NormalInverseWishart::log_prior_all(&priors, &points)
+            - NormalInverseWishart::log_prior_all(&Priors::each(posteriors.clone()), &points);
         let expected = |posterior: &NormalInverseWishart, sample: &WeightedSample<Table>| -> f64 {
             let mut out = vec![f64::NAN; sample.len()];
             posterior.expected_log_density_into(&points[0], sample.data.batch(), &mut out);
@@ -255,9 +255,9 @@ fn mode_and_mean_are_where_they_say() {
     let scale = [6.0, 1.0, 1.0, 3.0];
     let prior = NormalInverseWishart::new(VVV, vec![1.0, 2.0], 0.5, 4.0, &scale).unwrap();
     let mut point = MultivariateGaussian::standard(VVV, vec![0.0; 2]);
-    prior.mode(&mut point).unwrap();
+    prior.mode_into(&mut point).unwrap();
     assert_eq!(point.covariance()[0], 6.0 * (1.0 / 8.0));
-    prior.mean(&mut point);
+    prior.mean_into(&mut point);
     assert_eq!(
         (point.mean(), &point.covariance()[..]),
         (&[1.0, 2.0][..], &scale.map(|x| x / 4.0)[..])
@@ -265,7 +265,7 @@ fn mode_and_mean_are_where_they_say() {
     let spherical =
         NormalInverseWishart::new(VII, vec![0.0; 2], 1.0, 2.0, &[6.0, 0.0, 0.0, 6.0]).unwrap();
     let mut point = MultivariateGaussian::standard(VII, vec![0.0; 2]);
-    spherical.mode(&mut point).unwrap();
+    spherical.mode_into(&mut point).unwrap();
     assert_close(point.variances()[1], 1.0, 1.0);
 }
 
