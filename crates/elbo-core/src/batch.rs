@@ -228,6 +228,27 @@ impl<B: Batch> Batch for Weighted<'_, B> {
     }
 }
 
+/// Two views of the same units, side by side: covariates and responses, say.
+///
+/// The length is that of the first; a model that takes pairs checks that both are equally long.
+impl<A: Batch, B: Batch> Batch for (A, B) {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn slice(&self, range: Range<usize>) -> Self {
+        (self.0.slice(range.clone()), self.1.slice(range))
+    }
+
+    fn observations(&self) -> f64 {
+        self.0.observations()
+    }
+
+    fn grain(&self) -> usize {
+        self.0.grain().min(self.1.grain())
+    }
+}
+
 /// A read-only block of numbers, `rows × columns`, each row contiguous.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {

@@ -35,6 +35,34 @@ pub enum DataError {
         /// The value.
         value: f64,
     },
+    /// A value outside the support of the distribution.
+    #[error(
+        "row {row}, column {column} is {value}; {needed} is needed: remove the row, or take another distribution"
+    )]
+    Support {
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+        /// What the distribution is about: "a number above 0".
+        needed: &'static str,
+    },
+    /// Two views of the same units that are not equally long.
+    #[error(
+        "{left} rows of {of} do not pair with {right} rows of {with}; give one of each per unit"
+    )]
+    Unpaired {
+        /// What one view holds: "covariates".
+        of: &'static str,
+        /// Its length.
+        left: usize,
+        /// What the other view holds: "responses".
+        with: &'static str,
+        /// Its length.
+        right: usize,
+    },
     /// A category code outside the model's range.
     #[error("row {row} holds category {value}, the model knows 0 to {}", categories - 1)]
     Category {
@@ -194,6 +222,20 @@ pub enum EstimateError {
         /// The offending posterior value.
         value: f64,
     },
+    /// The likelihood has no maximum: it rises without end as a parameter approaches the boundary of its range.
+    #[error(
+        "the likelihood of component {component} keeps rising as its {parameter} goes to {limit}; {cure}"
+    )]
+    Boundary {
+        /// The component.
+        component: usize,
+        /// Which parameter.
+        parameter: &'static str,
+        /// Where it is going.
+        limit: &'static str,
+        /// What to do instead.
+        cure: &'static str,
+    },
     /// A combination that has no estimator.
     #[error("{what} is not available for {structure}; choose another structure or estimator")]
     Unsupported {
@@ -220,7 +262,8 @@ impl EstimateError {
             Self::NoWeight { component, .. }
             | Self::Singular { component, .. }
             | Self::Infeasible { component, .. }
-            | Self::NoMode { component, .. } => *component = index,
+            | Self::NoMode { component, .. }
+            | Self::Boundary { component, .. } => *component = index,
             Self::Unsupported { .. } | Self::NotSettled { .. } => {}
         }
         self

@@ -48,9 +48,12 @@
 //!
 //! - **serde** (off): `Serialize` and `Deserialize`; parameters and priors come in through their checked constructors.
 
+mod beta;
 mod block;
 mod categorical;
+mod dirichlet;
 mod error;
+mod gamma;
 mod gaussian;
 mod multivariate_gaussian;
 mod poisson;
@@ -59,13 +62,16 @@ mod quantile;
 pub mod special;
 mod univariate;
 
+pub use beta::Beta;
 pub use categorical::{Categorical, CategoricalPacked, CategoricalScratch, CategoricalStats};
+pub use dirichlet::Dirichlet;
 pub use error::ParameterError;
+pub use gamma::Gamma;
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
-pub use prior::{Dirichlet, Gamma, NormalInverseGamma, NormalInverseWishart};
-pub use univariate::Univariate;
+pub use prior::{NormalInverseGamma, NormalInverseWishart};
+pub use univariate::{Number, Univariate};

@@ -3,11 +3,78 @@
 use elbo_core::Family;
 use rand::Rng;
 
+/// A single observation: `f64`, a count `u64`, a category `u32`, a `bool`.
+///
+/// Tables hold `f64`; this is how their cells become observations, and back.
+pub trait Number: Copy + PartialOrd + Send + Sync + std::fmt::Debug + 'static {
+    /// What a cell must hold, for error messages: "a whole number that is not negative".
+    const NEEDED: &'static str;
+
+    /// The observation that `x` stands for, if it stands for one. NaN, which stands for a missing one, only is an `f64`.
+    fn from_f64(x: f64) -> Option<Self>;
+
+    /// The number that stands for it; counts above 2⁵³ are rounded to the nearest.
+    fn to_f64(self) -> f64;
+}
+
+impl Number for f64 {
+    const NEEDED: &'static str = "a finite number";
+
+    fn from_f64(x: f64) -> Option<Self> {
+        (!x.is_infinite()).then_some(x)
+    }
+
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
+
+impl Number for u64 {
+    const NEEDED: &'static str = "a whole number from 0 on";
+
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole and within range, as checked"
+    )]
+    fn from_f64(x: f64) -> Option<Self> {
+        (x >= 0.0 && x < 18_446_744_073_709_551_616.0 && x.fract() == 0.0).then(|| x as Self)
+    }
+
+    fn to_f64(self) -> f64 {
+        self as f64
+    }
+}
+
+impl Number for u32 {
+    const NEEDED: &'static str = "a category code: a whole number from 0 on";
+
+    fn from_f64(x: f64) -> Option<Self> {
+        u64::from_f64(x).and_then(|x| Self::try_from(x).ok())
+    }
+
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Number for bool {
+    const NEEDED: &'static str = "0 or 1";
+
+    fn from_f64(x: f64) -> Option<Self> {
+        u64::from_f64(x).filter(|x| *x <= 1).map(|x| x == 1)
+    }
+
+    fn to_f64(self) -> f64 {
+        f64::from(u8::from(self))
+    }
+}
+
 /// A distribution of a single number. Every function is also a method of the type itself; this trait is for code that
 /// does not know which.
 pub trait Univariate: Family {
     /// A single observation: `f64`, a count `u64`, a category `u32`, a `bool`.
-    type Value: Copy + PartialOrd + std::fmt::Debug;
+    type Value: Number;
 
     /// `ln p(x)`, in nats: of a density, or of a probability where `x` is a count.
     fn log_density(&self, x: Self::Value) -> f64;

@@ -6,10 +6,10 @@ use elbo_core::{ConjugatePrior, EstimateError};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-use super::gamma::{kl_gamma, standard_gamma};
 use crate::{
     Gaussian, ParameterError,
     error::{finite, positive},
+    gamma::{kl_gamma, standard_gamma},
     gaussian::{GaussianPacked, GaussianStats},
     special::{digamma, ln_gamma},
 };
