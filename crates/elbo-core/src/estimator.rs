@@ -204,6 +204,12 @@ pub trait Estimator<F: Family>: Clone + Send + Sync {
 
     /// What the objective adds to the data term, in nats.
     fn penalty(&self, fits: &Self::Fits) -> f64;
+
+    /// Moves `next` halfway back to `current`, where the M-step may overshoot; see [`Family::retreat`].
+    fn retreat(current: &Self::Fits, next: &mut Self::Fits) -> bool {
+        let _ = (current, next);
+        false
+    }
 }
 
 /// Points that maximize the likelihood. Unbounded where a component may collapse onto a point: see the report.
@@ -293,6 +299,14 @@ impl<F: Family> Estimator<F> for MaximumLikelihood {
 
     fn penalty(&self, _: &Vec<F>) -> f64 {
         0.0
+    }
+
+    fn retreat(current: &Vec<F>, next: &mut Vec<F>) -> bool {
+        let mut any = false;
+        for (current, next) in current.iter().zip(next) {
+            any |= current.retreat(next);
+        }
+        any
     }
 }
 

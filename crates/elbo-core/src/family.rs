@@ -111,6 +111,16 @@ pub trait Family: Clone + Send + Sync {
         Ok(repairs)
     }
 
+    /// Moves `next`, the outcome of a `maximize` that turned out to lower the objective, halfway back to `self`; false
+    /// where the M-step cannot overshoot, which is the rule.
+    ///
+    /// For families whose M-step is a Newton step and not the maximum of a lower bound: the way back must end in an
+    /// ascent direction.
+    fn retreat(&self, next: &mut Self) -> bool {
+        let _ = next;
+        false
+    }
+
     /// The statistics of `weight` ideal observations, `weight · E[t(x)]`: `maximize` on them gives this distribution
     /// back. Starts of variational fits are made of it.
     fn expected_stats(&self, weight: f64) -> Self::Stats;

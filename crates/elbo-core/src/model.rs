@@ -65,6 +65,16 @@ pub trait LatentModel: Send + Sync {
         next: &mut Self::Params,
     ) -> Result<Repairs, EstimateError>;
 
+    /// Moves `next`, the outcome of an M-step that turned out to lower the objective, halfway back to `params`; false
+    /// where the M-step is the maximum of a lower bound and cannot overshoot, which is the rule.
+    ///
+    /// This is what makes generalized EM safe, whose M-steps are Newton steps: the driver retreats until the objective
+    /// does not fall.
+    fn retreat(&self, params: &Self::Params, next: &mut Self::Params) -> bool {
+        let _ = (params, next);
+        false
+    }
+
     /// What the objective adds to the data term, in nats: 0, `ln p(θ)` or `−KL(q‖p)`.
     fn penalty(&self, params: &Self::Params) -> f64 {
         let _ = params;

@@ -138,6 +138,14 @@ impl<F: Family, E: Estimator<F>> LatentModel for SingleModel<F, E> {
         Ok(repairs)
     }
 
+    fn retreat(&self, params: &Self::Params, next: &mut Self::Params) -> bool {
+        let moved = E::retreat(&params.fits, &mut next.fits);
+        if moved {
+            next.repack();
+        }
+        moved
+    }
+
     fn penalty(&self, params: &Self::Params) -> f64 {
         self.estimator.penalty(&params.fits)
     }

@@ -238,6 +238,14 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
         Ok(repairs)
     }
 
+    fn retreat(&self, params: &Self::Params, next: &mut Self::Params) -> bool {
+        let moved = E::retreat(&params.emission, &mut next.emission);
+        if moved {
+            next.repack();
+        }
+        moved
+    }
+
     fn penalty(&self, params: &Self::Params) -> f64 {
         self.initial.penalty(&params.initial)
             + self.transition.penalty(&params.transition)

@@ -231,6 +231,14 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
         Ok(repairs)
     }
 
+    fn retreat(&self, params: &Self::Params, next: &mut Self::Params) -> bool {
+        let moved = E::retreat(&params.components, &mut next.components);
+        if moved {
+            next.repack();
+        }
+        moved
+    }
+
     fn penalty(&self, params: &Self::Params) -> f64 {
         self.components.penalty(&params.components) + self.weights.penalty(&params.weights)
     }

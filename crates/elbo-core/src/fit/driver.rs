@@ -151,14 +151,7 @@ impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
             Ok(repaired) => self.repairs.merge(repaired),
             Err(error) => return ControlFlow::Break(Stopped::MStep(error)),
         }
-        match self.evaluate_spare(iteration + 1) {
-            Ok(()) => {}
-            Err(EStepError::Cancelled) => return ControlFlow::Break(Stopped::Cancelled),
-            Err(error) => return ControlFlow::Break(Stopped::EStep(error)),
-        }
-        // While the temperature moves, two objectives are of different functions: no test, no guard.
-        let same_function = self.settings.variant.beta(iteration) >= 1.0;
-        let verdict = self.progress.advance(self.spare.objective, same_function);
+        let verdict = self.judge_spare(iteration);
         if let Verdict::Reject(why) = verdict {
             return ControlFlow::Break(why);
         }
@@ -174,6 +167,27 @@ impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
             return self.leap();
         }
         ControlFlow::Continue(())
+    }
+
+    /// Evaluates the step to `spare`; where the model allows it, one that lowers the objective is halved until it does not.
+    fn judge_spare(&mut self, iteration: usize) -> Verdict {
+        // While the temperature moves, two objectives are of different functions: no test, no guard.
+        let same_function = self.settings.variant.beta(iteration) >= 1.0;
+        let fallen = self.progress.largest_fall;
+        let mut retreats = 0;
+        loop {
+            let verdict = match self.evaluate_spare(iteration + 1) {
+                Ok(()) => self.progress.advance(self.spare.objective, same_function),
+                Err(EStepError::Cancelled) => return Verdict::Reject(Stopped::Cancelled),
+                Err(error) => Verdict::Reject(Stopped::EStep(error)),
+            };
+            let rejected = matches!(verdict, Verdict::Reject(_)) && retreats < MAX_RETREATS;
+            if !(rejected && self.model.retreat(&self.here.params, &mut self.spare.params)) {
+                return verdict;
+            }
+            self.progress.largest_fall = fallen; // that step is not taken
+            retreats += 1;
+        }
     }
 
     /// Tries extrapolated statistics; a leap that fails in any way is not taken, and costs an E-step at most.
@@ -256,6 +270,9 @@ impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
         Fit { params, stats, report }
     }
 }
+
+/// Halvings of a step before it counts as a fall: what is left of it is some 10⁻¹⁵.
+const MAX_RETREATS: usize = 50;
 
 fn how(variant: Variant, iteration: usize) -> How {
     match variant {

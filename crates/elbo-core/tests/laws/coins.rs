@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     Forgets,
     /// The M-step refuses.
     Refuses,
+    /// The M-step goes three times as far as it should, in log odds, but can retreat.
+    Overshoots,
     /// Ends whose first coin shows more heads than the last are called spurious.
     CallsDescendingSpurious,
 }
@@ -76,7 +78,7 @@ impl LatentModel for Coins {
 
     fn m_step(
         &self,
-        _: &Vec<f64>,
+        coins: &Vec<f64>,
         (count, heads): &Self::Stats,
         next: &mut Vec<f64>,
     ) -> Result<Repairs, EstimateError> {
@@ -85,9 +87,23 @@ impl LatentModel for Coins {
                 return Err(EstimateError::NoWeight { component: j, weight: count[j] });
             }
             let best = heads[j] / (self.tosses * count[j]);
-            *coin = if self.fault == Fault::Forgets { 0.01 } else { best };
+            *coin = match self.fault {
+                Fault::Forgets => 0.01,
+                Fault::Overshoots => {
+                    let here = log_odds(coins[j]);
+                    probability(here + 3.0 * (log_odds(best) - here))
+                }
+                _ => best,
+            };
         }
         Ok(Repairs::default())
+    }
+
+    fn retreat(&self, coins: &Vec<f64>, next: &mut Vec<f64>) -> bool {
+        for (coin, next) in coins.iter().zip(next) {
+            *next = probability(0.5 * (log_odds(*coin) + log_odds(*next)));
+        }
+        self.fault == Fault::Overshoots
     }
 
     fn free_parameters(&self, coins: &Vec<f64>) -> usize {
@@ -97,6 +113,14 @@ impl LatentModel for Coins {
     fn is_spurious(&self, coins: &Vec<f64>, _: &Self::Stats) -> bool {
         self.fault == Fault::CallsDescendingSpurious && coins[0] > coins[coins.len() - 1]
     }
+}
+
+fn log_odds(p: f64) -> f64 {
+    (p / (1.0 - p)).ln()
+}
+
+fn probability(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
 }
 
 /// Packets of ten tosses from coins of 20 % and 70 % heads, no two data sets of different size alike.

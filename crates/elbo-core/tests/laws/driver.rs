@@ -49,6 +49,21 @@ proptest! {
     }
 
     #[test]
+    fn steps_that_overshoot_are_halved(low in 0.05..0.4_f64, high in 0.5..0.95_f64, n in 50..400_usize) {
+        let (data, start) = (packets(n), vec![low, high]);
+        let overshooting = Coins { tosses: 10.0, fault: Fault::Overshoots };
+        let settings = Settings { max_iterations: 2000, ..Settings::default() };
+        let halved = fit(&overshooting, &data[..], start.clone(), &settings, &()).unwrap();
+        let report = &halved.report;
+        prop_assert!(report.stopped.is_converged(), "{:?}", report.stopped);
+        prop_assert!(report.trace.windows(2).all(|w| w[1] >= w[0] - 1e-12 * w[0].abs()));
+        prop_assert!(report.e_steps > report.iterations + 1, "no step was ever too long");
+        let plain = run(&data, &start, &settings);
+        let gap = (plain.report.objective - report.objective).abs();
+        prop_assert!(gap <= 1e-6 * n as f64, "{gap}");
+    }
+
+    #[test]
     fn pieces_change_rounding_alone(coins in start(), n in 1..9000_usize) {
         cutting_is_irrelevant(&Coins::new(10.0), &packets(n)[..], &coins);
     }
