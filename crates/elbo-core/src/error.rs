@@ -111,6 +111,25 @@ pub enum DataError {
     },
 }
 
+impl DataError {
+    /// The same error where it stands in a larger table: `row` and `column` turn its own place into that.
+    #[must_use]
+    pub fn placed(self, row: impl Fn(usize) -> usize, column: impl Fn(usize) -> usize) -> Self {
+        match self {
+            Self::NotFinite { row: r, column: c, value } => {
+                Self::NotFinite { row: row(r), column: column(c), value }
+            }
+            Self::Support { row: r, column: c, value, needed } => {
+                Self::Support { row: row(r), column: column(c), value, needed }
+            }
+            Self::Category { row: r, value, categories } => {
+                Self::Category { row: row(r), value, categories }
+            }
+            other => other,
+        }
+    }
+}
+
 /// Why an E-step has no answer: under the current parameters some unit has no finite density. Units count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

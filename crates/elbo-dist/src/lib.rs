@@ -55,6 +55,7 @@ mod dirichlet;
 mod error;
 mod gamma;
 mod gaussian;
+mod independent;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;
@@ -68,6 +69,10 @@ pub use dirichlet::Dirichlet;
 pub use error::ParameterError;
 pub use gamma::Gamma;
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
+pub use independent::{
+    Column, ColumnPrior, ColumnStats, Independent, IndependentPacked, IndependentPrior,
+    IndependentScratch,
+};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,

@@ -32,6 +32,7 @@
 //! - **rayon** (on): E-steps and restarts run on the current rayon pool, with the same bits on any number of threads.
 //! - **serde** (off): `Serialize` and `Deserialize` for mixtures.
 
+mod family;
 mod fitted;
 mod gaussian;
 mod mixture;
@@ -46,6 +47,7 @@ pub use elbo_dist::{
     Categorical, CovarianceStructure, Dirichlet, Gaussian, MultivariateGaussian,
     NormalInverseWishart, Poisson,
 };
+pub use family::{MixtureFamilyScratch, MixturePacked};
 pub use fitted::{Fitted, Start};
 pub use gaussian::{
     Candidate, Estimation, GaussianMixture, GaussianObserver, MapParams, MlParams, VbParams,

@@ -78,6 +78,14 @@ impl<F: Family> Mixture<F> {
         Self { weights, components }
     }
 
+    pub(crate) fn parts(&self) -> (&Categorical, &[F]) {
+        (&self.weights, &self.components)
+    }
+
+    pub(crate) fn parts_mut(&mut self) -> (&mut Categorical, &mut [F]) {
+        (&mut self.weights, &mut self.components)
+    }
+
     pub(crate) fn into_parts(self) -> (Categorical, Vec<F>) {
         (self.weights, self.components)
     }

@@ -3,6 +3,7 @@
 
 mod categorical;
 mod gaussian;
+mod independent;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;

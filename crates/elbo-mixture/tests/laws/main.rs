@@ -7,8 +7,14 @@ mod acceleration;
 mod bad_input;
 mod descent;
 mod evidence;
+mod family;
 mod golden;
 mod invariance;
 mod one_step;
 mod restarts;
 mod support;
+
+/// The generator of a seeded test.
+fn rng(seed: u64) -> rand::rngs::ChaCha8Rng {
+    rand::SeedableRng::seed_from_u64(seed)
+}
