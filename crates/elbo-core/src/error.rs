@@ -296,12 +296,18 @@ impl EstimateError {
 pub struct Repairs {
     /// Components without data that kept their former parameters.
     pub kept_components: usize,
+    /// Draws of latent variables whose statistics had no estimate and that were made again.
+    pub redrawn: usize,
+    /// Batches of online or pieces of incremental EM after which there was no estimate and parameters stayed.
+    pub skipped_batches: usize,
 }
 
 impl Repairs {
     /// Adds the counts of another step.
     pub fn merge(&mut self, other: Self) {
         self.kept_components += other.kept_components;
+        self.redrawn += other.redrawn;
+        self.skipped_batches += other.skipped_batches;
     }
 
     /// Was nothing repaired?

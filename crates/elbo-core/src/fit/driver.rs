@@ -5,7 +5,8 @@ use std::{ops::ControlFlow, time::Instant};
 use super::{
     Acceleration, CancelToken, Event, Fit, Observer, Report, Settings, Stopped, Tolerance, Variant,
     accelerate::Squarem,
-    reduce::{EStep, How},
+    reduce::{EStep, How, mix},
+    schedule::{At, Schedule, Task},
 };
 use crate::{Batch, DataError, EStepError, EstimateError, LatentModel, Repairs};
 
@@ -67,6 +68,7 @@ pub(super) fn fit_run<M: LatentModel>(
             break stopped;
         }
     };
+    let stopped = run.settle(stopped);
     observer.on_end(run.index);
     Ok(run.finish(stopped))
 }
@@ -83,6 +85,7 @@ struct Run<'a, 'd, M: LatentModel, O> {
     here: Point<M>,
     spare: Point<M>,
     squarem: Option<Squarem<M::Stats>>,
+    schedule: Option<Schedule<M>>,
     progress: Progress,
     repairs: Repairs,
     e_steps: usize,
@@ -110,6 +113,8 @@ impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
             && settings.variant == Variant::Soft
             && !settings.tolerance.is_zero();
         let spare = Point { params: start.clone(), stats: stats.clone(), objective: zero };
+        let seed = mix(settings.seed, index as u64);
+        let schedule = Schedule::new(settings.variant, data, settings.pieces, seed, &stats);
         let mut new = Self {
             model,
             data,
@@ -118,6 +123,7 @@ impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
             index,
             e_step: EStep::new(data, settings.pieces),
             squarem: squarem.then(|| Squarem::new(&stats)),
+            schedule,
             here: Point { params: start, stats, objective: zero },
             spare,
             progress: Progress::new(data.observations(), settings.tolerance),
@@ -144,8 +150,74 @@ impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
         }
     }
 
-    /// One EM step and, where one is due, a leap.
+    /// One iteration of whatever variant this is.
     fn step(&mut self) -> ControlFlow<Stopped> {
+        match self.schedule.take() {
+            None => self.em_step(),
+            Some(mut schedule) => {
+                let flow = self.scheduled_step(&mut schedule);
+                self.schedule = Some(schedule);
+                flow
+            }
+        }
+    }
+
+    /// One iteration of a schedule; the objective is that of its own pass.
+    fn scheduled_step(&mut self, schedule: &mut Schedule<M>) -> ControlFlow<Stopped> {
+        let iteration = self.progress.iterations();
+        let task = Task {
+            model: self.model,
+            data: self.data,
+            e_step: &self.e_step,
+            cancel: self.settings.cancel.as_ref(),
+            iteration,
+        };
+        let mut at = At {
+            params: &mut self.here.params,
+            spare: &mut self.spare.params,
+            repairs: &mut self.repairs,
+        };
+        let data_term = match schedule.step(&task, &mut at) {
+            Ok(data_term) => data_term,
+            Err(why) => return ControlFlow::Break(why),
+        };
+        self.e_steps += schedule.e_steps();
+        let penalty = self.model.penalty(&self.here.params);
+        self.here.objective = Objective { data_term, penalty };
+        let verdict = self.progress.note(self.here.objective, schedule.last_iteration());
+        self.tell_observer()?;
+        match verdict {
+            Verdict::Continue => ControlFlow::Continue(()),
+            Verdict::Done(why) | Verdict::Reject(why) => ControlFlow::Break(why),
+        }
+    }
+
+    /// Ends a schedule: parameters come from averaged statistics where it averages, and the objective and the statistics
+    /// become exactly those of the parameters returned.
+    fn settle(&mut self, stopped: Stopped) -> Stopped {
+        let Some(schedule) = self.schedule.take() else { return stopped };
+        if let Some(average) = schedule.average() {
+            match self.model.m_step(&self.here.params, average, &mut self.spare.params) {
+                Ok(repaired) => {
+                    self.repairs.merge(repaired);
+                    std::mem::swap(&mut self.here.params, &mut self.spare.params);
+                }
+                Err(error) => return Stopped::MStep(error),
+            }
+        }
+        let Point { params, stats, objective } = &mut self.here;
+        self.e_steps += 1;
+        match self.e_step.run_how(self.model, params, self.data, How::Soft, None, stats) {
+            Ok(data_term) => {
+                *objective = Objective { data_term, penalty: self.model.penalty(params) };
+                stopped
+            }
+            Err(error) => Stopped::EStep(error),
+        }
+    }
+
+    /// One EM step and, where one is due, a leap.
+    fn em_step(&mut self) -> ControlFlow<Stopped> {
         let iteration = self.progress.iterations();
         match self.model.m_step(&self.here.params, &self.here.stats, &mut self.spare.params) {
             Ok(repaired) => self.repairs.merge(repaired),
@@ -276,7 +348,9 @@ const MAX_RETREATS: usize = 50;
 
 fn how(variant: Variant, iteration: usize) -> How {
     match variant {
-        Variant::Soft => How::Soft,
+        Variant::Soft | Variant::Sampled { .. } | Variant::Incremental | Variant::Online { .. } => {
+            How::Soft
+        }
         Variant::Hard => How::Hard,
         Variant::Annealed { .. } => {
             let beta = variant.beta(iteration);
@@ -383,6 +457,29 @@ impl Progress {
             return Verdict::Continue;
         }
         Verdict::Done(if reached { why } else { Stopped::Rounding })
+    }
+
+    /// Takes note of an iteration of a schedule, whose objective may fall: it ends after `last` iterations, or where there is
+    /// no last one, when two changes in a row are within tolerance.
+    fn note(&mut self, next: Objective, last: Option<usize>) -> Verdict {
+        let total = next.total();
+        if !total.is_finite() {
+            return Verdict::Reject(Stopped::NotFinite);
+        }
+        let change = (total - self.trace[self.trace.len() - 1]).abs();
+        self.trace.push(total);
+        if let Some(last) = last {
+            let done = self.iterations() >= last;
+            return if done { Verdict::Done(Stopped::Finished) } else { Verdict::Continue };
+        }
+        let (within, why) = match self.tolerance {
+            Tolerance::Gap(x) | Tolerance::Change(x) => {
+                (change < x * self.observations, Stopped::Change)
+            }
+            Tolerance::RelativeChange(x) => (change < x * total.abs(), Stopped::RelativeChange),
+        };
+        self.within = if within { self.within + 1 } else { 0 };
+        if self.within < 2 { Verdict::Continue } else { Verdict::Done(why) }
     }
 
     /// Takes note of an extrapolated point: gains before and after it are not those of one path.

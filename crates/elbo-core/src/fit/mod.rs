@@ -6,6 +6,7 @@ mod observe;
 mod reduce;
 mod report;
 mod restart;
+mod schedule;
 mod settings;
 
 pub use driver::{FitError, fit};

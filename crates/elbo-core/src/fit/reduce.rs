@@ -2,6 +2,8 @@
 
 use std::sync::Mutex;
 
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
 use crate::{Batch, CancelToken, EStepError, Inference, LatentModel, Statistics, family::BLOCK};
 
 /// A reusable E-step over a whole data set.
@@ -25,6 +27,8 @@ pub(crate) enum How {
     Soft,
     Hard,
     Tempered(f64),
+    /// By draws from the generator of this seed, one for each piece.
+    Sampled(u64),
 }
 
 /// One E-step: what every piece of it shares.
@@ -78,6 +82,24 @@ impl<M: LatentModel> EStep<M> {
         self.reduce(&Task { model, params, data, how, cancel }, 0, self.pieces, stats)
     }
 
+    /// Number of pieces that the data are cut into.
+    pub(super) fn pieces(&self) -> usize {
+        self.pieces
+    }
+
+    /// Overwrites `stats` by the expected statistics of one piece; returns its data term.
+    pub(super) fn run_piece(
+        &self,
+        model: &M,
+        params: &M::Params,
+        data: M::Data<'_>,
+        piece: usize,
+        cancel: Option<&CancelToken>,
+        stats: &mut M::Stats,
+    ) -> Result<f64, EStepError> {
+        self.piece(&Task { model, params, data, how: How::Soft, cancel }, piece, stats)
+    }
+
     /// Sums pieces `from..to` into `stats`.
     fn reduce(
         &self,
@@ -116,10 +138,14 @@ impl<M: LatentModel> EStep<M> {
             take(&self.scratch).unwrap_or_else(|| task.model.new_scratch(task.params));
         let (start, end) =
             (self.border(task.data.len(), piece), self.border(task.data.len(), piece + 1));
+        let mut rng = None;
         let mut how = match task.how {
             How::Soft => Inference::Soft,
             How::Hard => Inference::Hard,
             How::Tempered(beta) => Inference::Tempered(beta),
+            How::Sampled(seed) => {
+                Inference::Sampled(rng.insert(ChaCha8Rng::seed_from_u64(mix(seed, piece as u64))))
+            }
         };
         task.model.reset(task.params, stats);
         let data = task.data.slice(start..end);

@@ -60,6 +60,8 @@ pub enum Stopped {
     RelativeChange,
     /// The objective moves by no more than rounding any longer.
     Rounding,
+    /// All iterations of a schedule are done that tests no convergence: drawn latent variables, online EM.
+    Finished,
     /// The iteration limit was reached.
     MaxIterations,
     /// The time budget is spent.
@@ -102,6 +104,7 @@ impl Stopped {
             Self::Change => "change",
             Self::RelativeChange => "relative_change",
             Self::Rounding => "rounding",
+            Self::Finished => "finished",
             Self::MaxIterations => "max_iterations",
             Self::TimeBudget => "time_budget",
             Self::Cancelled => "cancelled",

@@ -62,13 +62,66 @@ pub enum Variant {
         /// Growth per iteration.
         rate: f64,
     },
+    /// Latent variables are drawn from their posterior: stochastic EM, Monte-Carlo EM and SAEM.
+    ///
+    /// | variant | `draws` | `decay` |
+    /// |---|---|---|
+    /// | stochastic EM (Celeux & Diebolt 1985) | 1 | 0 |
+    /// | Monte-Carlo EM (Wei & Tanner 1990) | many | 0 |
+    /// | stochastic approximation EM (Delyon, Lavielle & Moulines 1999) | 1 or a few | 0.6 to 1 |
+    ///
+    /// The run does `burn_in + averaged` iterations and ends with [`Stopped::Finished`](crate::Stopped::Finished): noise
+    /// makes every test of convergence a guess. With `decay = 0` each M-step sees its own draws alone, and the result
+    /// comes from the statistics averaged after the burn-in; with `decay > 0` statistics move towards each new draw by
+    /// steps of `t^−decay` after the burn-in. The trace holds exact objectives, which are not monotone. A draw whose
+    /// statistics have no estimate (an empty component) is made again, and counted as
+    /// [`Repairs::redrawn`](crate::Repairs::redrawn).
+    Sampled {
+        /// Draws per iteration.
+        draws: usize,
+        /// Iterations that forget what was before.
+        burn_in: usize,
+        /// Iterations after them, which are averaged.
+        averaged: usize,
+        /// 0, or the exponent of the step size in `(½, 1]`.
+        decay: f64,
+    },
+    /// Incremental EM (Neal & Hinton 1998): an M-step after every piece of the data, whose old statistics are taken out
+    /// of the sum and whose new ones are put in. An iteration is one pass over all pieces.
+    ///
+    /// Needs memory for the statistics of all pieces. The trace adds the data terms of the pieces, each at the
+    /// parameters it met; what is reported at the end is exact. With one piece this is EM.
+    Incremental,
+    /// Online (stepwise) EM (Cappé & Moulines 2009): after every batch of `batch` units the statistics move towards those
+    /// of the batch, scaled up to all data, by a step of `(t + delay)^−decay`, followed by an M-step. Under variational
+    /// Bayes this is stochastic variational inference (Hoffman et al. 2013).
+    ///
+    /// An iteration is an epoch, which visits all batches in an order of its own; the run does `epochs` of them and ends
+    /// with [`Stopped::Finished`](crate::Stopped::Finished). The statistics of the second half of all steps are averaged
+    /// (Polyak & Juditsky 1992), and the result comes from the average. The trace adds the data terms of the batches,
+    /// each at the parameters it met. A batch after which there is no estimate leaves the parameters as they are, and is
+    /// counted as [`Repairs::skipped_batches`](crate::Repairs::skipped_batches).
+    Online {
+        /// Units per batch.
+        batch: usize,
+        /// Passes over the data.
+        epochs: usize,
+        /// Exponent of the step size, in `(½, 1]`; 0 makes every step a whole one.
+        decay: f64,
+        /// Slows the first steps down.
+        delay: f64,
+    },
 }
 
 impl Variant {
     /// Inverse temperature of an iteration: 1 unless annealing.
     pub(crate) fn beta(self, iteration: usize) -> f64 {
         match self {
-            Self::Soft | Self::Hard => 1.0,
+            Self::Soft
+            | Self::Hard
+            | Self::Sampled { .. }
+            | Self::Incremental
+            | Self::Online { .. } => 1.0,
             Self::Annealed { start, rate } => {
                 let power = i32::try_from(iteration).unwrap_or(i32::MAX);
                 (start * rate.powi(power)).min(1.0)
@@ -77,11 +130,21 @@ impl Variant {
     }
 
     pub(crate) fn validate(self) {
-        if let Self::Annealed { start, rate } = self {
-            assert!(
+        let exponent = |decay: f64| decay == 0.0 || (decay > 0.5 && decay <= 1.0);
+        match self {
+            Self::Soft | Self::Hard | Self::Incremental => {}
+            Self::Annealed { start, rate } => assert!(
                 start > 0.0 && start <= 1.0 && rate > 1.0,
                 "annealing needs 0 < start ≤ 1 < rate, not {start}, {rate}"
-            );
+            ),
+            Self::Sampled { draws, averaged, decay, .. } => assert!(
+                draws > 0 && averaged > 0 && exponent(decay),
+                "sampling needs draws, averaged iterations and a decay of 0 or in (½, 1], not {draws}, {averaged}, {decay}"
+            ),
+            Self::Online { batch, epochs, decay, delay } => assert!(
+                batch > 0 && epochs > 0 && exponent(decay) && delay >= 0.0,
+                "online EM needs units, epochs, a decay of 0 or in (½, 1] and a delay, not {batch}, {epochs}, {decay}, {delay}"
+            ),
         }
     }
 }

@@ -6,6 +6,7 @@ mod driver;
 mod inference;
 mod restarts;
 mod statistics;
+mod variants;
 
 /// Runs `f` on a rayon pool of its own.
 fn on_threads<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
