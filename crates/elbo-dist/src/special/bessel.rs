@@ -50,10 +50,10 @@ fn uniform_expansion(nu: f64, x: f64, w: f64) -> f64 {
 }
 
 /// Terms `0 … 10`: the eleventh is below `8e-18` at `w = 64`.
-const DEBYE_TERMS: usize = 11;
+pub(super) const DEBYE_TERMS: usize = 11;
 
 /// `uₖ(p) = pᵏ Σⱼ DEBYE[k][j] p²ʲ`.
-const DEBYE: [[f64; DEBYE_TERMS]; DEBYE_TERMS] = debye_polynomials();
+pub(super) const DEBYE: [[f64; DEBYE_TERMS]; DEBYE_TERMS] = debye_polynomials();
 
 /// `uₖ₊₁(p) = ½ p² (1 − p²) uₖ′(p) + ⅛ ∫₀ᵖ (1 − 5t²) uₖ(t) dt` (NIST DLMF 10.41.9).
 const fn debye_polynomials() -> [[f64; DEBYE_TERMS]; DEBYE_TERMS] {
