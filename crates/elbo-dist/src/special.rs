@@ -22,6 +22,7 @@ mod incomplete_gamma;
 mod inverse;
 mod normal;
 mod resultant;
+mod slices;
 
 pub use bessel::ln_bessel_i;
 pub use elbo_linalg::{exp_in_place, exp_into, ln_in_place, ln_into, log_sum_exp};
@@ -40,3 +41,4 @@ pub use resultant::{
     bessel_ratio, inverse_mean_resultant_length, mean_resultant_length,
     mean_resultant_length_derivative,
 };
+pub use slices::{digamma_in_place, digamma_into, ln_gamma_in_place, ln_gamma_into};

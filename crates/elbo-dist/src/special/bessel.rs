@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use super::gamma::ln_gamma;
+use super::gamma::{ln_gamma, stirling_correction};
 
 /// `ln I_ν(x)` for `ν ≥ 0` and `x ≥ 0`; NaN elsewhere. Normalizer of the von Mises–Fisher
 /// distribution, where `I_ν` itself overflows.
@@ -36,6 +36,11 @@ fn power_series(nu: f64, x: f64) -> f64 {
         k += 1.0;
         term *= square / (k * (nu + k));
         beyond_one += term;
+    }
+    if nu >= 10.0 {
+        // Stirling's formula, its large terms joined
+        let power = nu * ((0.5 * x / nu).ln() + 1.0) - 0.5 * (2.0 * PI * nu).ln();
+        return power - stirling_correction(nu) + f64::ln_1p(beyond_one);
     }
     nu * (0.5 * x).ln() - ln_gamma(nu + 1.0) + f64::ln_1p(beyond_one)
 }

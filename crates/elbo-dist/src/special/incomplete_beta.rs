@@ -4,7 +4,9 @@ use std::f64::consts::PI;
 
 use super::continued_fraction::continued_fraction;
 use super::double_double::Double;
-use super::gamma::{ln_beta, ln_gamma_ratio, stirling_correction};
+use super::gamma::{
+    ln_beta, ln_gamma_of_one_plus, ln_gamma_ratio, ln_gamma_ratio_beyond_power, stirling_correction,
+};
 use super::inverse::{Point, Tail, solve};
 use super::normal::standard_normal_quantile;
 
@@ -138,7 +140,12 @@ fn lower(a: f64, b: f64, at: Split) -> f64 {
 /// with the first difference taken by `expm1`, as for the incomplete gamma function.
 fn complement_of_series(a: f64, b: f64, at: Split) -> f64 {
     let y = at.y.high;
-    let ln_power = b * y.ln() - ln_gamma_ratio(1.0, b) + ln_gamma_ratio(a, b);
+    let ln_ratio = if a >= LARGE {
+        b * (y * a).ln() + ln_gamma_ratio_beyond_power(a, b)
+    } else {
+        b * y.ln() + ln_gamma_ratio(a, b)
+    };
+    let ln_power = ln_ratio - ln_gamma_of_one_plus(b);
     let (mut sum, mut power, mut k) = (0.0_f64, 1.0_f64, 0.0);
     while power.abs() > f64::EPSILON * 0.1 * sum.abs() && k < 1000.0 || k < 2.0 {
         k += 1.0;
@@ -152,7 +159,7 @@ fn complement_of_series(a: f64, b: f64, at: Split) -> f64 {
 /// and for `k < b` all its terms are positive, while the full one cancels.
 fn fraction(a: f64, b: f64, at: Split) -> f64 {
     let (x, y) = (at.x.high, at.y.high);
-    let below_mean = x.mul_add(-(a + b), a);
+    let below_mean = -excess(a, b, at).high;
     let first = a * (below_mean + 1.0) / (a + 1.0);
     continued_fraction(first, |k| {
         let center = a + 2.0 * k;
@@ -175,9 +182,7 @@ fn prefactor(a: f64, b: f64, at: Split) -> f64 {
         near(small, near_small) * near(large, near_large) * libm::tgamma(small + large)
             / (libm::tgamma(large) * libm::tgamma(1.0 + small))
     } else {
-        // Γ(l + s) / Γ(l) = lˢ e^δ, by Stirling's series
-        let delta = (large + small - 0.5) * (small / large).ln_1p() - small
-            + (stirling_correction(large + small) - stirling_correction(large));
+        let delta = ln_gamma_ratio_beyond_power(large, small);
         (near_small.high * large).powf(small) * (near_large.ln() * large).exp() * delta.exp()
             / libm::tgamma(1.0 + small)
     };
@@ -188,16 +193,20 @@ const LARGE: f64 = 10.0;
 
 /// The same for `a, b ≥ 1`: Stirling's formula, and the powers as `e` to minus a deviance.
 fn deviance_prefactor(a: f64, b: f64, at: Split) -> f64 {
-    let total = Double::sum(a, b);
-    // (a + b) (x − mean), from the smaller one of x and y
-    let excess = if at.x.low == 0.0 {
-        at.x * total - Double::new(a, 0.0)
-    } else {
-        Double::new(b, 0.0) - at.y * total
-    };
+    let (total, excess) = (Double::sum(a, b), excess(a, b, at));
     let deviance = excess.over_number(a).minus_ln_1p((at.x * total).over_number(a)) * a
         + (-excess).over_number(b).minus_ln_1p((at.y * total).over_number(b)) * b;
     let corrections =
         stirling_correction(total.high) - stirling_correction(a) - stirling_correction(b);
     (b / (2.0 * PI * a * total.high)).sqrt() * (-deviance).exp() * corrections.exp()
+}
+
+/// `(a + b) (x − mean)`, from the one of `x` and `y` that is a double.
+fn excess(a: f64, b: f64, at: Split) -> Double {
+    let total = Double::sum(a, b);
+    if at.x.low == 0.0 {
+        at.x * total - Double::new(a, 0.0)
+    } else {
+        Double::new(b, 0.0) - at.y * total
+    }
 }

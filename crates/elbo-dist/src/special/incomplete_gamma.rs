@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use super::continued_fraction::continued_fraction;
 use super::double_double::Double;
-use super::gamma::{ln_gamma, ln_gamma_ratio, stirling_correction};
+use super::gamma::{ln_gamma, ln_gamma_of_one_plus, ln_gamma_ratio, stirling_correction};
 use super::inverse::{Point, Tail, solve};
 use super::normal::{erfc, standard_normal_quantile};
 
@@ -153,7 +153,7 @@ fn series(a: f64, x: f64) -> f64 {
 /// `Q` for `a ≤ 1`, `x < 1`: `1 − xᵃ/Γ(a+1) · (1 + a Σ (−x)ᵏ / ((a+k) k!))`, `k ≥ 1`, with the first
 /// difference taken by `expm1`.
 fn small_q(a: f64, x: f64) -> f64 {
-    let ln_power = a * x.ln() - ln_gamma_ratio(1.0, a);
+    let ln_power = a * x.ln() - ln_gamma_of_one_plus(a);
     let (mut sum, mut power, mut k) = (0.0, 1.0_f64, 0.0);
     while power.abs() > f64::EPSILON * 0.1 * x {
         k += 1.0;

@@ -336,7 +336,7 @@ def main():
     real = [[short(random.choice([-1, 1]) * log_uniform(1e-9, 700))] for _ in count(60)]
     write("log1p_exp", lambda x: mp.log1p(mp.exp(x)), real)
     write("logistic", lambda x: 1 / (1 + mp.exp(-x)), real)
-    write("log1m_exp", lambda x: mp.log(-mp.expm1(x)), [[-log_uniform(1e-30, 600)] for _ in count(60)])
+    write("log1m_exp", lambda x: mp.log1p(-mp.exp(x)) if x < -1 else mp.log(-mp.expm1(x)), [[-log_uniform(1e-30, 600)] for _ in count(60)])
 
 
 main()
