@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use super::gamma::ln_gamma;
+use super::gamma::{ln_gamma, stirling_correction};
 
 /// `ln I_ν(x)` for `ν ≥ 0` and `x ≥ 0`; NaN elsewhere. Normalizer of the von Mises–Fisher
 /// distribution, where `I_ν` itself overflows.
@@ -37,6 +37,11 @@ fn power_series(nu: f64, x: f64) -> f64 {
         term *= square / (k * (nu + k));
         beyond_one += term;
     }
+    if nu >= 10.0 {
+        // Stirling's formula, its large terms joined
+        let power = nu * ((0.5 * x / nu).ln() + 1.0) - 0.5 * (2.0 * PI * nu).ln();
+        return power - stirling_correction(nu) + f64::ln_1p(beyond_one);
+    }
     nu * (0.5 * x).ln() - ln_gamma(nu + 1.0) + f64::ln_1p(beyond_one)
 }
 
@@ -50,10 +55,10 @@ fn uniform_expansion(nu: f64, x: f64, w: f64) -> f64 {
 }
 
 /// Terms `0 … 10`: the eleventh is below `8e-18` at `w = 64`.
-const DEBYE_TERMS: usize = 11;
+pub(super) const DEBYE_TERMS: usize = 11;
 
 /// `uₖ(p) = pᵏ Σⱼ DEBYE[k][j] p²ʲ`.
-const DEBYE: [[f64; DEBYE_TERMS]; DEBYE_TERMS] = debye_polynomials();
+pub(super) const DEBYE: [[f64; DEBYE_TERMS]; DEBYE_TERMS] = debye_polynomials();
 
 /// `uₖ₊₁(p) = ½ p² (1 − p²) uₖ′(p) + ⅛ ∫₀ᵖ (1 − 5t²) uₖ(t) dt` (NIST DLMF 10.41.9).
 const fn debye_polynomials() -> [[f64; DEBYE_TERMS]; DEBYE_TERMS] {
