@@ -26,11 +26,14 @@ mod slices;
 
 pub use bessel::ln_bessel_i;
 pub use elbo_linalg::{exp_in_place, exp_into, ln_in_place, ln_into, log_sum_exp};
+pub(crate) use elementary::{deviance, log1p_minus};
 pub use elementary::{log_add_exp, log1m_exp, log1p_exp, logistic, x_ln_y};
+pub(crate) use gamma::stirling_correction;
 pub use gamma::{
     digamma, inverse_digamma, ln_beta, ln_binomial_coefficient, ln_factorial, ln_gamma,
     ln_gamma_ratio, ln_multivariate_gamma, multivariate_digamma, trigamma,
 };
+pub(crate) use incomplete_beta::beta_regularized_of;
 pub use incomplete_beta::{beta_regularized, inverse_beta_regularized};
 pub use incomplete_gamma::{gamma_p, gamma_q, inverse_gamma_p, inverse_gamma_q};
 pub use normal::{

@@ -5,7 +5,7 @@ mod prior;
 
 use elbo_core::{
     BLOCK, BLOCK_STRIDE, Batch, DataError, Draw, EstimateError, Family, FlatParameters, Matrix,
-    MatrixMut, Repairs, Rows,
+    MatrixMut, OwnedRows, Repairs, Rows,
 };
 use rand::Rng;
 
@@ -246,22 +246,20 @@ impl Family for Independent {
 }
 
 impl Draw for Independent {
-    type Drawn = Table;
+    type Drawn = OwnedRows;
 
-    fn no_draws(&self) -> Table {
-        Table { d: self.d(), cells: Vec::new() }
+    fn no_draws(&self) -> OwnedRows {
+        OwnedRows::new(self.d())
     }
 
-    fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut Table) {
-        for _ in 0..n {
-            let start = drawn.cells.len();
-            drawn.cells.resize(start + self.d(), 0.0);
-            self.sample_into(rng, &mut drawn.cells[start..]);
+    fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut OwnedRows) {
+        for row in drawn.grow(n).chunks_exact_mut(self.d()) {
+            self.sample_into(rng, row);
         }
     }
 
-    fn batch_of(drawn: &Table) -> Rows<'_> {
-        Rows::new(&drawn.cells, drawn.cells.len() / drawn.d, drawn.d)
+    fn batch_of(drawn: &OwnedRows) -> Rows<'_> {
+        drawn.rows()
     }
 }
 

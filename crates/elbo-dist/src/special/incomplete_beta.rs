@@ -29,6 +29,19 @@ pub fn beta_regularized(a: f64, b: f64, x: f64) -> f64 {
     }
 }
 
+/// The same where `y = 1 − x` is known to more digits than `x` shows.
+pub(crate) fn beta_regularized_of(a: f64, b: f64, x: f64, y: f64) -> f64 {
+    if !(positive(a) && positive(b) && (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y)) {
+        f64::NAN
+    } else if x <= 0.0 || y <= 0.0 {
+        f64::from(y <= 0.0)
+    } else if x < y {
+        lower(a, b, Split::at(x))
+    } else {
+        lower(a, b, Split::at(y).mirrored())
+    }
+}
+
 /// The `x` with `I_x(a, b) = p`: the quantile of a beta variable.
 ///
 /// For `a > 0`, `b > 0` and `0 ≤ p ≤ 1`; NaN elsewhere. As accurate as `p` determines it, tiny `p` included: the
