@@ -28,6 +28,8 @@
 //! |---|---|---|
 //! | [`Gaussian`] | `&[f64]` | [`NormalInverseGamma`] |
 //! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
+//! | [`LowRankGaussian`] | [`Rows`](elbo_core::Rows) | |
+//! | [`MultivariateStudentT`] | [`Rows`](elbo_core::Rows) | |
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
 //!
@@ -55,7 +57,9 @@ mod dirichlet;
 mod error;
 mod gamma;
 mod gaussian;
+mod low_rank_gaussian;
 mod multivariate_gaussian;
+mod multivariate_student_t;
 mod poisson;
 mod prior;
 mod quantile;
@@ -68,9 +72,14 @@ pub use dirichlet::Dirichlet;
 pub use error::ParameterError;
 pub use gamma::Gamma;
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
+pub use low_rank_gaussian::{LowRankGaussian, LowRankGaussianPacked, LowRankGaussianScratch};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
+};
+pub use multivariate_student_t::{
+    MultivariateStudentT, MultivariateStudentTPacked, MultivariateStudentTScratch,
+    MultivariateStudentTStats,
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{NormalInverseGamma, NormalInverseWishart};
