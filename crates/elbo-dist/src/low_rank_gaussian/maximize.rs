@@ -5,8 +5,8 @@
 
 use elbo_core::{EstimateError, Repairs, add_scaled};
 use elbo_linalg::{
-    LowRankPlusDiagonal, cholesky_relative, mirror_lower, spd_inverse_from_cholesky,
-    symmetric_eigen,
+    LowRankPlusDiagonal, cholesky_relative, mirror_lower, solve_lower_in_place,
+    solve_lower_transposed_in_place, spd_inverse_from_cholesky, symmetric_eigen,
 };
 
 use super::LowRankGaussian;
@@ -88,23 +88,39 @@ struct Analysis<'a> {
     /// `d × q`, row-major.
     loadings: Vec<f64>,
     objective: f64,
+    /// Eigenvalues of `R` in units of `√ψ`, largest first, and eigenvectors in rows.
+    values: Vec<f64>,
+    vectors: Vec<f64>,
 }
 
 impl<'a> Analysis<'a> {
     fn new(r: &'a [f64], q: usize, psi: Vec<f64>) -> Result<Self, EstimateError> {
         let loadings = vec![0.0; psi.len() * q];
-        let mut new = Self { r, q, psi, loadings, objective: f64::INFINITY };
+        let (objective, values, vectors) = (f64::INFINITY, Vec::new(), Vec::new());
+        let mut new = Self { r, q, psi, loadings, objective, values, vectors };
         new.best_loadings()?;
         Ok(new)
     }
 
-    /// Loadings and uniquenesses in turn, each the best for the other, until nothing but rounding is left.
+    /// Newton's steps where they lead downhill, else uniquenesses and loadings in turn, until nothing but rounding is
+    /// left.
     fn minimize(&mut self) -> Result<(), EstimateError> {
+        /// Sweeps that a uniqueness may spend at its least value.
+        const PATIENCE: usize = 100;
         let mut settling = Settling::new();
+        let mut at_boundary = 0;
         for _ in 0..SWEEPS {
-            let step = self.improve_uniquenesses();
-            self.best_loadings()?;
-            if settling.is_done(self.objective, step) {
+            let step = match self.newton_step()? {
+                Some(step) => step,
+                None => {
+                    let step = self.improve_uniquenesses();
+                    self.best_loadings()?;
+                    step
+                }
+            };
+            let is_inside = self.psi.iter().all(|v| *v > 2.0 * HEYWOOD);
+            at_boundary = if is_inside { 0 } else { at_boundary + 1 };
+            if settling.is_done(self.objective, step) || at_boundary == PATIENCE {
                 break;
             }
         }
@@ -126,9 +142,11 @@ impl<'a> Analysis<'a> {
         let scaled: Vec<f64> = (0..d * d).map(|p| self.r[p] / root[p / d] / root[p % d]).collect();
         let infeasible = |_| EstimateError::Infeasible { component: 0, what: "factor analyzer" };
         let eigen = symmetric_eigen(&scaled, d).map_err(infeasible)?;
+        self.values = eigen.values.iter().rev().copied().collect();
+        self.vectors = eigen.vectors.chunks_exact(d).rev().flatten().copied().collect();
         self.objective = self.psi.iter().map(|v| v.ln()).sum();
-        let leading = eigen.values.iter().zip(eigen.vectors.chunks_exact(d)).rev().enumerate();
-        for (a, (value, vector)) in leading {
+        for (a, (value, vector)) in self.values.iter().zip(self.vectors.chunks_exact(d)).enumerate()
+        {
             if a >= q {
                 self.objective += value;
                 continue;
@@ -140,6 +158,71 @@ impl<'a> Analysis<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A step of Newton's method in `ln ψ`, the loadings being the best for each `ψ`; returns its largest part, or
+    /// nothing if it would not lead downhill, and is not taken.
+    ///
+    /// With eigenvalues `θ` and eigenvectors `v` of `R` in units of `√ψ`, those of `m` not kept as factors, those of `n`
+    /// kept, the gradient is `Σₘ (1 − θₘ) vₘᵢ²`, as moving `ln ψᵢ` moves `θₘ` by `−θₘ vₘᵢ²`.
+    /// The second derivatives are
+    /// `Σₘ vₘᵢ vₘⱼ [Σₘ' θₘ vₘ'ᵢ vₘ'ⱼ + Σₙ (1 − θₘ)(θₙ + θₘ)/(θₙ − θₘ) vₙᵢ vₙⱼ]`.
+    fn newton_step(&mut self) -> Result<Option<f64>, EstimateError> {
+        /// The longest step, in `ln ψ`.
+        const LONGEST: f64 = 2.0;
+        let d = self.psi.len();
+        let (mut step, mut hessian) = self.derivatives();
+        if cholesky_relative(&mut hessian, d, 1e-12).is_err() {
+            return Ok(None);
+        }
+        solve_lower_in_place(&hessian, d, &mut step);
+        solve_lower_transposed_in_place(&hessian, d, &mut step);
+        let largest = step.iter().fold(0.0, |largest: f64, s| largest.max(s.abs()));
+        if !(largest <= LONGEST) {
+            return Ok(None);
+        }
+        let moved = self.psi.iter().zip(&step).map(|(v, s)| (v * (-s).exp()).max(HEYWOOD));
+        let other = Self::new(self.r, self.q, moved.collect())?;
+        let rounding = 4.0 * f64::EPSILON * (d as f64 + self.objective.abs());
+        if !(other.objective <= self.objective + rounding) {
+            return Ok(None);
+        }
+        *self = other;
+        Ok(Some(largest))
+    }
+
+    /// First and second derivatives of the objective in `ln ψ`.
+    fn derivatives(&self) -> (Vec<f64>, Vec<f64>) {
+        let d = self.psi.len();
+        let kept = self.values[..self.q].iter().take_while(|value| **value > 1.0).count();
+        let vector = |m: usize| &self.vectors[m * d..][..d];
+        let outer = |weight: &dyn Fn(usize) -> f64| {
+            let mut sum = vec![0.0; d * d];
+            for m in kept..d {
+                elbo_linalg::rank_one_update_lower(&mut sum, d, weight(m), vector(m));
+            }
+            sum
+        };
+        let mut gradient = vec![0.0; d];
+        for m in kept..d {
+            let weight = 1.0 - self.values[m];
+            gradient.iter_mut().zip(vector(m)).for_each(|(g, v)| *g += weight * v * v);
+        }
+        let mut hessian = outer(&|m| self.values[m]);
+        hessian.iter_mut().zip(outer(&|_| 1.0)).for_each(|(h, x)| *h *= x);
+        for n in 0..kept {
+            let theta = self.values[n];
+            let inner = outer(&|m| {
+                let other = self.values[m];
+                (1.0 - other) * (theta + other) / (theta - other)
+            });
+            for i in 0..d {
+                for j in 0..=i {
+                    hessian[i * d + j] += inner[i * d + j] * vector(n)[i] * vector(n)[j];
+                }
+            }
+        }
+        (gradient, hessian)
     }
 
     /// One uniqueness after the other to its best value given everything else; returns the largest relative step.

@@ -50,15 +50,16 @@ use crate::{
 /// Statistics are the full moments of a [`MultivariateGaussian`], from which the M-step climbs to the maximum by
 /// conditional maximization: the best loadings for given uniquenesses are the leading eigenvectors of the covariance in
 /// their units, the best uniqueness given everything else is the root of a linear equation. Both are exact, so that the
-/// likelihood never falls; EM's own steps are far shorter. It starts at the current uniquenesses, or at those of
-/// principal axes where they are better.
+/// likelihood never falls; EM's own steps are far shorter. Newton's method in the uniquenesses takes over where its steps
+/// lead uphill in likelihood. It starts at the current uniquenesses, or at those of principal axes where they are better.
 ///
 /// A uniqueness that goes to zero, a Heywood case, is [`EstimateError::Boundary`]: the factors reproduce a column
 /// exactly, as they do when there are too many.
 ///
 /// # Source
 ///
-/// Lawley & Maxwell (1971), *Factor Analysis as a Statistical Method*; conditional maximization: Zhao, Yu & Jiang
+/// Lawley & Maxwell (1971), *Factor Analysis as a Statistical Method*; Newton's method: Jöreskog (1967), Psychometrika
+/// 32(4), in the logarithms of Clarke (1970); conditional maximization: Zhao, Yu & Jiang
 /// (2008), *ML estimation for factor analysis: EM or non-EM?*, Stat. Comput. 18.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(

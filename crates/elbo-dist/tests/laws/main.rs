@@ -3,7 +3,9 @@
 
 mod categorical;
 mod gaussian;
+mod low_rank_gaussian;
 mod multivariate_gaussian;
+mod multivariate_student_t;
 mod poisson;
 mod prior;
 mod special;

@@ -6,7 +6,7 @@ use elbo_core::{
 };
 use elbo_dist::CovarianceStructure::{EEE, EVE, VII, VVI, VVV};
 use elbo_dist::{CovarianceStructure, MultivariateGaussian, NormalInverseWishart};
-use elbo_laws::{Sample, WeightedSample, assert_close};
+use elbo_laws::{WeightedSample, assert_close};
 use proptest::{collection::vec, prelude::*};
 
 use super::{Table, extreme, gaussian, sample};
