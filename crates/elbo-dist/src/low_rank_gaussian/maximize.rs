@@ -31,7 +31,7 @@ pub(super) fn maximize(
     let mut std_dev = vec![0.0; d];
     for (column, std_dev) in std_dev.iter_mut().enumerate() {
         let variance = covariance[column * (d + 1)];
-        if !(variance > 0.0) {
+        if variance <= 0.0 {
             return Err(EstimateError::Singular { component: 0, column, variance });
         }
         *std_dev = variance.sqrt();
@@ -110,13 +110,12 @@ impl<'a> Analysis<'a> {
         let mut settling = Settling::new();
         let mut at_boundary = 0;
         for _ in 0..SWEEPS {
-            let step = match self.newton_step()? {
-                Some(step) => step,
-                None => {
-                    let step = self.improve_uniquenesses();
-                    self.best_loadings()?;
-                    step
-                }
+            let step = if let Some(step) = self.newton_step()? {
+                step
+            } else {
+                let step = self.improve_uniquenesses();
+                self.best_loadings()?;
+                step
             };
             let is_inside = self.psi.iter().all(|v| *v > 2.0 * HEYWOOD);
             at_boundary = if is_inside { 0 } else { at_boundary + 1 };
@@ -178,17 +177,17 @@ impl<'a> Analysis<'a> {
         solve_lower_in_place(&hessian, d, &mut step);
         solve_lower_transposed_in_place(&hessian, d, &mut step);
         let largest = step.iter().fold(0.0, |largest: f64, s| largest.max(s.abs()));
-        if !(largest <= LONGEST) {
+        if largest > LONGEST {
             return Ok(None);
         }
         let moved = self.psi.iter().zip(&step).map(|(v, s)| (v * (-s).exp()).max(HEYWOOD));
         let other = Self::new(self.r, self.q, moved.collect())?;
         let rounding = 4.0 * f64::EPSILON * (d as f64 + self.objective.abs());
-        if !(other.objective <= self.objective + rounding) {
-            return Ok(None);
+        if other.objective <= self.objective + rounding {
+            *self = other;
+            return Ok(Some(largest));
         }
-        *self = other;
-        Ok(Some(largest))
+        Ok(None)
     }
 
     /// First and second derivatives of the objective in `ln ψ`.

@@ -48,15 +48,10 @@ impl Elimination {
 
     /// Says which columns are out.
     pub(super) fn split(&mut self, is_out: impl Fn(usize) -> bool) {
-        self.out = 0;
-        for c in (0..self.d).filter(|c| is_out(*c)) {
-            self.order[self.out] = c;
-            self.out += 1;
-        }
-        let mut place = self.out;
-        for c in (0..self.d).filter(|c| !is_out(*c)) {
-            self.order[place] = c;
-            place += 1;
+        self.out = (0..self.d).filter(|c| is_out(*c)).count();
+        let columns = (0..self.d).filter(|c| is_out(*c)).chain((0..self.d).filter(|c| !is_out(*c)));
+        for (place, c) in self.order.iter_mut().zip(columns) {
+            *place = c;
         }
     }
 
@@ -144,8 +139,9 @@ impl Elimination {
                 inverse.iter_mut().zip(other_inverse).for_each(|(x, y)| *x -= r * y);
             }
             let diagonal = row[i].recip();
-            row[m..].iter_mut().for_each(|x| *x *= diagonal);
-            inverse.iter_mut().for_each(|x| *x *= diagonal);
+            for x in row[m..].iter_mut().chain(inverse) {
+                *x *= diagonal;
+            }
         }
         // V Vᵀ in place of the upper triangular V: row i needs rows ≥ i only
         for i in 0..m {

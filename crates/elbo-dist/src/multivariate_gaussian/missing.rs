@@ -104,7 +104,8 @@ impl Missing {
     /// Sorts the rows into complete, partial and empty ones.
     fn list(&mut self, rows: Rows<'_>) {
         let words = self.d.div_ceil(BITS);
-        for (i, pattern) in (0..rows.n).zip(self.patterns.chunks_exact_mut(words)) {
+        for (row, pattern) in (0_u32..).zip(self.patterns.chunks_exact_mut(words)).take(rows.n) {
+            let i = row as usize;
             pattern.fill(0);
             let mut missing = 0;
             for c in 0..self.d {
@@ -118,7 +119,7 @@ impl Missing {
                 m if m == self.d => &mut self.empty,
                 _ => &mut self.partial,
             };
-            list.push(i as u32);
+            list.push(row);
         }
         let patterns = &self.patterns;
         let order = |a: &u32, b: &u32| match compare(patterns, words, *a, *b) {

@@ -426,11 +426,11 @@ impl Family for MultivariateStudentT {
             let seen = ratios[at.clone()].iter().zip(&logs[at.clone()]);
             for ((own, w), (ratio, log)) in own[at].iter_mut().zip(weights.row(j)).zip(seen) {
                 *own = w / ratio;
-                if *w != 0.0 {
+                if *w == 0.0 {
+                    *own = 0.0; // 0/∞ is 0, but 0/NaN is not
+                } else {
                     sums[0] += w;
                     sums[1] += w * log;
-                } else {
-                    *own = 0.0; // 0/∞ is 0, but 0/NaN is not
                 }
             }
         }

@@ -119,7 +119,7 @@ proptest! {
 
 /// Two factors behind eight columns in units from 10⁻⁶ to 10⁶.
 fn truth() -> LowRankGaussian {
-    let unit = |i: usize| 10.0_f64.powi(2 * (i as i32 % 7) - 6);
+    let unit = |i: usize| 10.0_f64.powf(2.0 * (i % 7) as f64 - 6.0);
     let loadings: Vec<f64> = (0..8)
         .flat_map(|i| {
             let angle = 0.7 * i as f64;

@@ -259,7 +259,7 @@ fn many_degrees_of_freedom_are_a_gaussian() {
     }
     // uniform rows have lighter tails than any Gaussian
     let data: Vec<f64> =
-        (0..200).map(|i| (f64::from(i) * 0.618_034).fract() + (i % 2) as f64).collect();
+        (0..200).map(|i| (f64::from(i) * 0.618_034).fract() + f64::from(i % 2)).collect();
     let start = MultivariateStudentT::new(VVV, vec![0.5, 1.5], &[1.0, 0.0, 0.0, 1.0], 5.0).unwrap();
     let fit = fit_single(start, Rows::new(&data, 100, 2)).unwrap();
     assert!(fit.params.dof() > 100.0, "{}", fit.params.dof());
