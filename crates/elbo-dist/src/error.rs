@@ -64,6 +64,14 @@ pub enum ParameterError {
         /// Numbers given.
         found: usize,
     },
+    /// A covariance structure that a distribution does not come in.
+    #[error("there is no {what} of structure {structure}; choose another one")]
+    Structure {
+        /// The distribution.
+        what: &'static str,
+        /// The structure's name.
+        structure: &'static str,
+    },
     /// A symmetric matrix that must be positive definite is not.
     #[error(
         "the {parameter} is not positive definite: given the columns before it, column {column} has variance {variance:e}"

@@ -28,6 +28,8 @@
 //! |---|---|---|
 //! | [`Gaussian`] | `&[f64]` | [`NormalInverseGamma`] |
 //! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
+//! | [`LowRankGaussian`] | [`Rows`](elbo_core::Rows) | |
+//! | [`MultivariateStudentT`] | [`Rows`](elbo_core::Rows) | |
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
 //! | [`Bernoulli`] | `&[bool]` | |
 //! | [`Binomial`] | `&[u64]` successes | |
@@ -62,7 +64,9 @@ mod gamma;
 mod gaussian;
 mod independent;
 mod geometric;
+mod low_rank_gaussian;
 mod multivariate_gaussian;
+mod multivariate_student_t;
 mod poisson;
 mod prior;
 mod quantile;
@@ -83,9 +87,14 @@ pub use independent::{
     IndependentScratch,
 };
 pub use geometric::{Geometric, GeometricPacked, GeometricScratch, GeometricStats};
+pub use low_rank_gaussian::{LowRankGaussian, LowRankGaussianPacked, LowRankGaussianScratch};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
+};
+pub use multivariate_student_t::{
+    MultivariateStudentT, MultivariateStudentTPacked, MultivariateStudentTScratch,
+    MultivariateStudentTStats,
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{NormalInverseGamma, NormalInverseWishart};

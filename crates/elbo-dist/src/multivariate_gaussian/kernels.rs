@@ -140,6 +140,15 @@ impl PackedGaussians {
         }
     }
 
+    /// Sets the mean of component `j` alone: for moments, where scores are made elsewhere.
+    ///
+    /// # Panics
+    ///
+    /// If `j ≥ k` or `mean` has not `d` numbers.
+    pub(crate) fn set_mean(&mut self, j: usize, mean: &[f64]) {
+        self.means[j * self.padded..][..self.d].copy_from_slice(mean);
+    }
+
     /// Number of components.
     pub(crate) fn k(&self) -> usize {
         self.k
@@ -148,6 +157,11 @@ impl PackedGaussians {
     /// Number of dimensions.
     pub(crate) fn d(&self) -> usize {
         self.d
+    }
+
+    /// What a row at the mean of component `j` scores.
+    pub(crate) fn constant(&self, j: usize) -> f64 {
+        self.constants[j]
     }
 
     /// Mean of component `j`, the origin of its moments.
@@ -244,6 +258,22 @@ impl Moments {
         &self.seconds[j * self.padded..][..self.d]
     }
 
+    /// Distance between the rows of a matrix of second moments.
+    pub(crate) fn padded(&self) -> usize {
+        self.padded
+    }
+
+    /// Weight, first moments and second moments of component `j`, padded, to be added to.
+    pub(crate) fn sums_mut(&mut self, j: usize) -> (&mut f64, &mut [f64], &mut [f64]) {
+        let padded = self.padded;
+        let len = if self.shape == Shape::Full { padded * padded } else { padded };
+        (
+            &mut self.weights[j],
+            &mut self.firsts[j * padded..][..padded],
+            &mut self.seconds[j * len..][..len],
+        )
+    }
+
     fn assert_for(&self, packed: &PackedGaussians) {
         assert!(
             (self.shape, self.k, self.d) == (packed.shape, packed.k, packed.d),
@@ -295,14 +325,14 @@ struct Queues {
 
 /// Where a block of rows lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct BlockId {
+pub(crate) struct BlockId {
     address: usize,
     n: usize,
     strides: [usize; 2],
 }
 
 impl BlockId {
-    fn of(rows: Rows<'_>) -> Self {
+    pub(crate) fn of(rows: Rows<'_>) -> Self {
         Self {
             address: rows.data.as_ptr().addr(),
             n: rows.n,

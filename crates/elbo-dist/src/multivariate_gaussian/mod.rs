@@ -1,8 +1,13 @@
 //! The multivariate Gaussian in all covariance structures.
 
 mod axes;
-mod kernels;
+mod elimination;
+mod flat;
+pub(crate) mod kernels;
 mod maximize;
+mod missing;
+pub(crate) mod packed;
+mod relations;
 mod settling;
 pub(crate) mod spd;
 mod stats;
@@ -10,15 +15,15 @@ mod structure;
 
 use std::f64::consts::TAU;
 
-use elbo_core::{
-    Batch, DataError, EstimateError, Family, Matrix, MatrixMut, Repairs, Rows, Statistics,
-};
+use elbo_core::{Batch, DataError, EstimateError, Family, Matrix, MatrixMut, Repairs, Rows};
 use elbo_linalg::extreme_eigenvalues;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use crate::ParameterError;
-use kernels::{Moments, PackedGaussians, Scratch, Shape};
+pub use packed::{MultivariateGaussianPacked, MultivariateGaussianScratch};
+use packed::{check_shape, kernel_rows};
+pub(crate) use settling::Settling;
 use spd::Spd;
 pub use stats::MultivariateGaussianStats;
 pub use structure::{CovarianceStructure, ParseStructureError, Sharing};
@@ -29,6 +34,21 @@ pub use structure::{CovarianceStructure, ParseStructureError, Sharing};
 /// possible, what several components share when they are estimated together, and whether `d` or `d²` numbers are kept.
 /// Densities go through the whitening `U = L⁻¹`, `Σ = L Lᵀ`, never through a determinant or an inverse that could leave
 /// the range of numbers.
+///
+/// # Missing values
+///
+/// NaN in a row of data is a missing number. What was observed of the row is scored, by its marginal density
+/// `ln N(x_o ∣ μ_o, Σ_oo)`; and the row is observed as completed by `E[x_m ∣ x_o]`, with `w Var[x_m ∣ x_o]` added to the
+/// second moments, both under the current parameters: exact EM, if the numbers are missing at random, for every
+/// structure. It never lowers the likelihood, and it converges the slower the more is missing. A row without any number
+/// scores 0 and is not observed, as it says nothing.
+///
+/// A posterior (see [`NormalInverseWishart`](crate::NormalInverseWishart)) scores such a row by
+/// `ln ∫ exp(E[ln p(x ∣ θ)]) dx_m`, what the evidence lower bound has of a row whose missing part is one more latent
+/// variable; for a point it is the marginal density.
+///
+/// Rows that miss the same columns share their factors within a block, which cost up to `1.4 d³` flops per pattern,
+/// block and component. Rows that miss nothing cost what they always do.
 ///
 /// With `x` in unit `u`, the mean is in `u` and the covariance in `u²`; maximum likelihood divides by `n`, not `n − 1`.
 ///
@@ -49,7 +69,8 @@ pub use structure::{CovarianceStructure, ParseStructureError, Sharing};
 ///
 /// # Source
 ///
-/// Bishop (2006), section 2.3; structures: Celeux & Govaert (1995).
+/// Bishop (2006), section 2.3; structures: Celeux & Govaert (1995); missing values: Little & Rubin (2019), *Statistical
+/// Analysis with Missing Data*, 3rd ed., section 11.2.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -158,10 +179,21 @@ impl MultivariateGaussian {
 
     /// One draw, `d` numbers.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
-        let mut x: Vec<f64> = (0..self.d()).map(|_| rng.sample(StandardNormal)).collect();
-        self.covariance.color_in_place(&mut x);
-        x.iter_mut().zip(&self.mean).for_each(|(x, mean)| *x += mean);
+        let mut x = vec![0.0; self.d()];
+        self.sample_into(rng, &mut x);
         x
+    }
+
+    /// One draw, written over `x`. Cost: `d²` flops.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has not `d` numbers.
+    pub fn sample_into(&self, rng: &mut (impl Rng + ?Sized), x: &mut [f64]) {
+        assert_eq!(x.len(), self.d(), "a draw has one number per column");
+        x.fill_with(|| rng.sample(StandardNormal));
+        self.covariance.color_in_place(x);
+        x.iter_mut().zip(&self.mean).for_each(|(x, mean)| *x += mean);
     }
 
     /// `−½ (d ln 2π + ln |Σ|)`.
@@ -189,36 +221,6 @@ impl MultivariateGaussian {
     }
 }
 
-/// `k` Gaussians, or posteriors over them, as the kernels want them.
-#[derive(Clone, Debug)]
-pub struct MultivariateGaussianPacked {
-    kernel: PackedGaussians,
-    /// A whitening of the kernel's layout, to be scaled in.
-    scaled: Vec<f64>,
-}
-
-impl MultivariateGaussianPacked {
-    /// Rows are scored by `constant − ½ ‖factor · U (x − center)‖²`, `U` lower triangular, row-major, or its diagonal.
-    pub(crate) fn set(
-        &mut self,
-        j: usize,
-        constant: f64,
-        center: &[f64],
-        factor: f64,
-        whitening: &[f64],
-    ) {
-        self.scaled.iter_mut().zip(whitening).for_each(|(to, u)| *to = factor * u);
-        self.kernel.set(j, constant, center, &self.scaled);
-    }
-}
-
-/// What one worker needs to score and observe rows.
-#[derive(Clone, Debug)]
-pub struct MultivariateGaussianScratch {
-    kernel: Scratch,
-    moments: Moments,
-}
-
 impl Family for MultivariateGaussian {
     type Batch<'a> = Rows<'a>;
     type Stats = MultivariateGaussianStats;
@@ -229,7 +231,7 @@ impl Family for MultivariateGaussian {
         if data.d() != self.d() {
             return Err(DataError::Dimension { expected: self.d(), found: data.d() });
         }
-        data.check_finite()
+        check_finite_or_missing(data)
     }
 
     fn new_stats(&self) -> MultivariateGaussianStats {
@@ -237,18 +239,11 @@ impl Family for MultivariateGaussian {
     }
 
     fn new_packed(&self, k: usize) -> MultivariateGaussianPacked {
-        let shape = if self.covariance.is_diagonal() { Shape::Diagonal } else { Shape::Full };
-        MultivariateGaussianPacked {
-            kernel: PackedGaussians::new(shape, k, self.d()),
-            scaled: self.covariance.whitening().to_vec(),
-        }
+        MultivariateGaussianPacked::new(k, self.d(), self.covariance.is_diagonal())
     }
 
     fn new_scratch(packed: &MultivariateGaussianPacked) -> MultivariateGaussianScratch {
-        MultivariateGaussianScratch {
-            kernel: Scratch::new(&packed.kernel),
-            moments: Moments::new(&packed.kernel),
-        }
+        MultivariateGaussianScratch::new(packed)
     }
 
     fn pack(&self, j: usize, packed: &mut MultivariateGaussianPacked) {
@@ -263,7 +258,7 @@ impl Family for MultivariateGaussian {
     ) {
         check_shape(packed, data, out.rows(), out.columns());
         let (out, stride) = out.raw_mut();
-        kernels::score_all(&packed.kernel, kernel_rows(data), out, stride, &mut scratch.kernel);
+        scratch.score_all(packed, kernel_rows(data), out, stride);
     }
 
     fn reset_all(packed: &MultivariateGaussianPacked, stats: &mut [MultivariateGaussianStats]) {
@@ -281,14 +276,7 @@ impl Family for MultivariateGaussian {
     ) {
         check_shape(packed, data, weights.rows(), weights.columns());
         let (weights, stride) = weights.raw();
-        kernels::observe_all(
-            &packed.kernel,
-            kernel_rows(data),
-            weights,
-            stride,
-            &mut scratch.moments,
-            &mut scratch.kernel,
-        );
+        scratch.observe_all(packed, kernel_rows(data), weights, stride);
     }
 
     fn finish(
@@ -296,24 +284,17 @@ impl Family for MultivariateGaussian {
         stats: &mut [MultivariateGaussianStats],
         scratch: &mut MultivariateGaussianScratch,
     ) {
-        let moments = &mut scratch.moments;
-        kernels::finish(&packed.kernel, moments, &mut scratch.kernel);
-        for (j, stats) in stats.iter_mut().enumerate() {
-            let origin = packed.kernel.mean(j);
-            if stats.origin() == origin {
-                add_moments(stats, moments, j);
-            } else {
-                let mut here = MultivariateGaussianStats::new(origin.to_vec(), stats.is_diagonal());
-                add_moments(&mut here, moments, j);
-                stats.merge(&here);
-            }
-        }
-        moments.clear();
+        scratch.finish(packed, stats);
     }
 
     fn moved_to(&self, data: Rows<'_>, row: usize) -> Result<Self, EstimateError> {
         let mut moved = self.clone();
-        data.copy_row(row, &mut moved.mean);
+        for (c, mean) in moved.mean.iter_mut().enumerate() {
+            let x = data.get(row, c);
+            if !x.is_nan() {
+                *mean = x;
+            }
+        }
         Ok(moved)
     }
 
@@ -375,22 +356,6 @@ impl Family for MultivariateGaussian {
     }
 }
 
-/// Adds what a chunk held for component `j`, about the same origin.
-fn add_moments(stats: &mut MultivariateGaussianStats, moments: &Moments, j: usize) {
-    let diagonal = stats.is_diagonal();
-    let (weight, first, second) = stats.sums_mut();
-    *weight += moments.weight(j);
-    elbo_core::add_scaled(first, 1.0, moments.first(j));
-    if diagonal {
-        elbo_core::add_scaled(second, 1.0, moments.second_diagonal(j));
-    } else {
-        for a in 0..first.len() {
-            let row = &mut second[a * (a + 1) / 2..][..=a];
-            elbo_core::add_scaled(row, 1.0, moments.second_row(j, a));
-        }
-    }
-}
-
 /// `U S Uᵀ`.
 fn whiten(u: &[f64], s: &[f64], d: usize) -> Vec<f64> {
     let product = |a: &[f64], i: usize, b: &[f64], j: usize| -> f64 {
@@ -401,19 +366,17 @@ fn whiten(u: &[f64], s: &[f64], d: usize) -> Vec<f64> {
     (0..d * d).map(|p| (0..=p / d).map(|a| u[p / d * d + a] * half[a * d + p % d]).sum()).collect()
 }
 
-fn check_shape(packed: &MultivariateGaussianPacked, data: Rows<'_>, rows: usize, columns: usize) {
-    assert!(
-        rows == packed.kernel.k() && columns == data.len() && data.d() == packed.kernel.d(),
-        "a {rows} × {columns} block does not fit {} components and {} × {} rows",
-        packed.kernel.k(),
-        data.len(),
-        data.d()
-    );
-}
-
-fn kernel_rows(data: Rows<'_>) -> elbo_linalg::Rows<'_> {
-    let (numbers, row_stride, column_stride) = data.raw();
-    elbo_linalg::Rows { data: numbers, n: data.len(), d: data.d(), row_stride, column_stride }
+/// Refuses what is infinite; NaN stands for a missing number.
+fn check_finite_or_missing(data: Rows<'_>) -> Result<(), DataError> {
+    for row in 0..data.len() {
+        for column in 0..data.d() {
+            let value = data.get(row, column);
+            if value.is_infinite() {
+                return Err(DataError::NotFinite { row, column, value });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The length of a vector of finite numbers, at least one.

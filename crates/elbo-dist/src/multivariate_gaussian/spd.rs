@@ -48,6 +48,42 @@ impl Spd {
         Ok(new)
     }
 
+    /// `L Lᵀ` for a lower triangular `L` of positive diagonal, row-major, or its diagonal. Never refused: what rounding
+    /// would leave of a nearly singular matrix is not factored again.
+    pub(crate) fn from_scale_factor(l: Vec<f64>, d: usize) -> Self {
+        let mut new = Self { values: l.clone(), whitening: l, log_det: 0.0, d };
+        let step = if new.is_diagonal() { 1 } else { d + 1 };
+        new.log_det = new.whitening.iter().step_by(step).map(|l| 2.0 * l.ln()).sum();
+        if new.is_diagonal() {
+            new.values.iter_mut().for_each(|l| *l *= *l);
+            new.whitening.iter_mut().for_each(|l| *l = l.recip());
+            return new;
+        }
+        let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+        for i in 0..d {
+            for j in 0..=i {
+                let (a, b) = (&new.whitening[i * d..][..=j], &new.whitening[j * d..][..=j]);
+                new.values[i * d + j] = dot(a, b);
+            }
+        }
+        new.mirror();
+        invert_lower_in_place(&mut new.whitening, d);
+        new
+    }
+
+    /// `L`, lower triangular and row-major, or its diagonal. Cost: `d³/3` flops.
+    pub(crate) fn scale_factor(&self) -> Vec<f64> {
+        let mut l = self.whitening.clone();
+        if self.is_diagonal() {
+            for u in &mut l {
+                *u = u.recip();
+            }
+        } else {
+            invert_lower_in_place(&mut l, self.d);
+        }
+        l
+    }
+
     /// Only the diagonal is stored. In one dimension that is all there is.
     pub(crate) fn is_diagonal(&self) -> bool {
         self.values.len() == self.d
@@ -143,6 +179,15 @@ impl Spd {
     /// All of it, `d × d`, row-major.
     pub(crate) fn to_dense(&self) -> Vec<f64> {
         (0..self.d * self.d).map(|p| self.get(p / self.d, p % self.d)).collect()
+    }
+
+    /// Element `(i, j)` of `U`.
+    pub(crate) fn whitening_at(&self, i: usize, j: usize) -> f64 {
+        match (self.is_diagonal(), i == j) {
+            (true, true) => self.whitening[i],
+            (true, false) => 0.0,
+            (false, _) => self.whitening[i * self.d + j],
+        }
     }
 
     /// Columns and elements of row `i` of `U` that may differ from zero.

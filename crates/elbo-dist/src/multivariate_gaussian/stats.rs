@@ -20,6 +20,11 @@ const RESOLUTION: f64 = 1024.0 * f64::EPSILON;
 /// With `x` in unit `u`, the sums are in observations, `u` and `u²`. Row `i` of the packed triangle starts at
 /// `i(i + 1)/2`.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "Parts")
+)]
 pub struct MultivariateGaussianStats {
     origin: Vec<f64>,
     weight: f64,
@@ -243,5 +248,36 @@ impl Statistics for MultivariateGaussianStats {
             self.first[j] += self.weight * (*origin - new);
             *origin = *new;
         }
+    }
+}
+
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    origin: Vec<f64>,
+    weight: f64,
+    first: Vec<f64>,
+    second: Vec<f64>,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Parts> for MultivariateGaussianStats {
+    type Error = crate::ParameterError;
+
+    /// The shapes must agree; whether some data have these moments is for estimators to say.
+    fn try_from(parts: Parts) -> Result<Self, Self::Error> {
+        let Parts { origin, weight, first, second } = parts;
+        let d = super::check_vector("origin of moments", &origin)?;
+        let wrong = |parameter, expected, found| {
+            Err(crate::ParameterError::Length { parameter, expected, found })
+        };
+        if first.len() != d {
+            return wrong("first moments", d, first.len());
+        }
+        if second.len() != d && second.len() != d * (d + 1) / 2 {
+            return wrong("second moments", d * (d + 1) / 2, second.len());
+        }
+        Ok(Self { origin, weight, first, second })
     }
 }

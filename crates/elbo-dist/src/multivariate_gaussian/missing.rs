@@ -1,0 +1,427 @@
+//! Rows with missing numbers: scores of what was observed, and moments completed by what it says about the rest.
+#![allow(
+    clippy::inline_always,
+    reason = "kernels must be inlined into the entry point of their instruction set"
+)]
+
+use core::cmp::Ordering;
+use std::f64::consts::TAU;
+
+use elbo_core::BLOCK_STRIDE;
+use elbo_linalg::{Kernel, Level, Rows, Simd};
+
+use super::elimination::Elimination;
+use super::kernels::{self, BLOCK, BlockId, Moments, Scratch};
+use super::packed::MultivariateGaussianPacked;
+
+/// Rows scored side by side.
+const LANES: usize = 8;
+
+/// Bits in a word of a pattern.
+const BITS: usize = u64::BITS as usize;
+
+/// The rows of a block that miss something, and working memory for them.
+///
+/// Rows are grouped by the pattern of what they miss, so that the factors of a pattern are found once per block and
+/// component.
+#[derive(Clone, Debug)]
+pub(super) struct Missing {
+    level: Level,
+    d: usize,
+    /// The block that was looked at.
+    block: Option<BlockId>,
+    /// Which rows miss nothing, in order.
+    complete: Vec<u32>,
+    /// Which rows miss something but not everything, by pattern.
+    partial: Vec<u32>,
+    /// Which rows miss everything.
+    empty: Vec<u32>,
+    /// One bit per column for each row of the block: is it missing?
+    patterns: Vec<u64>,
+    elimination: Elimination,
+    /// `[column][lane]` of centered rows.
+    lanes: Vec<f64>,
+    /// A centered row in full.
+    centered: Vec<f64>,
+    /// What one column adds, of a diagonal covariance.
+    by_column: Vec<f64>,
+    /// The complete rows and their weights, for the kernels that take nothing else.
+    rows: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+impl Missing {
+    /// Working memory for blocks under `k` components in `d` dimensions.
+    pub(super) fn new(k: usize, d: usize, is_diagonal: bool) -> Self {
+        Self {
+            level: Level::detect(),
+            d,
+            block: None,
+            complete: Vec::with_capacity(BLOCK),
+            partial: Vec::with_capacity(BLOCK),
+            empty: Vec::with_capacity(BLOCK),
+            patterns: vec![0; BLOCK * d.div_ceil(BITS)],
+            elimination: Elimination::new(if is_diagonal { 0 } else { d }),
+            lanes: vec![0.0; d * LANES],
+            centered: vec![0.0; d],
+            by_column: vec![0.0; d],
+            rows: vec![0.0; BLOCK * d],
+            weights: vec![0.0; k * BLOCK_STRIDE],
+        }
+    }
+
+    /// Looks for missing numbers in a block of which the scores under one component are known: a row with NaN has NaN
+    /// for its score. Costs next to nothing where there is none.
+    pub(super) fn find_by_scores(&mut self, rows: Rows<'_>, scores: &[f64]) {
+        self.block = Some(BlockId::of(rows));
+        self.clear();
+        if scores.iter().fold(false, |any, score| any | score.is_nan()) {
+            self.list(rows);
+        }
+    }
+
+    /// Does the block miss anything? It is looked through unless it is the one that was scored last.
+    pub(super) fn find(&mut self, rows: Rows<'_>) -> bool {
+        if self.block.take() != Some(BlockId::of(rows)) {
+            self.clear();
+            if has_nan(rows) {
+                self.list(rows);
+            }
+        }
+        self.is_any()
+    }
+
+    pub(super) fn is_any(&self) -> bool {
+        !(self.partial.is_empty() && self.empty.is_empty())
+    }
+
+    fn clear(&mut self) {
+        self.complete.clear();
+        self.partial.clear();
+        self.empty.clear();
+    }
+
+    /// Sorts the rows into complete, partial and empty ones.
+    fn list(&mut self, rows: Rows<'_>) {
+        let words = self.d.div_ceil(BITS);
+        for (row, pattern) in (0_u32..).zip(self.patterns.chunks_exact_mut(words)).take(rows.n) {
+            let i = row as usize;
+            pattern.fill(0);
+            let mut missing = 0;
+            for c in 0..self.d {
+                if at(rows, i, c).is_nan() {
+                    pattern[c / BITS] |= 1 << (c % BITS);
+                    missing += 1;
+                }
+            }
+            let list = match missing {
+                0 => &mut self.complete,
+                m if m == self.d => &mut self.empty,
+                _ => &mut self.partial,
+            };
+            list.push(row);
+        }
+        let patterns = &self.patterns;
+        let order = |a: &u32, b: &u32| match compare(patterns, words, *a, *b) {
+            Ordering::Equal => a.cmp(b),
+            other => other,
+        };
+        self.partial.sort_unstable_by(order);
+    }
+
+    /// Where in `partial` the rows of the pattern at `start` end.
+    fn end_of_group(&self, start: usize) -> usize {
+        let words = self.d.div_ceil(BITS);
+        let first = self.partial[start];
+        let same = |i: &u32| compare(&self.patterns, words, first, *i) == Ordering::Equal;
+        self.partial[start..]
+            .iter()
+            .position(|i| !same(i))
+            .map_or(self.partial.len(), |p| start + p)
+    }
+
+    /// Is column `c` of row `i` missing?
+    fn is_missing(&self, i: u32, c: usize) -> bool {
+        let words = self.d.div_ceil(BITS);
+        self.patterns[i as usize * words + c / BITS] >> (c % BITS) & 1 == 1
+    }
+}
+
+/// Writes the scores of the rows that miss something over those in `out`.
+pub(super) fn score_all(
+    packed: &MultivariateGaussianPacked,
+    rows: Rows<'_>,
+    out: &mut [f64],
+    stride: usize,
+    missing: &mut Missing,
+) {
+    missing.level.dispatch(Score { packed, rows, out, stride, missing });
+}
+
+/// Adds a block that misses something to the moments of every component: complete rows by the fast kernels.
+pub(super) fn observe_all(
+    packed: &MultivariateGaussianPacked,
+    rows: Rows<'_>,
+    weights: &[f64],
+    stride: usize,
+    moments: &mut Moments,
+    scratch: &mut Scratch,
+    missing: &mut Missing,
+) {
+    let Missing { d, complete, rows: copies, weights: their, .. } = &mut *missing;
+    let n = complete.len();
+    for (copy, i) in copies.chunks_exact_mut(*d).zip(&*complete) {
+        for (c, x) in copy.iter_mut().enumerate() {
+            *x = at(rows, *i as usize, c);
+        }
+    }
+    for (their, weights) in their.chunks_exact_mut(BLOCK_STRIDE).zip(weights.chunks(stride)) {
+        their.iter_mut().zip(&*complete).for_each(|(to, i)| *to = weights[*i as usize]);
+    }
+    let whole = Rows { data: &copies[..n * *d], n, d: *d, row_stride: *d, column_stride: 1 };
+    kernels::observe_all(&packed.kernel, whole, their, BLOCK_STRIDE, moments, scratch);
+    missing.level.dispatch(Observe { packed, rows, weights, stride, moments, missing });
+}
+
+struct Score<'a> {
+    packed: &'a MultivariateGaussianPacked,
+    rows: Rows<'a>,
+    out: &'a mut [f64],
+    stride: usize,
+    missing: &'a mut Missing,
+}
+
+impl Kernel for Score<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self) {
+        for j in 0..self.packed.kernel.k() {
+            for i in &self.missing.empty {
+                self.out[j * self.stride + *i as usize] = 0.0;
+            }
+        }
+        if self.packed.is_diagonal() {
+            self.diagonal();
+        } else {
+            self.full();
+        }
+    }
+}
+
+impl Score<'_> {
+    #[inline(always)]
+    fn diagonal(&mut self) {
+        let Self { packed, rows, out, stride, missing } = self;
+        for j in 0..packed.kernel.k() {
+            let (mean, u) = (packed.kernel.mean(j), packed.whitening(j));
+            for (term, u) in missing.by_column.iter_mut().zip(u) {
+                *term = 0.5 * TAU.ln() - u.ln();
+            }
+            for i in &missing.partial {
+                let i = *i as usize;
+                let mut score = packed.kernel.constant(j);
+                for c in 0..missing.d {
+                    let x = at(*rows, i, c);
+                    let z = u[c] * (x - mean[c]);
+                    score += if x.is_nan() { missing.by_column[c] } else { -0.5 * z * z };
+                }
+                out[j * *stride + i] = score;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn full(&mut self) {
+        let mut start = 0;
+        while start < self.missing.partial.len() {
+            let (end, first) = (self.missing.end_of_group(start), self.missing.partial[start]);
+            let mut elimination =
+                std::mem::replace(&mut self.missing.elimination, Elimination::new(0));
+            elimination.split(|c| self.missing.is_missing(first, c));
+            for j in 0..self.packed.kernel.k() {
+                elimination.factor(self.packed.whitening(j));
+                let m = elimination.out().len() as f64;
+                let constant =
+                    self.packed.kernel.constant(j) + 0.5 * m * TAU.ln() - elimination.log_det();
+                for group in (start..end).step_by(LANES) {
+                    self.score_lanes(j, constant, group..end.min(group + LANES), &elimination);
+                }
+            }
+            self.missing.elimination = elimination;
+            start = end;
+        }
+    }
+
+    /// `constant − ½ ‖B z‖²` of a few rows of one pattern.
+    #[inline(always)]
+    fn score_lanes(
+        &mut self,
+        j: usize,
+        constant: f64,
+        group: std::ops::Range<usize>,
+        elimination: &Elimination,
+    ) {
+        let Missing { partial, lanes, .. } = &mut *self.missing;
+        let (mean, members) = (self.packed.kernel.mean(j), &partial[group]);
+        let kept = elimination.kept();
+        for (lanes, c) in lanes.chunks_exact_mut(LANES).zip(kept) {
+            for (lane, i) in lanes.iter_mut().zip(members) {
+                *lane = at(self.rows, *i as usize, *c) - mean[*c];
+            }
+        }
+        let mut norm = [0.0; LANES];
+        for a in 0..kept.len() {
+            let mut y = [0.0; LANES];
+            for (b, z) in elimination.kept_row(a).iter().zip(lanes.chunks_exact(LANES)) {
+                for lane in 0..LANES {
+                    y[lane] += b * z[lane];
+                }
+            }
+            for lane in 0..LANES {
+                norm[lane] += y[lane] * y[lane];
+            }
+        }
+        for (i, norm) in members.iter().zip(norm) {
+            self.out[j * self.stride + *i as usize] = constant - 0.5 * norm;
+        }
+    }
+}
+
+struct Observe<'a> {
+    packed: &'a MultivariateGaussianPacked,
+    rows: Rows<'a>,
+    weights: &'a [f64],
+    stride: usize,
+    moments: &'a mut Moments,
+    missing: &'a mut Missing,
+}
+
+impl Kernel for Observe<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self) {
+        if self.packed.is_diagonal() {
+            self.diagonal();
+        } else {
+            self.full();
+        }
+    }
+}
+
+impl Observe<'_> {
+    fn weight(&self, j: usize, i: u32) -> f64 {
+        self.weights[j * self.stride + i as usize]
+    }
+
+    #[inline(always)]
+    fn diagonal(&mut self) {
+        for j in 0..self.packed.kernel.k() {
+            let mean = self.packed.kernel.mean(j);
+            for (variance, u) in self.missing.by_column.iter_mut().zip(self.packed.whitening(j)) {
+                *variance = (u * u).recip();
+            }
+            for place in 0..self.missing.partial.len() {
+                let i = self.missing.partial[place];
+                let w = self.weight(j, i);
+                if w == 0.0 {
+                    continue;
+                }
+                let (weight, firsts, seconds) = self.moments.sums_mut(j);
+                *weight += w;
+                for c in 0..self.missing.d {
+                    let x = at(self.rows, i as usize, c);
+                    if x.is_nan() {
+                        seconds[c] += w * self.missing.by_column[c];
+                    } else {
+                        let z = x - mean[c];
+                        firsts[c] += w * z;
+                        seconds[c] += w * z * z;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn full(&mut self) {
+        let mut start = 0;
+        while start < self.missing.partial.len() {
+            let (end, first) = (self.missing.end_of_group(start), self.missing.partial[start]);
+            let mut elimination =
+                std::mem::replace(&mut self.missing.elimination, Elimination::new(0));
+            elimination.split(|c| self.missing.is_missing(first, c));
+            for j in 0..self.packed.kernel.k() {
+                let members = &self.missing.partial[start..end];
+                let total: f64 = members.iter().map(|i| self.weight(j, *i)).sum();
+                if total == 0.0 {
+                    continue;
+                }
+                elimination.factor(self.packed.whitening(j));
+                elimination.solve();
+                for place in start..end {
+                    self.add_completed(j, self.missing.partial[place], &elimination);
+                }
+                let padded = self.moments.padded();
+                let (_, _, seconds) = self.moments.sums_mut(j);
+                for (i, &a) in elimination.out().iter().enumerate() {
+                    let row = elimination.covariance_row(i);
+                    for (&b, value) in elimination.out()[..=i].iter().zip(row) {
+                        seconds[a * padded + b] += total * value;
+                    }
+                }
+            }
+            self.missing.elimination = elimination;
+            start = end;
+        }
+    }
+
+    /// Adds a row completed by its conditional mean.
+    #[inline(always)]
+    fn add_completed(&mut self, j: usize, i: u32, elimination: &Elimination) {
+        let w = self.weight(j, i);
+        if w == 0.0 {
+            return;
+        }
+        let mean = self.packed.kernel.mean(j);
+        let Missing { centered, lanes, .. } = &mut *self.missing;
+        let (kept, out) = (elimination.kept(), elimination.out());
+        for (z, c) in lanes.iter_mut().zip(kept) {
+            *z = at(self.rows, i as usize, *c) - mean[*c];
+            centered[*c] = *z;
+        }
+        for (place, c) in out.iter().enumerate() {
+            let row = elimination.regression_row(place);
+            centered[*c] = -row.iter().zip(&*lanes).map(|(k, z)| k * z).sum::<f64>();
+        }
+        let padded = self.moments.padded();
+        let (weight, firsts, seconds) = self.moments.sums_mut(j);
+        *weight += w;
+        for (a, (z, first)) in centered.iter().zip(firsts).enumerate() {
+            let wz = w * z;
+            *first += wz;
+            let row = &mut seconds[a * padded..][..=a];
+            row.iter_mut().zip(&*centered).for_each(|(sum, z)| *sum += wz * z);
+        }
+    }
+}
+
+/// Lexicographic order of two rows' patterns.
+fn compare(patterns: &[u64], words: usize, a: u32, b: u32) -> Ordering {
+    let of = |i: u32| &patterns[i as usize * words..][..words];
+    of(a).cmp(of(b))
+}
+
+fn at(rows: Rows<'_>, i: usize, c: usize) -> f64 {
+    rows.data[i * rows.row_stride + c * rows.column_stride]
+}
+
+/// Is any number missing?
+fn has_nan(rows: Rows<'_>) -> bool {
+    let any = |numbers: &[f64]| numbers.iter().fold(false, |any, x| any | x.is_nan());
+    if rows.column_stride == 1 && rows.row_stride == rows.d {
+        return any(&rows.data[..rows.n * rows.d]);
+    }
+    (0..rows.n).any(|i| (0..rows.d).any(|c| at(rows, i, c).is_nan()))
+}
