@@ -73,5 +73,5 @@ pub use multivariate_gaussian::{
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
-pub use prior::{NormalInverseGamma, NormalInverseWishart};
+pub use prior::{NormalGamma, NormalInverseGamma, NormalInverseWishart, StickBreaking};
 pub use univariate::{Number, Univariate};
