@@ -263,6 +263,14 @@ pub enum EstimateError {
         /// For which structure.
         structure: &'static str,
     },
+    /// No prior suits a set of posteriors best: the larger its pseudo-counts, the better.
+    #[error(
+        "no prior suits these posteriors best: they agree, so that its {parameter} goes to infinity; keep the prior as it is"
+    )]
+    NoPrior {
+        /// Which hyper-parameter.
+        parameter: &'static str,
+    },
     /// An iterative M-step did not reach its own tolerance.
     #[error("the M-step of {what} did not settle within {iterations} inner iterations")]
     NotSettled {
@@ -283,7 +291,7 @@ impl EstimateError {
             | Self::Infeasible { component, .. }
             | Self::NoMode { component, .. }
             | Self::Boundary { component, .. } => *component = index,
-            Self::Unsupported { .. } | Self::NotSettled { .. } => {}
+            Self::Unsupported { .. } | Self::NoPrior { .. } | Self::NotSettled { .. } => {}
         }
         self
     }

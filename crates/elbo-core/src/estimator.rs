@@ -121,13 +121,21 @@ pub trait Evidence<F: Family>: ConjugatePrior<F> {
 
 /// A prior that can be learned from the posteriors of components that share it (type-II maximum likelihood).
 pub trait EmpiricalBayes: Sized {
-    /// The prior that maximizes `Σⱼ E_qⱼ[ln p(θⱼ)]` over its hyper-parameters: between M-steps it never lowers the
-    /// evidence lower bound. `self` is where an iterative solver starts.
+    /// The prior that maximizes `Σⱼ E_qⱼ[ln p(θⱼ)]`, and so minimizes `Σⱼ KL(qⱼ ‖ p)`, over its hyper-parameters:
+    /// between M-steps it never lowers the evidence lower bound. `self` tells what of the prior is fixed, if anything
+    /// is.
+    ///
+    /// One posterior is its own best prior. Repeated between M-steps, pseudo-counts therefore grow without end where
+    /// there is one component only, or where components differ by no more than their data leave open.
     ///
     /// # Errors
     ///
-    /// [`EstimateError`] if no such prior exists: a single posterior, or posteriors that agree, ask for infinite
-    /// pseudo-counts.
+    /// [`EstimateError::NoPrior`] where pseudo-counts have grown until nothing of what the posteriors leave open can be
+    /// told from rounding.
+    ///
+    /// # Panics
+    ///
+    /// If there is no posterior.
     fn learned_from(&self, posteriors: &[Self]) -> Result<Self, EstimateError>;
 }
 

@@ -2,7 +2,7 @@
 
 use rand::Rng;
 
-use crate::{ParameterError, error::positive, gamma::standard_gamma, special::digamma};
+use crate::{ParameterError, error::positive, gamma::standard_gamma, special::{digamma, ln_gamma_ratio}};
 
 /// The beta distribution over a probability, `p ~ Be(a, b)`:
 /// `ln p(p) = ln Γ(a + b) − ln Γ(a) − ln Γ(b) + (a − 1) ln p + (b − 1) ln(1 − p)`.
@@ -50,6 +50,16 @@ impl Beta {
     pub fn expected_logs(&self) -> (f64, f64) {
         let of_total = digamma(self.a + self.b);
         (digamma(self.a) - of_total, digamma(self.b) - of_total)
+    }
+
+    /// `KL(self ‖ other)`, in nats.
+    pub fn kl_divergence(&self, other: &Self) -> f64 {
+        let (added_a, added_b) = (self.a - other.a, self.b - other.b);
+        let (ln_p, ln_rest) = self.expected_logs();
+        added_a * ln_p + added_b * ln_rest
+            - ln_gamma_ratio(other.a, added_a)
+            - ln_gamma_ratio(other.b, added_b)
+            + ln_gamma_ratio(other.a + other.b, added_a + added_b)
     }
 
     /// One draw of `p`.

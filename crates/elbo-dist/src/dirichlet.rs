@@ -2,7 +2,7 @@
 
 use rand::Rng;
 
-use crate::{Categorical, ParameterError, gamma::standard_gamma, special::digamma};
+use crate::{Categorical, ParameterError, gamma::standard_gamma, special::{digamma, ln_gamma_ratio}};
 
 /// The Dirichlet distribution over probabilities, `ln p(p) = ln Γ(Σα) − Σ ln Γ(αₓ) + Σ (αₓ − 1) ln pₓ`.
 ///
@@ -10,6 +10,12 @@ use crate::{Categorical, ParameterError, gamma::standard_gamma, special::digamma
 /// `αₓ − 1` observations of each category already made: `α = 1` is flat and gives the maximum-likelihood answer,
 /// `α = 2` is Laplace's rule. Under variational Bayes read it as `αₓ` of them. Mode and density are in the
 /// probabilities.
+///
+/// A symmetric `α` far below 1 expects few categories to have nearly all the probability. For the weights of a
+/// mixture, `α ≤ 1/k` under variational Bayes empties the components that the data do not need, and as `k` grows with
+/// `kα` fixed it becomes a Dirichlet process: [`StickBreaking`](crate::StickBreaking) without an order. Under MAP such
+/// a prior is of no use: its density is infinite wherever a probability is zero, so there is no mode as long as a
+/// category has been seen less than `1 − α` times ([`NoMode`](elbo_core::EstimateError::NoMode)).
 ///
 /// ```
 /// use elbo_core::ConjugatePrior;
@@ -89,6 +95,21 @@ impl Dirichlet {
     pub fn expected_log_probabilities(&self) -> impl ExactSizeIterator<Item = f64> + '_ {
         let of_total = digamma(self.total_concentration());
         self.concentration.iter().map(move |a| digamma(*a) - of_total)
+    }
+
+    /// `KL(self ‖ other)`, in nats. Cost: some `3m` special functions.
+    ///
+    /// # Panics
+    ///
+    /// If they are about different numbers of categories.
+    pub fn kl_divergence(&self, other: &Self) -> f64 {
+        assert_eq!(self.categories(), other.categories(), "another number of categories");
+        let (total, other_total) = (self.total_concentration(), other.total_concentration());
+        let of_total = digamma(total);
+        let pairs = self.concentration.iter().zip(&other.concentration);
+        let terms =
+            pairs.map(|(a, a0)| (a - a0) * (digamma(*a) - of_total) - ln_gamma_ratio(*a0, a - a0));
+        terms.sum::<f64>() + ln_gamma_ratio(other_total, total - other_total)
     }
 
     /// One draw of probabilities.

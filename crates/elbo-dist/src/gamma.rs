@@ -75,6 +75,11 @@ impl Gamma {
         self.shape / self.rate / self.rate
     }
 
+    /// `KL(self ‖ other)`, in nats.
+    pub fn kl_divergence(&self, other: &Self) -> f64 {
+        kl_gamma((self.shape, self.rate), (other.shape, other.rate))
+    }
+
     /// One draw of `λ`.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
         standard_gamma(self.shape, rng) / self.rate

@@ -156,6 +156,11 @@ impl GaussianStats {
         self.origin + self.sums[1] / self.sums[0]
     }
 
+    /// Weighted mean minus `point`, not rounded to the place of the mean; NaN without data.
+    pub(crate) fn mean_from(&self, point: f64) -> f64 {
+        (self.origin - point) + self.sums[1] / self.sums[0]
+    }
+
     /// `Σw(x − mean)²`; NaN without data. Rounding may leave a negative number of size `ε Σw(x − c)²`.
     pub fn scatter(&self) -> f64 {
         self.sums[2] - self.sums[1] * (self.sums[1] / self.sums[0])

@@ -97,5 +97,5 @@ pub use multivariate_student_t::{
     MultivariateStudentTStats,
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
-pub use prior::{NormalInverseGamma, NormalInverseWishart};
+pub use prior::{NormalGamma, NormalInverseGamma, NormalInverseWishart, StickBreaking};
 pub use univariate::{Number, Univariate};

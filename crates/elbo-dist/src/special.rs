@@ -28,7 +28,7 @@ pub use bessel::ln_bessel_i;
 pub use elbo_linalg::{exp_in_place, exp_into, ln_in_place, ln_into, log_sum_exp};
 pub(crate) use elementary::{deviance, log1p_minus};
 pub use elementary::{log_add_exp, log1m_exp, log1p_exp, logistic, x_ln_y};
-pub(crate) use gamma::stirling_correction;
+pub(crate) use gamma::{ln_minus_digamma, stirling_correction};
 pub use gamma::{
     digamma, inverse_digamma, ln_beta, ln_binomial_coefficient, ln_factorial, ln_gamma,
     ln_gamma_ratio, ln_multivariate_gamma, multivariate_digamma, trigamma,

@@ -1,6 +1,6 @@
 //! Conjugate priors are posteriors before any data.
 
-use elbo_core::{ConjugatePrior, Family};
+use elbo_core::{ConjugatePrior, EmpiricalBayes, Evidence, Family};
 
 use crate::{Sample, TOLERANCE, WeightedSample, assert_close, sample::weighted_sum};
 
@@ -27,12 +27,12 @@ pub fn learning_twice_is_learning_at_once<F: Family, P: ConjugatePrior<F>>(
     divergence_is_about_zero(&at_once, &in_turn);
 }
 
-/// `KL(q ‖ p) ≥ 0`, and `KL(q ‖ q) = 0`.
+/// `KL(q ‖ p) ≥ 0`, and `KL(q ‖ q) = 0`. The point tells of which family the prior is meant.
 ///
 /// # Panics
 ///
 /// If not.
-pub fn divergence_is_never_negative<F: Family, P: ConjugatePrior<F>>(q: &P, p: &P) {
+pub fn divergence_is_never_negative<F: Family, P: ConjugatePrior<F>>(q: &P, p: &P, _: &F) {
     let divergence = q.kl_divergence(p);
     assert!(divergence >= -1e-9, "KL = {divergence}");
     divergence_is_about_zero(q, q);
@@ -114,6 +114,141 @@ pub fn expectations_are_averages_over_draws<S: Sample, P: ConjugatePrior<S::Fami
     assert_is_mean_of(q.kl_divergence(p), gaps);
 }
 
+/// Bayes' theorem with the evidence known: `ln p(x) = ln p(x ∣ θ) + ln p(θ) − ln p(θ ∣ x)` at every `θ`. `log_base` gives
+/// each row's `ln h(x)`, which the evidence leaves out.
+///
+/// # Panics
+///
+/// If not.
+pub fn evidence_is_likelihood_times_prior_over_posterior<S, P>(
+    prior: &P,
+    sample: &WeightedSample<S>,
+    points: &[S::Family],
+    log_base: impl Fn(&S) -> Vec<f64>,
+) where
+    S: Sample,
+    P: Evidence<S::Family>,
+{
+    let stats = sample.stats(&points[0]);
+    let claimed = prior.log_evidence(&stats).expect("data have an evidence");
+    let posterior = posterior(prior, &stats);
+    let (base, base_size) = weighted_sum(&log_base(&sample.data), &sample.weights);
+    for point in points {
+        let (log_likelihood, size) = sample.log_likelihood(point);
+        let (before, after) = (prior.log_prior(point), posterior.log_prior(point));
+        let n = 2.0 + sample.total_weight();
+        let size = size + base_size + claimed.abs() + before.abs() + after.abs() + n * n.ln();
+        assert_close(claimed + base, log_likelihood + before - after, 10.0 * size);
+    }
+}
+
+/// The evidence of `a` and `b` together is that of `a` times that of `b` given `a`; the evidence of nothing is one.
+/// `terms` is the size of the terms that add up to an evidence.
+///
+/// # Panics
+///
+/// If not.
+pub fn evidence_of_both_is_evidence_in_turn<F: Family, P: Evidence<F>>(
+    prior: &P,
+    a: &F::Stats,
+    b: &F::Stats,
+    shape: &F,
+    terms: f64,
+) {
+    let evidence = |p: &P, stats: &F::Stats| p.log_evidence(stats).expect("data have an evidence");
+    let mut both = a.clone();
+    elbo_core::Statistics::merge(&mut both, b);
+    let (first, second) = (evidence(prior, a), evidence(&posterior(prior, a), b));
+    let size = terms + first.abs() + second.abs();
+    assert_close(evidence(prior, &both), first + second, size);
+    assert_close(evidence(prior, &shape.new_stats()), 0.0, 1.0);
+}
+
+/// What is predicted of an observation is its evidence, with the factor `h(x)` that the evidence leaves out.
+///
+/// # Panics
+///
+/// If not, relative to `terms`, the size of the terms that add up to a prediction.
+pub fn a_prediction_is_the_evidence_of_one_observation<S, P>(
+    prior: &P,
+    point: &S::Family,
+    data: &S,
+    log_base: impl Fn(&S) -> Vec<f64>,
+    terms: f64,
+) where
+    S: Sample,
+    P: Evidence<S::Family>,
+{
+    let n = elbo_core::Batch::len(&data.batch());
+    let mut predicted = vec![f64::NAN; n];
+    prior.log_predictive_into(point, data.batch(), &mut predicted);
+    for (i, (predicted, base)) in predicted.iter().zip(log_base(data)).enumerate() {
+        let stats = WeightedSample::new(data.pick(&[i]), vec![1.0]).stats(point);
+        let evidence = prior.log_evidence(&stats).expect("an observation has an evidence");
+        assert_close(*predicted, evidence + base, terms + evidence.abs() + base.abs());
+    }
+}
+
+/// No neighbor of the learned prior, and not the one before, has a higher `Σⱼ E_qⱼ[ln p(θⱼ)]`, judged by `Σⱼ KL(qⱼ ‖ p)`.
+///
+/// # Panics
+///
+/// If one has, or nothing is learned.
+pub fn no_neighbor_suits_the_posteriors_better<F, P>(
+    prior: &P,
+    posteriors: &[P],
+    _: &F,
+    neighbors: impl Fn(&P) -> Vec<P>,
+) where
+    F: Family,
+    P: ConjugatePrior<F> + EmpiricalBayes,
+{
+    let learned = prior.learned_from(posteriors).expect("posteriors have a best prior");
+    let divergence = |p: &P| posteriors.iter().map(|q| q.kl_divergence(p)).sum::<f64>();
+    let least = divergence(&learned);
+    // Normalizers some ten times larger cancel in a divergence.
+    let size = least + 10.0 * posteriors.len() as f64;
+    for other in neighbors(&learned).iter().chain([prior]) {
+        let other = divergence(other);
+        assert!(least <= other + TOLERANCE * size, "a neighbor suits better: {other} < {least}");
+    }
+}
+
+/// Learning the prior from posteriors is an EM step for it: `Σⱼ ln p(xⱼ)` does not fall.
+///
+/// # Panics
+///
+/// If it does, relative to `terms`, the size of the terms that add up to an evidence.
+pub fn learning_never_lowers_the_evidence<F, P>(prior: &P, data: &[F::Stats], _: &F, terms: f64)
+where
+    F: Family,
+    P: Evidence<F> + EmpiricalBayes,
+{
+    let posteriors: Vec<P> = data.iter().map(|stats| posterior(prior, stats)).collect();
+    let learned = prior.learned_from(&posteriors).expect("posteriors have a best prior");
+    let evidence = |p: &P| -> f64 {
+        data.iter().map(|stats| p.log_evidence(stats).expect("data have an evidence")).sum()
+    };
+    let (before, after) = (evidence(prior), evidence(&learned));
+    let size = terms + before.abs() + after.abs();
+    assert!(after >= before - TOLERANCE * size, "the evidence fell from {before} to {after}");
+}
+
+/// A posterior is its own best prior, whatever the prior before.
+///
+/// # Panics
+///
+/// If not.
+pub fn one_posterior_is_its_own_best_prior<F, P>(prior: &P, q: &P, _: &F)
+where
+    F: Family,
+    P: ConjugatePrior<F> + EmpiricalBayes,
+{
+    let learned = prior.learned_from(std::slice::from_ref(q)).expect("one posterior is a prior");
+    divergence_is_about_zero(q, &learned);
+    divergence_is_about_zero(&learned, q);
+}
+
 /// Tests of the laws of [`ConjugatePrior`] that need no parametrization.
 ///
 /// Strategies: a prior, a [`WeightedSample`], a point. Call it inside a module of its own.
@@ -131,8 +266,8 @@ macro_rules! prior_laws {
             }
 
             #[test]
-            fn divergence_is_never_negative(q in $prior, p in $prior) {
-                $crate::prior::divergence_is_never_negative(&q, &p);
+            fn divergence_is_never_negative(q in $prior, p in $prior, point in $point) {
+                $crate::prior::divergence_is_never_negative(&q, &p, &point);
             }
 
             #[test]
@@ -141,6 +276,74 @@ macro_rules! prior_laws {
                 points in $crate::proptest::collection::vec($point, 3)
             ) {
                 $crate::prior::the_bound_at_the_posterior_is_the_evidence(&prior, &sample, &points);
+            }
+        }
+    };
+}
+
+/// Tests of the laws of [`Evidence`].
+///
+/// Strategies: a prior, a [`WeightedSample`], a point; then a function from the data to each row's `ln h(x)`, and the
+/// size of the terms that add up to an evidence. Call it inside a module of its own.
+#[macro_export]
+macro_rules! evidence_laws {
+    ($prior:expr, $sample:expr, $point:expr, $log_base:expr, $terms:expr) => {
+        $crate::proptest::proptest! {
+            #[test]
+            fn evidence_is_likelihood_times_prior_over_posterior(
+                prior in $prior, sample in $sample,
+                points in $crate::proptest::collection::vec($point, 3)
+            ) {
+                $crate::prior::evidence_is_likelihood_times_prior_over_posterior(
+                    &prior, &sample, &points, $log_base,
+                );
+            }
+
+            #[test]
+            fn evidence_of_both_is_evidence_in_turn(
+                prior in $prior, a in $sample, b in $sample, point in $point
+            ) {
+                let (a, b) = (a.stats(&point), b.stats(&point));
+                $crate::prior::evidence_of_both_is_evidence_in_turn(&prior, &a, &b, &point, $terms);
+            }
+
+            #[test]
+            fn a_prediction_is_the_evidence_of_one_observation(
+                prior in $prior, sample in $sample, point in $point
+            ) {
+                $crate::prior::a_prediction_is_the_evidence_of_one_observation(
+                    &prior, &point, &sample.data, $log_base, $terms,
+                );
+            }
+        }
+    };
+}
+
+/// Tests of the laws of [`EmpiricalBayes`].
+///
+/// Strategies: a prior, a [`WeightedSample`], a point; then a function from a prior to its neighbors, and the size of the
+/// terms that add up to an evidence. Call it inside a module of its own.
+#[macro_export]
+macro_rules! learning_laws {
+    ($prior:expr, $sample:expr, $point:expr, $neighbors:expr, $terms:expr) => {
+        $crate::proptest::proptest! {
+            #[test]
+            fn no_neighbor_suits_the_posteriors_better(
+                prior in $prior, posteriors in $crate::proptest::collection::vec($prior, 1..5),
+                point in $point
+            ) {
+                $crate::prior::no_neighbor_suits_the_posteriors_better(
+                    &prior, &posteriors, &point, $neighbors,
+                );
+            }
+
+            #[test]
+            fn learning_never_lowers_the_evidence(
+                prior in $prior, samples in $crate::proptest::collection::vec($sample, 1..5),
+                point in $point
+            ) {
+                let stats: Vec<_> = samples.iter().map(|sample| sample.stats(&point)).collect();
+                $crate::prior::learning_never_lowers_the_evidence(&prior, &stats, &point, $terms);
             }
         }
     };

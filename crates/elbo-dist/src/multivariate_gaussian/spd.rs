@@ -167,6 +167,47 @@ impl Spd {
         }
     }
 
+    /// `x ← U (x − y)`. Cost: `d²` flops.
+    pub(crate) fn whiten_in_place(&self, y: &[f64], x: &mut [f64]) {
+        x.iter_mut().zip(y).for_each(|(x, y)| *x -= y);
+        for i in (0..self.d).rev() {
+            x[i] = self.row(i).map(|(j, u)| u * x[j]).sum(); // later rows are done, earlier elements are as they were
+        }
+    }
+
+    /// `x ← Σ⁻¹ x = Uᵀ U x`. Cost: `2d²` flops.
+    pub(crate) fn solve_in_place(&self, x: &mut [f64]) {
+        for i in (0..self.d).rev() {
+            x[i] = self.row(i).map(|(j, u)| u * x[j]).sum();
+        }
+        for j in 0..self.d {
+            let below = if self.is_diagonal() { j..=j } else { j..=self.d - 1 };
+            x[j] = below.map(|i| self.whitening_at(i, j) * x[i]).sum();
+        }
+    }
+
+    /// `Σ⁻¹ = Uᵀ U`, in the layout of this matrix. Cost: `d³/3` flops.
+    pub(crate) fn inverse(&self) -> Vec<f64> {
+        let d = self.d;
+        if self.is_diagonal() {
+            return self.whitening.iter().map(|u| u * u).collect();
+        }
+        let mut inverse = vec![0.0; d * d];
+        for (i, row) in self.whitening.chunks_exact(d).enumerate() {
+            for a in 0..=i {
+                for b in 0..=i {
+                    inverse[a * d + b] += row[a] * row[b];
+                }
+            }
+        }
+        inverse
+    }
+
+    /// `U`, element `(i, j)`, `j ≤ i`.
+    fn whitening_at(&self, i: usize, j: usize) -> f64 {
+        if self.is_diagonal() { self.whitening[i] } else { self.whitening[i * self.d + j] }
+    }
+
     /// Element `(i, j)`.
     pub(crate) fn get(&self, i: usize, j: usize) -> f64 {
         match (self.is_diagonal(), i == j) {

@@ -1,11 +1,12 @@
 //! The Dirichlet distribution as the prior of category probabilities.
 
-use elbo_core::{ConjugatePrior, EstimateError};
+use elbo_core::{ConjugatePrior, EmpiricalBayes, EstimateError, Evidence};
 
+use super::learning::dirichlet_with_logs;
 use crate::{
     Categorical, Dirichlet,
     categorical::{CategoricalPacked, CategoricalStats},
-    special::{digamma, ln_gamma, ln_gamma_ratio, x_ln_y},
+    special::{ln_gamma, ln_gamma_ratio, x_ln_y},
 };
 
 impl ConjugatePrior<Categorical> for Dirichlet {
@@ -54,13 +55,7 @@ impl ConjugatePrior<Categorical> for Dirichlet {
     }
 
     fn kl_divergence(&self, prior: &Self) -> f64 {
-        assert_eq!(self.categories(), prior.categories(), "another number of categories");
-        let (total, prior_total) = (self.total_concentration(), prior.total_concentration());
-        let of_total = digamma(total);
-        let pairs = self.concentration.iter().zip(&prior.concentration);
-        let terms =
-            pairs.map(|(a, a0)| (a - a0) * (digamma(*a) - of_total) - ln_gamma_ratio(*a0, a - a0));
-        terms.sum::<f64>() + ln_gamma_ratio(prior_total, total - prior_total)
+        self.kl_divergence(prior)
     }
 
     fn pack(&self, j: usize, packed: &mut CategoricalPacked) {
@@ -76,5 +71,43 @@ impl ConjugatePrior<Categorical> for Dirichlet {
                 structure: "these categories",
             })
         }
+    }
+}
+
+impl Evidence<Categorical> for Dirichlet {
+    fn log_evidence(&self, stats: &CategoricalStats) -> Result<f64, EstimateError> {
+        stats.check()?;
+        assert_eq!(self.categories(), stats.counts().len(), "another number of categories");
+        let pairs = self.concentration.iter().zip(stats.counts());
+        let seen: f64 = pairs.map(|(a, count)| ln_gamma_ratio(*a, *count)).sum();
+        Ok(seen - ln_gamma_ratio(self.total_concentration(), stats.total_weight()))
+    }
+
+    /// `ln(αₓ/Σα)`.
+    fn log_predictive_into(&self, _: &Categorical, data: &[u32], out: &mut [f64]) {
+        assert_eq!(out.len(), data.len(), "one log probability per observation");
+        let total = self.total_concentration();
+        for (out, x) in out.iter_mut().zip(data) {
+            *out = (self.concentration[*x as usize] / total).ln();
+        }
+    }
+}
+
+impl EmpiricalBayes for Dirichlet {
+    /// All concentrations; of a single category, whose probability is 1 under any prior, ours. Cost: some ten rounds of
+    /// one inverse digamma for each category.
+    fn learned_from(&self, posteriors: &[Self]) -> Result<Self, EstimateError> {
+        assert!(!posteriors.is_empty(), "at least one posterior is needed");
+        if self.categories() == 1 {
+            return Ok(self.clone());
+        }
+        let mut logs = vec![0.0; self.categories()];
+        for posterior in posteriors {
+            assert_eq!(self.categories(), posterior.categories(), "another number of categories");
+            let expected = posterior.expected_log_probabilities();
+            logs.iter_mut().zip(expected).for_each(|(sum, log)| *sum += log);
+        }
+        logs.iter_mut().for_each(|log| *log /= posteriors.len() as f64);
+        Ok(Self { concentration: dirichlet_with_logs(&logs)? })
     }
 }

@@ -1,9 +1,15 @@
 //! Conjugate priors, which with data added are posteriors.
 
+mod beta;
 mod dirichlet;
 mod gamma;
+mod learning;
+mod normal_gamma;
 mod normal_inverse_gamma;
 mod normal_inverse_wishart;
+mod stick_breaking;
 
+pub use normal_gamma::NormalGamma;
 pub use normal_inverse_gamma::NormalInverseGamma;
 pub use normal_inverse_wishart::NormalInverseWishart;
+pub use stick_breaking::StickBreaking;

@@ -1,5 +1,7 @@
 //! The normal-inverse-Wishart prior of a multivariate Gaussian, and its diagonal and spherical relatives.
 
+mod evidence;
+
 use std::f64::consts::{LN_2, TAU};
 
 use elbo_core::{ConjugatePrior, EstimateError, Priors};
@@ -164,6 +166,15 @@ impl NormalInverseWishart {
         self.mean.len()
     }
 
+    /// `KL(self ‖ other)`, in nats, of the mean and a covariance of its own. Cost: `d³` flops.
+    ///
+    /// # Panics
+    ///
+    /// If the dimensions differ.
+    pub fn kl_divergence(&self, other: &Self) -> f64 {
+        self.kl_of_mean(other) + self.kl_of_covariance(other)
+    }
+
     /// Order of the matrices that are inverse Wishart: `d`, or 1 where variances are on their own.
     fn order(&self) -> usize {
         if self.structure.is_diagonal() { 1 } else { self.d() }
@@ -314,7 +325,7 @@ impl ConjugatePrior<MultivariateGaussian> for NormalInverseWishart {
     }
 
     fn kl_divergence(&self, prior: &Self) -> f64 {
-        self.kl_of_mean(prior) + self.kl_of_covariance(prior)
+        self.kl_divergence(prior)
     }
 
     fn pack(&self, j: usize, packed: &mut MultivariateGaussianPacked) {

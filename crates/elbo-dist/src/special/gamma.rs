@@ -126,6 +126,19 @@ pub fn digamma(x: f64) -> f64 {
     if fraction.abs() > 0.0 { digamma(1.0 - x) - PI * cot_pi(fraction) } else { f64::NAN }
 }
 
+/// `ln x − ψ(x)` for `x > 0`, which falls from `1/x` to `1/(2x)`.
+///
+/// The difference loses every digit for large `x`; this does not: within `50 ε` of itself.
+///
+/// Source: NIST DLMF 5.11.2.
+pub(crate) fn ln_minus_digamma(x: f64) -> f64 {
+    if x < LARGE {
+        return x.ln() - digamma(x);
+    }
+    let inverse = x.recip();
+    inverse * (0.5 + horner(&DIGAMMA_SERIES, inverse * inverse) * inverse)
+}
+
 /// Trigamma `ψ′(x) = d²/dx² ln Γ(x)`.
 ///
 /// Within 4 ulp for `x > 0` (2.6 measured); for `x < 0` by reflection. `+∞` at zero, NaN at the negative integers.

@@ -1,11 +1,12 @@
 //! The Dirichlet prior obeys the laws of conjugate priors, and agrees with statrs' density.
 
-use elbo_core::{ConjugatePrior, EstimateError, Family};
+use elbo_core::{ConjugatePrior, EmpiricalBayes, EstimateError, Evidence, Family};
 use elbo_dist::{Categorical, Dirichlet};
 use elbo_laws::{Of, WeightedSample, assert_close};
 use proptest::{array::uniform3, collection::vec, prelude::*};
 use statrs::distribution::Continuous;
 
+use super::FACTORS;
 use crate::{categorical::toward, rng};
 
 type Data = Of<Categorical, u32>;
@@ -27,7 +28,26 @@ fn point() -> impl Strategy<Value = Categorical> {
     uniform3(0.01..1.0).prop_map(|weights| Categorical::from_weights(&weights).unwrap())
 }
 
+pub(crate) fn log_base(data: &Data) -> Vec<f64> {
+    vec![0.0; data.rows().len()]
+}
+
+fn other_priors(p: &Dirichlet) -> Vec<Dirichlet> {
+    let moved = |f: f64, which: &[usize]| {
+        let mut alpha = p.concentration().to_vec();
+        which.iter().for_each(|x| alpha[*x] *= f);
+        Dirichlet::new(alpha).unwrap()
+    };
+    let groups: [&[usize]; 5] = [&[0], &[1], &[2], &[0, 1], &[0, 1, 2]];
+    FACTORS.iter().flat_map(|f| groups.map(|which| moved(*f, which))).collect()
+}
+
+/// `n ln n` of the largest sample.
+const TERMS: f64 = 1e3;
+
 elbo_laws::prior_laws!(prior(), sample(), point());
+elbo_laws::evidence_laws!(prior(), sample(), point(), log_base, TERMS);
+elbo_laws::learning_laws!(prior(), sample(), point(), other_priors, TERMS);
 
 proptest! {
     #[test]
@@ -92,6 +112,52 @@ proptest! {
         let expected: Vec<f64> = prior.expected_probabilities().collect();
         prop_assert_eq!(point.probabilities(), &expected[..]);
     }
+}
+
+proptest! {
+    #[test]
+    fn a_posterior_is_its_own_best_prior(prior in prior(), q in prior(), point in point()) {
+        elbo_laws::prior::one_posterior_is_its_own_best_prior(&prior, &q, &point);
+    }
+
+    #[test]
+    fn predictions_add_up_to_one(prior in prior(), point in point()) {
+        let mut predicted = [f64::NAN; 3];
+        prior.log_predictive_into(&point, &[0, 1, 2], &mut predicted);
+        assert_close(predicted.iter().map(|l| l.exp()).sum(), 1.0, 1.0);
+    }
+}
+
+/// Pólya's urn by whole numbers: `α = (1, 2)`, counts `(2, 1)`: `(1/3)(2/4)(2/5) = 1/15`.
+#[test]
+fn the_evidence_is_that_of_an_urn() {
+    let urn = Dirichlet::new(vec![1.0, 2.0]).unwrap();
+    let mut stats = elbo_dist::CategoricalStats::new(2);
+    stats.counts_mut().copy_from_slice(&[2.0, 1.0]);
+    assert_close(urn.log_evidence(&stats).unwrap(), -15.0_f64.ln(), 1.0);
+}
+
+/// Concentrations from 10⁻³ to 10⁸, and with a thousand categories.
+#[test]
+fn extreme_concentrations_are_learned() {
+    let flat = Dirichlet::symmetric(3, 1.0).unwrap();
+    for alpha in [[1e-3, 2e-3, 5e-3], [1e-3, 1.0, 1e3], [1e8, 2e8, 3e8], [1e-3, 1e8, 1.0]] {
+        let q = Dirichlet::new(alpha.to_vec()).unwrap();
+        let learned = flat.learned_from(std::slice::from_ref(&q)).unwrap();
+        for (a, b) in learned.concentration().iter().zip(alpha) {
+            // The sum is known to ε times itself.
+            let tolerance = 1e-12 + 10.0 * f64::EPSILON * q.total_concentration();
+            assert!((a / b - 1.0).abs() < tolerance, "{alpha:?} {learned:?}");
+        }
+    }
+    let wide = Dirichlet::symmetric(1000, 0.01).unwrap();
+    let learned = wide.learned_from(std::slice::from_ref(&wide)).unwrap();
+    assert!(learned.concentration().iter().all(|a| (a / 0.01 - 1.0).abs() < 1e-11));
+    let endless = Dirichlet::symmetric(3, 1e17).unwrap();
+    let result = flat.learned_from(&[endless]);
+    assert!(matches!(result, Err(EstimateError::NoPrior { .. })), "{result:?}");
+    let single = Dirichlet::symmetric(1, 2.0).unwrap();
+    assert_eq!(single.learned_from(&[Dirichlet::symmetric(1, 5.0).unwrap()]).unwrap(), single);
 }
 
 #[test]

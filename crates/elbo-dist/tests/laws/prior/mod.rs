@@ -2,5 +2,11 @@
 
 mod dirichlet;
 mod gamma;
+mod normal_gamma;
 mod normal_inverse_gamma;
 mod normal_inverse_wishart;
+mod stick_breaking;
+
+/// What a hyper-parameter is multiplied by to get a neighbor: near enough to show where a sum of divergences is flat,
+/// and far.
+pub(crate) const FACTORS: [f64; 6] = [1.0 - 1e-5, 1.0 + 1e-5, 0.999, 1.001, 0.7, 1.4];

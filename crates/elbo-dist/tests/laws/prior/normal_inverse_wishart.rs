@@ -1,8 +1,8 @@
 //! The normal-inverse-Wishart prior obeys the laws of conjugate priors, and agrees with its one-dimensional relative.
 
 use elbo_core::{
-    Conjugate, ConjugatePrior, EstimateError, Estimator, Family, MaximumAPosteriori, Priors, Rows,
-    VariationalBayes,
+    Conjugate, ConjugatePrior, EmpiricalBayes, EstimateError, Estimator, Evidence, Family,
+    MaximumAPosteriori, Priors, Rows, VariationalBayes,
 };
 use elbo_dist::CovarianceStructure::{self, EEE, EEI, EII, VEE, VII, VVI, VVV};
 use elbo_dist::{
@@ -14,6 +14,7 @@ use proptest::{collection::vec, prelude::*};
 use rand::RngExt;
 use rand_distr::{ChiSquared, StandardNormal};
 
+use super::FACTORS;
 use crate::multivariate_gaussian::{Table, covariance, gaussian, neighbors};
 use crate::rng;
 
@@ -37,14 +38,73 @@ fn sample(d: usize) -> impl Strategy<Value = WeightedSample<Table>> {
     })
 }
 
+fn log_base(data: &Table) -> Vec<f64> {
+    vec![0.0; data.data.len() / data.d]
+}
+
+/// Every hyper-parameter moved, the scale by a factor, by that of one column, and by its correlations.
+fn other_priors(p: &NormalInverseWishart) -> Vec<NormalInverseWishart> {
+    let (d, count, degrees) = (p.d(), p.mean_pseudo_count(), p.degrees_of_freedom());
+    let least = if p.structure().is_diagonal() { 0.0 } else { (d - 1) as f64 };
+    let new = |mean: &[f64], count, degrees, scale: &[f64]| {
+        NormalInverseWishart::new(p.structure(), mean.to_vec(), count, degrees, scale).unwrap()
+    };
+    let (mean, scale) = (p.expected_mean(), p.scale());
+    let mut others = Vec::new();
+    for f in FACTORS {
+        let higher = least + f * (degrees - least);
+        let times = |g: f64| scale.iter().map(|v| g * v).collect::<Vec<f64>>();
+        let column = |i: usize| {
+            let stretch = |p: usize| if p / d == i { f } else { 1.0 } * if p % d == i { f } else { 1.0 };
+            scale.iter().enumerate().map(|(p, v)| v * stretch(p)).collect::<Vec<f64>>()
+        };
+        let less_correlated: Vec<f64> = scale
+            .iter()
+            .enumerate()
+            .map(|(p, v)| if p / d == p % d { *v } else { f.min(1.0) * v })
+            .collect();
+        others.push(new(mean, f * count, degrees, &scale));
+        others.push(new(mean, count, higher, &scale));
+        others.push(new(mean, count, degrees, &times(f)));
+        others.push(new(mean, count, higher, &times(higher / degrees)));
+        others.push(new(mean, count, degrees, &less_correlated));
+        for i in 0..d {
+            let mut moved = mean.to_vec();
+            moved[i] += (f - 1.0) * (scale[i * d + i] / degrees / count).sqrt();
+            others.push(new(&moved, count, degrees, &scale));
+            if !p.structure().is_spherical() {
+                others.push(new(mean, count, degrees, &column(i)));
+            }
+        }
+    }
+    others
+}
+
+/// Log determinants, some 30, times half of the weight; and `n ln n`.
+const TERMS: f64 = 1e4;
+
 macro_rules! laws_of {
     ($name:ident, $structure:expr, $d:expr) => {
         mod $name {
             use super::*;
 
             elbo_laws::prior_laws!(prior($structure, $d), sample($d), gaussian($structure, $d, 10.0));
+            elbo_laws::evidence_laws!(
+                prior($structure, $d), sample($d), gaussian($structure, $d, 10.0), log_base, TERMS
+            );
+            elbo_laws::learning_laws!(
+                prior($structure, $d), sample($d), gaussian($structure, $d, 10.0), other_priors, TERMS
+            );
 
             proptest! {
+                #[test]
+                fn a_posterior_is_its_own_best_prior(
+                    prior in prior($structure, $d), q in prior($structure, $d),
+                    point in gaussian($structure, $d, 10.0)
+                ) {
+                    elbo_laws::prior::one_posterior_is_its_own_best_prior(&prior, &q, &point);
+                }
+
                 #[test]
                 fn no_neighbor_beats_the_mode(
                     prior in prior($structure, $d), start in gaussian($structure, $d, 10.0),
@@ -98,8 +158,18 @@ proptest! {
         expected.mode_into(&mut scalar_mode).unwrap();
         assert_close(mode.variances()[0], scalar_mode.variance(), 1e3 * (1.0 + scalar_mode.variance()));
 
+        let evidence = scalar(&prior).log_evidence(&stats).unwrap();
+        assert_close(prior.log_evidence(&sample.stats(&point)).unwrap(), evidence, TERMS);
+        let both = [prior.clone(), other.clone()];
+        let learned = scalar(&prior.learned_from(&both).unwrap());
+        let scalar_learned = scalar(&prior).learned_from(&both.map(|p| scalar(&p))).unwrap();
+        prop_assert!(learned.kl_divergence(&scalar_learned).abs() < 1e-9, "{:?} {:?}", learned, scalar_learned);
+
         let at = [1.5];
         let (mut a, mut b) = ([f64::NAN], [f64::NAN]);
+        prior.log_predictive_into(&point, Rows::new(&at, 1, 1), &mut a);
+        scalar(&prior).log_predictive_into(&x, &at[..], &mut b);
+        assert_close(a[0], b[0], 1e3 * (1.0 + b[0].abs()));
         prior.expected_log_density_into(&point, Rows::new(&at, 1, 1), &mut a);
         scalar(&prior).expected_log_density_into(&x, &at[..], &mut b);
         assert_close(a[0], b[0], 1e2 * (1.0 + b[0].abs()));
@@ -248,6 +318,67 @@ fn expectations_are_averages_over_draws() {
         let data = Table { data: vec![-3.0, 0.0, 1.0, 8.0, 1.0, 0.0], d: 2 };
         elbo_laws::prior::expectations_are_averages_over_draws(&q, &p, &draws, &data);
     }
+}
+
+/// The double integral over two columns.
+#[test]
+fn predictions_integrate_to_one() {
+    for structure in [VVV, VVI, VII] {
+        let scale = match structure {
+            VVV => [4.0, 1.0, 1.0, 2.0],
+            VVI => [4.0, 0.0, 0.0, 2.0],
+            _ => [3.0, 0.0, 0.0, 3.0],
+        };
+        let prior = NormalInverseWishart::new(structure, vec![1.0, -2.0], 0.7, 4.5, &scale).unwrap();
+        let point = MultivariateGaussian::standard(structure, vec![0.0; 2]);
+        let density = |x: f64, y: f64| {
+            let mut out = [f64::NAN];
+            prior.log_predictive_into(&point, Rows::new(&[x, y], 1, 2), &mut out);
+            out[0].exp()
+        };
+        let coarse = |f: &dyn Fn(f64) -> f64| -> f64 {
+            // Trapezoids in t, x = sinh 2t: the integrand falls like a power of x, so exponentially in t.
+            let step = 1.0 / 16.0;
+            (-112..=112).map(|i| step * f64::from(i)).map(|t| f((2.0 * t).sinh()) * 2.0 * (2.0 * t).cosh() * step).sum()
+        };
+        let integral = coarse(&|x| coarse(&|y| density(1.0 + x, y - 2.0)));
+        assert!((integral - 1.0).abs() < 1e-8, "{structure:?}: {integral}");
+    }
+}
+
+/// mpmath 1.3.0 at 50 digits: `ln Γ_d(ν'/2) − ln Γ_d(ν/2) + (ν/2) ln|Ψ| − (ν'/2) ln|Ψ'| + (d/2) ln(κ/κ') − (nd/2) ln π`
+/// with m = (10⁸ + 1, −10⁸), κ = 1/2, ν = 7/2, Ψ = [3 1; 1 2], data (10⁸, −10⁸) + {(0, 1), (1, 0), (4, 2)}; and the
+/// predictive density at (10⁸ + 3, −10⁸ + 1).
+#[test]
+fn the_evidence_of_far_data_is_exact() {
+    let o = 1e8;
+    let scale = [3.0, 1.0, 1.0, 2.0];
+    let prior = NormalInverseWishart::new(VVV, vec![o + 1.0, -o], 0.5, 3.5, &scale).unwrap();
+    let start = MultivariateGaussian::standard(VVV, vec![o + 2.0, -o]);
+    let data = Table { data: vec![o, 1.0 - o, o + 1.0, -o, o + 4.0, 2.0 - o], d: 2 };
+    let evidence = prior.log_evidence(&WeightedSample::new(data, vec![1.0; 3]).stats(&start)).unwrap();
+    assert!((evidence + 12.444_192_463_725_518).abs() < 2e-14, "{evidence:.17}");
+    let mut predicted = [f64::NAN];
+    prior.log_predictive_into(&start, Rows::new(&[o + 3.0, 1.0 - o], 1, 2), &mut predicted);
+    assert!((predicted[0] + 3.686_650_146_996_588).abs() < 5e-15, "{:.17}", predicted[0]);
+}
+
+/// Posteriors of components that share a covariance say the same about it.
+#[test]
+fn a_shared_covariance_is_learned_once() {
+    let scale = [3.0, 1.0, 1.0, 2.0];
+    let posterior = |mean: [f64; 2]| {
+        NormalInverseWishart::new(EEE, mean.to_vec(), 4.0, 9.0, &scale).unwrap()
+    };
+    let posteriors = [posterior([0.0, 0.0]), posterior([1.0, 0.0]), posterior([2.0, 3.0])];
+    let learned = posteriors[0].learned_from(&posteriors).unwrap();
+    assert_close(learned.degrees_of_freedom(), 9.0, 9.0);
+    learned.scale().iter().zip(scale).for_each(|(a, b)| assert_close(*a, b, 10.0));
+    assert_close(learned.expected_mean()[0], 1.0, 10.0);
+    assert_close(learned.expected_mean()[1], 1.0, 10.0);
+    // 1/κ = 1/4 + ν Σ δᵀ Ψ⁻¹ δ / nd with Ψ⁻¹ = [2 −1; −1 3]/5 and δ = (−1, −1), (0, −1), (1, 2)
+    let distance = (3.0 + 3.0 + 10.0) / 5.0;
+    assert_close(learned.mean_pseudo_count(), 1.0 / (0.25 + 9.0 * distance / 6.0), 1.0);
 }
 
 #[test]

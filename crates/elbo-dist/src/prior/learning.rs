@@ -1,0 +1,153 @@
+//! Solvers for the hyper-parameters of priors that are learned from posteriors.
+
+use elbo_core::EstimateError;
+
+use crate::special::{digamma, inverse_digamma, ln_minus_digamma, log1p_minus, trigamma};
+
+/// `ln((from + by)/from)` for `from > 0`, `by ≥ 0`, exact where little is added.
+pub(super) fn ln_growth(from: f64, by: f64) -> f64 {
+    let relative = by / from;
+    if relative.is_finite() { relative.ln_1p() } else { by.ln() - from.ln() }
+}
+
+/// Shape and rate of the gamma distribution with `E[λ] = λ̄ⱼ` and `E[ln λ]` on average over gamma distributions with
+/// these shapes and means, which it maximizes `Σⱼ E_qⱼ[ln p(λ)]` by.
+///
+/// # Panics
+///
+/// If there are none.
+pub(super) fn learned_gamma(
+    posteriors: impl Iterator<Item = (f64, f64)> + Clone,
+) -> Result<(f64, f64), EstimateError> {
+    let n = posteriors.clone().count() as f64;
+    assert!(n > 0.0, "at least one posterior is needed");
+    let mean = posteriors.clone().map(|(_, mean)| mean / n).sum::<f64>();
+    // ln λ̄ − (1/n) Σ E ln λ: what each leaves open, and how much they differ. δ is exact for means that nearly agree.
+    let spread = posteriors.map(|(shape, own)| {
+        let relative = (own - mean) / mean;
+        ln_minus_digamma(shape) - (log1p_minus(relative) + relative)
+    });
+    let shape = shape_with_spread(1, spread.sum::<f64>() / n);
+    let no_prior = || EstimateError::NoPrior { parameter: "shape" };
+    let shape = shape.ok_or_else(no_prior)?;
+    let rate = shape / mean;
+    if rate > 0.0 && rate.is_finite() { Ok((shape, rate)) } else { Err(no_prior()) }
+}
+
+/// The `x > (p − 1)/2` with `p ln x − ψₚ(x) = spread`: by how much `ln E[|Λ|]^{1/p}·p` of a Wishart matrix of order `p`
+/// and shape `x` exceeds `E ln |Λ|`. None unless the spread is positive and a finite `x` has it.
+///
+/// Source: Minka (2002), *Estimating a gamma distribution*, solves `p = 1` in `1/x`, too.
+pub(super) fn shape_with_spread(order: usize, spread: f64) -> Option<f64> {
+    if !(spread > 0.0 && spread.is_finite()) {
+        return None;
+    }
+    let p = order as f64;
+    let least = 0.5 * (p - 1.0);
+    // In u = 1/(x − (p−1)/2) the spread is almost a line: its slope is p(p+1)/4 at zero, and 1 far away.
+    let at_zero = 0.25 * p * (p + 1.0);
+    let u = increasing_root(spread / at_zero, |u| {
+        let x = least + u.recip();
+        let terms = (0..order).map(|i| 0.5 * i as f64);
+        let (mut value, mut slope) = (0.0, 0.0);
+        for below in terms {
+            value += ln_minus_digamma(x - below) - (-below / x).ln_1p();
+            slope += (trigamma(x - below) - x.recip()) / (u * u);
+        }
+        // Beyond some 10⁸ the slope is that at zero, which the difference above no longer tells.
+        (value - spread, if u < 1e-8 { at_zero } else { slope })
+    })?;
+    let x = least + u.recip();
+    (x.is_finite() && x > least).then_some(x)
+}
+
+/// Concentrations of the Dirichlet distribution with `E[ln pₓ] = logs[x]`.
+///
+/// With `S` the sum sought, each is `ψ⁻¹(ψ(S) + E[ln pₓ])`, which leaves one equation in `1/S`. Relative error about
+/// `ε S`. Cost: some ten rounds of one inverse digamma for each category.
+///
+/// # Source
+///
+/// Minka (2000), *Estimating a Dirichlet distribution*, section 1, for the fixed point.
+pub(super) fn dirichlet_with_logs(logs: &[f64]) -> Result<Vec<f64>, EstimateError> {
+    let no_prior = || EstimateError::NoPrior { parameter: "total concentration" };
+    let m = logs.len() as f64;
+    let missing = 1.0 - logs.iter().map(|l| l.exp()).sum::<f64>();
+    // Σ exp E[ln p] < 1, and by about (m − 1)/2S.
+    if !(missing > 4.0 * m * f64::EPSILON) {
+        return Err(no_prior());
+    }
+    let concentrations = |total: f64| {
+        let of_total = digamma(total);
+        logs.iter().map(move |l| inverse_digamma(of_total + l))
+    };
+    let inverse = increasing_root(2.0 * missing / (m - missing), |inverse| {
+        let total = inverse.recip();
+        let (mut sum, mut slopes) = (0.0, 0.0);
+        for a in concentrations(total) {
+            sum += a;
+            slopes += trigamma(a).recip();
+        }
+        (sum * inverse - 1.0, sum - total * trigamma(total) * slopes)
+    });
+    let concentration: Vec<f64> = concentrations(inverse.ok_or_else(no_prior)?.recip()).collect();
+    let usable = concentration.iter().all(|a| *a > 0.0 && a.is_finite());
+    if usable { Ok(concentration) } else { Err(no_prior()) }
+}
+
+/// The zero of an increasing function of a positive number, given with its slope: Newton's method, kept between
+/// the points known to lie below and above the zero.
+fn increasing_root(start: f64, f: impl Fn(f64) -> (f64, f64)) -> Option<f64> {
+    let (mut below, mut above) = (0.0, f64::INFINITY);
+    let mut x = start;
+    for _ in 0..100 {
+        let (value, slope) = f(x);
+        if !(value.is_finite() && x > 0.0 && x.is_finite()) {
+            return None;
+        }
+        if value < 0.0 {
+            below = x;
+        } else {
+            above = x;
+        }
+        let newton = x - value / slope;
+        let next = if newton >= below && newton <= above && newton > 0.0 {
+            newton
+        } else if above.is_infinite() {
+            4.0 * x
+        } else if below == 0.0 {
+            0.25 * x
+        } else {
+            (below * above).sqrt()
+        };
+        let step = (next - x).abs();
+        x = next;
+        if step <= 1e-11 * x {
+            break; // the next step of Newton's would be lost in rounding
+        }
+    }
+    Some(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_found_from_its_spread() {
+        for order in 1..6 {
+            for exponent in -12..=18 {
+                let above = 10_f64.powi(exponent);
+                let x = 0.5 * (order as f64 - 1.0) + above;
+                let spread = (0..order)
+                    .map(|i| 0.5 * i as f64)
+                    .map(|i| ln_minus_digamma(x - i) - (-i / x).ln_1p());
+                let found = shape_with_spread(order, spread.sum()).unwrap();
+                // x keeps 1/above ulps of what exceeds (p−1)/2.
+                let tolerance = 1e-12 * x;
+                assert!((found - x).abs() <= tolerance, "order {order}: {found} is not {x}");
+            }
+        }
+        assert_eq!([0.0, -1.0, f64::NAN, f64::INFINITY].map(|s| shape_with_spread(1, s)), [None; 4]);
+    }
+}
