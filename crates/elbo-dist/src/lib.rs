@@ -30,6 +30,10 @@
 //! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
+//! | [`Dirichlet`] | [`Rows`](elbo_core::Rows) of shares | |
+//! | [`Multinomial`] | [`Rows`](elbo_core::Rows) of counts | [`Dirichlet`] |
+//! | [`DirichletMultinomial`] | [`Rows`](elbo_core::Rows) of counts | |
+//! | [`Wishart`], [`InverseWishart`] | [`Rows`](elbo_core::Rows) of matrices | |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!
@@ -52,22 +56,35 @@ mod beta;
 mod block;
 mod categorical;
 mod dirichlet;
+mod dirichlet_multinomial;
+mod drawn;
 mod error;
 mod gamma;
 mod gaussian;
+mod inverse_wishart;
+mod linear;
+mod multinomial;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;
 mod quantile;
 pub mod special;
 mod univariate;
+mod wishart;
 
 pub use beta::Beta;
 pub use categorical::{Categorical, CategoricalPacked, CategoricalScratch, CategoricalStats};
-pub use dirichlet::Dirichlet;
+pub use dirichlet::{Dirichlet, DirichletPacked, DirichletScratch, DirichletStats};
+pub use dirichlet_multinomial::{
+    DirichletMultinomial, DirichletMultinomialPacked, DirichletMultinomialScratch,
+    DirichletMultinomialStats,
+};
+pub use drawn::DrawnRows;
 pub use error::ParameterError;
 pub use gamma::Gamma;
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
+pub use inverse_wishart::InverseWishart;
+pub use multinomial::{Multinomial, MultinomialPacked, MultinomialScratch, MultinomialStats};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
@@ -75,3 +92,4 @@ pub use multivariate_gaussian::{
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{NormalInverseGamma, NormalInverseWishart};
 pub use univariate::{Number, Univariate};
+pub use wishart::{Wishart, WishartPacked, WishartScratch, WishartStats};

@@ -48,6 +48,19 @@ impl Spd {
         Ok(new)
     }
 
+    /// `L Lᵀ`, of a dense lower triangular `L` with a positive diagonal.
+    pub(crate) fn from_cholesky(factor: Vec<f64>, d: usize) -> Self {
+        assert!(d > 0 && factor.len() == d * d, "a factor has d² numbers");
+        let entry = |i: usize, j: usize| {
+            (0..=i.min(j)).map(|r| factor[i * d + r] * factor[j * d + r]).sum()
+        };
+        let values = (0..d * d).map(|place| entry(place / d, place % d)).collect();
+        let log_det = (0..d).map(|i| 2.0 * factor[i * d + i].ln()).sum();
+        let mut whitening = factor;
+        invert_lower_in_place(&mut whitening, d);
+        Self { values, whitening, log_det, d }
+    }
+
     /// Only the diagonal is stored. In one dimension that is all there is.
     pub(crate) fn is_diagonal(&self) -> bool {
         self.values.len() == self.d

@@ -2,11 +2,16 @@
 #![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
 
 mod categorical;
+mod dirichlet;
+mod dirichlet_multinomial;
 mod gaussian;
+mod multinomial;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;
+mod rows;
 mod special;
+mod wishart;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
