@@ -161,6 +161,60 @@ impl Batch for Rows<'_> {
     }
 }
 
+/// Dense rows that own themselves, one after the other: what families of rows draw.
+///
+/// ```
+/// use elbo_core::{Batch, OwnedRows};
+///
+/// let mut drawn = OwnedRows::new(2);
+/// drawn.push(&[1.0, 2.0]);
+/// assert_eq!((drawn.rows().len(), drawn.rows().get(0, 1)), (1, 2.0));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnedRows {
+    data: Vec<f64>,
+    d: usize,
+}
+
+impl OwnedRows {
+    /// No row yet, of `d` columns.
+    ///
+    /// # Panics
+    ///
+    /// If `d = 0`.
+    pub fn new(d: usize) -> Self {
+        assert!(d > 0, "rows need at least one column");
+        Self { data: Vec::new(), d }
+    }
+
+    /// Appends a row.
+    ///
+    /// # Panics
+    ///
+    /// If it has not `d` values.
+    pub fn push(&mut self, row: &[f64]) {
+        assert_eq!(row.len(), self.d, "a row has {} values", self.d);
+        self.data.extend_from_slice(row);
+    }
+
+    /// Appends `n` rows of zeros and shows their values, row by row, to be written over.
+    pub fn grow(&mut self, n: usize) -> &mut [f64] {
+        let old = self.data.len();
+        self.data.resize(old + n * self.d, 0.0);
+        &mut self.data[old..]
+    }
+
+    /// The rows as batches are.
+    pub fn rows(&self) -> Rows<'_> {
+        Rows::new(&self.data, self.data.len() / self.d, self.d)
+    }
+
+    /// All values, row by row.
+    pub fn data(&self) -> &[f64] {
+        &self.data
+    }
+}
+
 /// Units with optional non-negative weights; a unit of weight 2 counts as if it had been seen twice.
 #[derive(Clone, Copy, Debug)]
 pub struct Weighted<'w, B> {

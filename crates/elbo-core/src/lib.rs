@@ -98,7 +98,7 @@ mod single;
 mod spurious;
 mod statistics;
 
-pub use batch::{Batch, Matrix, MatrixMut, Rows, Weighted};
+pub use batch::{Batch, Matrix, MatrixMut, OwnedRows, Rows, Weighted};
 pub use draw::Draw;
 pub use error::{DataError, EStepError, EstimateError, Repairs};
 pub use estimator::{

@@ -4,12 +4,12 @@ mod estimate;
 
 use elbo_core::{
     BLOCK, Batch, DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut,
-    Repairs, Rows, Statistics, take_front,
+    OwnedRows, Repairs, Rows, Statistics, take_front,
 };
 use rand::{Rng, RngExt};
 
 use crate::{
-    Categorical, DrawnRows, ParameterError,
+    Categorical, ParameterError,
     block::check_shape,
     gamma::standard_gamma,
     linear::{Linear, check_entries, check_width, gather, weighted_sum},
@@ -210,17 +210,17 @@ impl Dirichlet {
 }
 
 impl Draw for Dirichlet {
-    type Drawn = DrawnRows;
+    type Drawn = OwnedRows;
 
-    fn no_draws(&self) -> DrawnRows {
-        DrawnRows::new(self.categories())
+    fn no_draws(&self) -> OwnedRows {
+        OwnedRows::new(self.categories())
     }
 
-    fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut DrawnRows) {
+    fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut OwnedRows) {
         (0..n).for_each(|_| drawn.push(&self.sample_shares(rng)));
     }
 
-    fn batch_of(drawn: &DrawnRows) -> Rows<'_> {
+    fn batch_of(drawn: &OwnedRows) -> Rows<'_> {
         drawn.rows()
     }
 }
@@ -238,7 +238,7 @@ impl FlatParameters for Dirichlet {
 
     fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
         for (j, a) in self.concentration.iter().enumerate() {
-            see(&format!("concentration {j}"), *a);
+            see(&format!("concentration[{j}]"), *a);
         }
     }
 }

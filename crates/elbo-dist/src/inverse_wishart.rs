@@ -1,12 +1,13 @@
 //! The inverse Wishart distribution.
 
 use elbo_core::{
-    DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Rows,
+    DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, OwnedRows, Repairs,
+    Rows,
 };
 use rand::Rng;
 
 use crate::{
-    DrawnRows, ParameterError, Wishart, WishartPacked, WishartScratch, WishartStats,
+    ParameterError, Wishart, WishartPacked, WishartScratch, WishartStats,
     multivariate_gaussian::spd::Spd,
     wishart::{invert, log_density, matrices, parse_scale, refactor},
 };
@@ -162,17 +163,17 @@ impl InverseWishart {
 }
 
 impl Draw for InverseWishart {
-    type Drawn = DrawnRows;
+    type Drawn = OwnedRows;
 
-    fn no_draws(&self) -> DrawnRows {
-        DrawnRows::new(self.d * self.d)
+    fn no_draws(&self) -> OwnedRows {
+        OwnedRows::new(self.d * self.d)
     }
 
-    fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut DrawnRows) {
+    fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut OwnedRows) {
         (0..n).for_each(|_| drawn.push(&self.sample(rng)));
     }
 
-    fn batch_of(drawn: &DrawnRows) -> Rows<'_> {
+    fn batch_of(drawn: &OwnedRows) -> Rows<'_> {
         drawn.rows()
     }
 }

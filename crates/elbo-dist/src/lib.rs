@@ -57,7 +57,6 @@ mod block;
 mod categorical;
 mod dirichlet;
 mod dirichlet_multinomial;
-mod drawn;
 mod error;
 mod gamma;
 mod gaussian;
@@ -79,7 +78,6 @@ pub use dirichlet_multinomial::{
     DirichletMultinomial, DirichletMultinomialPacked, DirichletMultinomialScratch,
     DirichletMultinomialStats,
 };
-pub use drawn::DrawnRows;
 pub use error::ParameterError;
 pub use gamma::Gamma;
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};

@@ -199,7 +199,7 @@ impl FlatParameters for Multinomial {
 
     fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
         for (j, p) in self.probabilities().iter().enumerate() {
-            see(&format!("probability {j}"), *p);
+            see(&format!("probability[{j}]"), *p);
         }
     }
 }

@@ -3,12 +3,13 @@
 pub(crate) mod matrices;
 
 use elbo_core::{
-    DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Rows,
+    DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, OwnedRows, Repairs,
+    Rows,
 };
 use rand::Rng;
 
 use crate::{
-    CovarianceStructure, DrawnRows, InverseWishart, ParameterError,
+    CovarianceStructure, InverseWishart, ParameterError,
     multivariate_gaussian::{parse_spd, spd::Spd},
 };
 pub use matrices::{WishartPacked, WishartScratch, WishartStats};
@@ -166,17 +167,17 @@ impl Wishart {
 }
 
 impl Draw for Wishart {
-    type Drawn = DrawnRows;
+    type Drawn = OwnedRows;
 
-    fn no_draws(&self) -> DrawnRows {
-        DrawnRows::new(self.d * self.d)
+    fn no_draws(&self) -> OwnedRows {
+        OwnedRows::new(self.d * self.d)
     }
 
-    fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut DrawnRows) {
+    fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut OwnedRows) {
         (0..n).for_each(|_| drawn.push(&self.sample(rng)));
     }
 
-    fn batch_of(drawn: &DrawnRows) -> Rows<'_> {
+    fn batch_of(drawn: &OwnedRows) -> Rows<'_> {
         drawn.rows()
     }
 }

@@ -27,7 +27,7 @@ pub fn learning_twice_is_learning_at_once<F: Family, P: ConjugatePrior<F>>(
     divergence_is_about_zero(&at_once, &in_turn);
 }
 
-/// `KL(q ‖ p) ≥ 0`, and `KL(q ‖ q) = 0`; the point tells which family they are priors of.
+/// `KL(q ‖ p) ≥ 0`, and `KL(q ‖ q) = 0`. The point tells of which family the prior is meant.
 ///
 /// # Panics
 ///

@@ -54,8 +54,7 @@ pub(super) fn most_likely(
 
 /// Where Newton's method starts: by Stirling, `Σ exp(gⱼ) ≈ 1 − (m − 1)/2A`, and then `ψ(αⱼ) = ψ(A) + gⱼ`.
 fn guess(mean_logs: &[f64]) -> Result<impl Iterator<Item = f64> + '_, EstimateError> {
-    let sum: f64 = mean_logs.iter().map(|g| g.exp()).sum();
-    let shortfall = -sum.ln();
+    let shortfall = -elbo_linalg::log_sum_exp(mean_logs);
     if shortfall.is_nan() || shortfall < -RESOLUTION {
         return Err(EstimateError::Infeasible { component: 0, what: "Dirichlet distribution" });
     }

@@ -1,27 +1,39 @@
-//! A step that raises the likelihood of Dirichlet-multinomials, from slopes and curvatures alone.
+//! A step that raises the likelihood of Dirichlet-multinomials, from three moments for each sum of logarithms.
 
-/// Bounds of a sum `f(a) = Σ ln(a + r)` over some `r ≥ 0`, of which only the slope `s = f′` and the curvature `t = −f″`
-/// at one point `a₀` are known. Both bounds agree with `f` at `a₀` in value, slope and curvature.
+/// Bounds of a sum `f(a) = Σ ln(a + r)` over some `r ≥ 0`, of which only `mₖ = Σ rᵏ/(a₀ + r)²`, `k = 0, 1, 2`, are known at
+/// one point `a₀`. They fix the slope `s = f′(a₀) = a₀m₀ + m₁`, the curvature `−f″(a₀) = m₀`, and the number of terms.
 ///
-/// With `u = 1/(a₀ + r) ∈ (0, 1/a₀]` weighted by `u`, `s` is the total weight and `t/s` the mean of `u`, and
-/// `f′(a) = Σ u/(1 + δu)`, `δ = a − a₀`, is an average of a convex function of `u`. So it lies between what Jensen's
-/// inequality and the chord over `(0, 1/a₀]` say:
+/// Weighted by `(a₀ + r)⁻²`, `Σ 1/(a + r)` is an integral of a function of `r` whose even derivatives are positive.
+/// Gauss's rule with one node, `r₁ = m₁/m₀`, is below it, and Radau's with the nodes `0` and `r₂ = m₂/m₁` above. Since
+/// `f′(a) = s − δm₀ + δ² Σ (a₀ + r)⁻²/(a + r)`, `δ = a − a₀`, this gives for all `a > 0`
 ///
-/// `s/(1 + δt/s) ≤ f′(a) ≤ s(1 − θ) + sθ a₀/a`, `θ = a₀t/s ≤ 1`,
+/// `c/(a + r₁) ≤ f′(a) ≤ c₀/a + c₂/(a + r₂)`,
 ///
-/// for `δ` of either sign. Integrated from `a₀`, the left side bounds `f` from below to the right of `a₀` and from above
-/// to its left; the right side the other way round.
+/// where `c`, `c₀`, `c₂` are the weights of the nodes times `(a₀ + r)²`. Integrated from `a₀`, the left side bounds `f`
+/// from below to the right of `a₀` and from above to its left; the right side the other way round. At `a₀` all agree in
+/// value, slope and curvature; far out they differ from `f` by `O((r/a₀)²)` and `O((r/a₀)³)` of `f′`, so that steps
+/// are long where `a₀` is large.
+///
+/// Source of the rules and their signs: Golub & Meurant (2010), *Matrices, Moments and Quadrature*, chapter 6.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogSum {
     at: f64,
     slope: f64,
-    curvature: f64,
-    /// `θ`.
-    share: f64,
+    /// Below the slope.
+    gauss: Node,
+    /// Above the slope.
+    radau: [Node; 2],
+}
+
+/// `count` terms `ln(a + r)`.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    r: f64,
+    count: f64,
 }
 
 /// A point of a bound: value less that at `a₀`, slope, second derivative.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Jet {
     value: f64,
     slope: f64,
@@ -29,63 +41,61 @@ pub(super) struct Jet {
 }
 
 impl LogSum {
-    /// The sum with this slope and curvature at `at`; none if there is no such sum.
-    pub(super) fn new(at: f64, slope: f64, curvature: f64) -> Option<Self> {
-        const ROUNDING: f64 = 1e-9;
-        let share = at * curvature / slope;
-        let possible = at > 0.0 && slope > 0.0 && curvature > 0.0 && share <= 1.0 + ROUNDING;
-        (possible && at.is_finite() && slope.is_finite() && share > 0.0).then_some(Self {
+    /// The sum with these moments at `at`; none if there is no such sum.
+    pub(super) fn new(at: f64, [m0, m1, m2]: [f64; 3]) -> Option<Self> {
+        const ROUNDING: f64 = 1e-6;
+        let possible = at > 0.0 && m0 > 0.0 && m1 >= 0.0 && m2 >= 0.0;
+        if !(possible && [at, m0, m1, m2].iter().all(|x| x.is_finite())) {
+            return None;
+        }
+        let node = |r: f64, weight: f64| Node { r, count: (weight * (at + r)) * (at + r) };
+        let (r, weight) = if m1 > 0.0 { (m2 / m1, m1 * (m1 / m2)) } else { (0.0, 0.0) };
+        if !(weight <= m0 * (1.0 + ROUNDING)) {
+            return None; // m₁² ≤ m₀m₂ by Cauchy and Schwarz
+        }
+        Some(Self {
             at,
-            slope,
-            curvature,
-            share: share.min(1.0),
+            slope: at * m0 + m1,
+            gauss: node(m1 / m0, m0),
+            radau: [node(0.0, (m0 - weight).max(0.0)), node(r, weight)],
         })
     }
 
-    pub(super) fn slope(&self) -> f64 {
-        self.slope
-    }
-
-    fn jensen(&self, delta: f64) -> Jet {
-        let (s, t) = (self.slope, self.curvature);
-        let shrink = 1.0 + delta * t / s;
-        Jet {
-            value: s * (s / t) * (delta * t / s).ln_1p(),
-            slope: s / shrink,
-            second: -t / (shrink * shrink),
-        }
-    }
-
-    fn chord(&self, delta: f64) -> Jet {
-        let (s, share) = (self.slope, self.share);
-        let a = self.at + delta;
-        let hyperbola = s * share * self.at / a;
-        Jet {
-            value: s * (1.0 - share) * delta + s * share * self.at * (delta / self.at).ln_1p(),
-            slope: s * (1.0 - share) + hyperbola,
-            second: -hyperbola / a,
-        }
+    fn jet(&self, nodes: &[Node], a: f64) -> Jet {
+        nodes.iter().fold(Jet::default(), |sum, node| {
+            let slope = node.count / (a + node.r);
+            Jet {
+                value: sum.value + node.count * ((a - self.at) / (self.at + node.r)).ln_1p(),
+                slope: sum.slope + slope,
+                second: sum.second - slope / (a + node.r),
+            }
+        })
     }
 
     /// The lower bound.
     fn below(&self, a: f64) -> Jet {
-        let delta = a - self.at;
-        if delta >= 0.0 { self.jensen(delta) } else { self.chord(delta) }
+        if a >= self.at { self.jet(&[self.gauss], a) } else { self.jet(&self.radau, a) }
     }
 
     /// The upper bound.
     fn above(&self, a: f64) -> Jet {
-        let delta = a - self.at;
-        if delta >= 0.0 { self.chord(delta) } else { self.jensen(delta) }
+        if a >= self.at { self.jet(&self.radau, a) } else { self.jet(&[self.gauss], a) }
     }
 
     /// Where the slope of the lower bound is `lambda > 0`.
     fn where_slope_is(&self, lambda: f64) -> f64 {
-        let (s, t, share) = (self.slope, self.curvature, self.share);
-        if lambda <= s {
-            self.at + (s / lambda - 1.0) * (s / t)
+        if lambda <= self.slope {
+            // a + r₁ = c/λ, as a step from a₀
+            return self.at + (self.slope / lambda - 1.0) * (self.at + self.gauss.r);
+        }
+        // λa² + (λr₂ − c₀ − c₂) a − c₀r₂ = 0
+        let [first, second] = self.radau;
+        let b = first.count + second.count - lambda * second.r;
+        let root = (b * b + 4.0 * lambda * first.count * second.r).sqrt();
+        if b >= 0.0 {
+            (b + root) / (2.0 * lambda)
         } else {
-            self.at * s * share / (lambda - s * (1.0 - share))
+            2.0 * first.count * second.r / (root - b)
         }
     }
 }
@@ -93,23 +103,31 @@ impl LogSum {
 /// Raises `Q(α) = Σ belowⱼ(αⱼ) − above(Σα)` from its value 0 at `α₀` until it is stationary, writing `α` to `alpha`.
 ///
 /// Where the slope of `above` at `A = Σα` is `λ`, the best `αⱼ` have slope `λ`, too: one equation in `λ`. From the slope
-/// at `A₀` the iteration `λ ← above′(A(λ))` moves `A` one way only, up to the first solution, and `Q` rises all the way;
-/// a Newton step in `λ` is taken instead where it raises `Q` as well. Wherever this stops, `Q ≥ 0`.
+/// at `A₀` the iteration `λ ← above′(A(λ))` moves `A` one way only, up to the first solution, and `Q` rises all the way.
+/// Newton's method in `λ`, or where `Q` is convex along the way a longer and longer step, is taken instead where it
+/// raises `Q` more. Wherever this stops, `Q ≥ 0`.
 pub(super) fn raise(categories: &[LogSum], total: &LogSum, alpha: &mut [f64]) {
     const STEPS: usize = 100;
-    let mut lambda = total.slope();
+    const LONGER: f64 = 8.0;
+    let mut lambda = total.slope;
     let mut here = evaluate(categories, total, lambda);
+    let mut stretch = LONGER;
     for _ in 0..STEPS {
-        let residual = lambda - here.above.slope;
+        let mut moved = here.above.slope;
+        let mut next = evaluate(categories, total, moved);
         let rate = here.above.second * here.response;
-        let newton = lambda - residual / (1.0 - rate);
-        let plain = here.above.slope;
-        let mut next = evaluate(categories, total, newton);
-        let mut moved = newton;
-        let better = next.value >= here.value - here.noise;
-        if !(rate < 1.0 && newton > 0.0 && newton.is_finite() && better) {
-            next = evaluate(categories, total, plain);
-            moved = plain;
+        let jump = if rate < 1.0 {
+            lambda - (lambda - moved) / (1.0 - rate)
+        } else {
+            lambda * (moved / lambda).powf(stretch)
+        };
+        stretch = LONGER;
+        if jump > 0.0 && jump.is_finite() {
+            let there = evaluate(categories, total, jump);
+            if there.value >= next.value - next.noise {
+                stretch = LONGER * (jump / lambda).ln() / (moved / lambda).ln();
+                (moved, next) = (jump, there);
+            }
         }
         let settled = (moved - lambda).abs() <= 2.0 * f64::EPSILON * lambda;
         (lambda, here) = (moved, next);

@@ -1,11 +1,12 @@
-//! Rising factorials `a (a + 1) … (a + x − 1)` of a block of counts: their logarithms and derivatives.
+//! Rising factorials `a (a + 1) … (a + x − 1)` of a block of counts: their logarithms, and moments of their
+//! derivatives.
 
 use crate::special::{digamma, ln_gamma_ratio, trigamma};
 
 /// Counts below this go through a table.
 pub(super) const RUNGS: usize = 64;
 
-/// `ln Γ(a + x) − ln Γ(a)` and its derivatives for all counts of a block; a table with as many rungs as are needed.
+/// `ln Γ(a + x) − ln Γ(a) = Σ_{r<x} ln(a + r)` for all counts of a block; a table with as many rungs as are needed.
 #[derive(Clone, Debug)]
 pub(super) struct Ladder {
     rungs: [f64; RUNGS],
@@ -33,34 +34,31 @@ impl Ladder {
         }
     }
 
-    /// `Σ w [ψ(a + x) − ψ(a)]` and `Σ w [ψ′(a) − ψ′(a + x)]`: of `Σ w Σ_{r<x} ln(a + r)` the slope and minus the second
-    /// derivative. Counts below 64 are sorted into weights first, so that each of their terms is a reciprocal.
-    pub(super) fn slope_and_curvature(
-        &mut self,
-        a: f64,
-        counts: &[f64],
-        weights: &[f64],
-    ) -> (f64, f64) {
+    /// `Σ w Σ_{r<x} rᵏ/(a + r)²`, `k = 0, 1, 2`. Counts below 64 are sorted into weights first, and their terms added one
+    /// by one.
+    pub(super) fn moments(&mut self, a: f64, counts: &[f64], weights: &[f64]) -> [f64; 3] {
         let rungs = &mut self.rungs[..needed(counts)];
         rungs.fill(0.0);
-        let (mut slope, mut curvature) = (0.0, 0.0);
+        let mut moments = [0.0; 3];
         for (x, w) in counts.iter().zip(weights) {
             if let Some(x) = rung(*x) {
                 rungs[x] += w;
             } else if *w != 0.0 {
-                let (first, second) = digamma_and_trigamma_differences(a, *x);
-                slope += w * first;
-                curvature += w * second;
+                let of_row = moments_of_large_count(a, *x);
+                moments.iter_mut().zip(of_row).for_each(|(sum, m)| *sum += w * m);
             }
         }
         let mut reaching = 0.0; // weight of the rows with x > r
         for (r, weight) in rungs.iter().skip(1).enumerate().rev() {
             reaching += weight;
-            let reciprocal = (a + r as f64).recip();
-            slope += reaching * reciprocal;
-            curvature += reaching * reciprocal * reciprocal;
+            let r = r as f64;
+            let term = reaching / ((a + r) * (a + r));
+            [term, r * term, r * (r * term)]
+                .iter()
+                .zip(&mut moments)
+                .for_each(|(m, sum)| *sum += m);
         }
-        (slope, curvature)
+        moments
     }
 }
 
@@ -77,6 +75,20 @@ fn rung(x: f64) -> Option<usize> {
 /// One more than the largest small count.
 fn needed(counts: &[f64]) -> usize {
     counts.iter().filter_map(|x| rung(*x)).max().unwrap_or(0) + 1
+}
+
+/// `Σ_{r<x} rᵏ/(a + r)²` from digammas and trigammas; for `a` above `10⁴x`, where they cancel, by powers of `x/a`. The first
+/// two are good to some `10⁻¹¹`, the last, which only shapes the bound, to some `10⁻⁷`.
+fn moments_of_large_count(a: f64, x: f64) -> [f64; 3] {
+    let (first, second) = digamma_and_trigamma_differences(a, x);
+    if a <= 1e4 * x {
+        return [second, first - a * second, x - a * (2.0 * first - a * second)];
+    }
+    let sums = [0.5 * x * (x - 1.0), x * (x - 1.0) * (2.0 * x - 1.0) / 6.0];
+    let cubes = sums[0] * sums[0];
+    let u = a.recip();
+    let low = (sums[0] - u * (2.0 * sums[1] - 3.0 * u * cubes)) * u * u;
+    [second, low, (sums[1] - 2.0 * u * cubes) * u * u]
 }
 
 /// `ψ(a + x) − ψ(a)` and `ψ′(a) − ψ′(a + x)`; from 64 on by the differences of their asymptotic series (NIST DLMF

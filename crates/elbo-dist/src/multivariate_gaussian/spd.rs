@@ -48,17 +48,38 @@ impl Spd {
         Ok(new)
     }
 
-    /// `L Lᵀ`, of a dense lower triangular `L` with a positive diagonal.
-    pub(crate) fn from_cholesky(factor: Vec<f64>, d: usize) -> Self {
-        assert!(d > 0 && factor.len() == d * d, "a factor has d² numbers");
-        let entry = |i: usize, j: usize| {
-            (0..=i.min(j)).map(|r| factor[i * d + r] * factor[j * d + r]).sum()
-        };
-        let values = (0..d * d).map(|place| entry(place / d, place % d)).collect();
-        let log_det = (0..d).map(|i| 2.0 * factor[i * d + i].ln()).sum();
-        let mut whitening = factor;
-        invert_lower_in_place(&mut whitening, d);
-        Self { values, whitening, log_det, d }
+    /// `L Lᵀ` for a lower triangular `L` of positive diagonal, row-major, or its diagonal. Never refused: what rounding
+    /// would leave of a nearly singular matrix is not factored again.
+    pub(crate) fn from_scale_factor(l: Vec<f64>, d: usize) -> Self {
+        let mut new = Self { values: l.clone(), whitening: l, log_det: 0.0, d };
+        let step = if new.is_diagonal() { 1 } else { d + 1 };
+        new.log_det = new.whitening.iter().step_by(step).map(|l| 2.0 * l.ln()).sum();
+        if new.is_diagonal() {
+            new.values.iter_mut().for_each(|l| *l *= *l);
+            new.whitening.iter_mut().for_each(|l| *l = l.recip());
+            return new;
+        }
+        let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+        for i in 0..d {
+            for j in 0..=i {
+                let (a, b) = (&new.whitening[i * d..][..=j], &new.whitening[j * d..][..=j]);
+                new.values[i * d + j] = dot(a, b);
+            }
+        }
+        new.mirror();
+        invert_lower_in_place(&mut new.whitening, d);
+        new
+    }
+
+    /// `L`, lower triangular and row-major, or its diagonal. Cost: `d³/3` flops.
+    pub(crate) fn scale_factor(&self) -> Vec<f64> {
+        let mut l = self.whitening.clone();
+        if self.is_diagonal() {
+            l.iter_mut().for_each(|u| *u = u.recip());
+        } else {
+            invert_lower_in_place(&mut l, self.d);
+        }
+        l
     }
 
     /// Only the diagonal is stored. In one dimension that is all there is.

@@ -341,8 +341,7 @@ pub(crate) fn lower(d: usize) -> impl Iterator<Item = (usize, usize)> {
 
 /// Appends `ln(ν − d + 1)` and the lower triangle of the Cholesky factor, its diagonal in logarithms.
 pub(crate) fn write_unconstrained(nu: f64, scale: &Spd, d: usize, out: &mut Vec<f64>) {
-    let mut factor = scale.to_dense();
-    cholesky_in_place(&mut factor, d).expect("a scale is positive definite");
+    let factor = scale.scale_factor();
     out.push((nu - (d as f64 - 1.0)).ln());
     let entry = |(i, j): (usize, usize)| {
         let value = factor[i * d + j];
@@ -358,13 +357,13 @@ pub(crate) fn read_unconstrained(d: usize, from: &mut &[f64]) -> (f64, Spd) {
     for ((i, j), x) in lower(d).zip(&coordinates[1..]) {
         factor[i * d + j] = if i == j { x.exp() } else { *x };
     }
-    (coordinates[0].exp() + (d as f64 - 1.0), Spd::from_cholesky(factor, d))
+    (coordinates[0].exp() + (d as f64 - 1.0), Spd::from_scale_factor(factor, d))
 }
 
 /// Shows the degrees of freedom and the lower triangle of the scale.
 pub(crate) fn for_each_parameter(nu: f64, scale: &Spd, d: usize, see: &mut dyn FnMut(&str, f64)) {
     see("degrees of freedom", nu);
     for (i, j) in lower(d) {
-        see(&format!("scale {i}, {j}"), scale.get(i, j));
+        see(&format!("scale[{i},{j}]"), scale.get(i, j));
     }
 }
