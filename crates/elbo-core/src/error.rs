@@ -49,6 +49,14 @@ pub enum DataError {
         /// What the distribution is about: "a number above 0".
         needed: &'static str,
     },
+    /// A row of shares that do not sum to one.
+    #[error("row {row} sums to {sum}, not to 1; divide it by its sum")]
+    Sum {
+        /// Row, from 0.
+        row: usize,
+        /// Its sum.
+        sum: f64,
+    },
     /// Two views of the same units that are not equally long.
     #[error(
         "{left} rows of {of} do not pair with {right} rows of {with}; give one of each per unit"

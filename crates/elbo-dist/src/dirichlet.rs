@@ -1,15 +1,32 @@
 //! The Dirichlet distribution.
 
-use rand::Rng;
+mod estimate;
 
-use crate::{Categorical, ParameterError, gamma::standard_gamma, special::{digamma, ln_gamma_ratio}};
+use elbo_core::{
+    BLOCK, Batch, DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut,
+    OwnedRows, Repairs, Rows, Statistics, take_front,
+};
+use rand::{Rng, RngExt};
+
+use crate::{
+    Categorical, ParameterError,
+    block::check_shape,
+    gamma::standard_gamma,
+    linear::{Linear, check_entries, check_width, gather, weighted_sum},
+    special::{digamma, ln_gamma, ln_gamma_ratio, x_ln_y},
+};
 
 /// The Dirichlet distribution over probabilities, `ln p(p) = ln Γ(Σα) − Σ ln Γ(αₓ) + Σ (αₓ − 1) ln pₓ`.
 ///
-/// It is the conjugate prior of a [`Categorical`] and, with counts added, its posterior. Under MAP read it as
-/// `αₓ − 1` observations of each category already made: `α = 1` is flat and gives the maximum-likelihood answer,
-/// `α = 2` is Laplace's rule. Under variational Bayes read it as `αₓ` of them. Mode and density are in the
-/// probabilities.
+/// As a family its observations are rows of `m` shares that sum to one: compositions, proportions. They are read as
+/// proportions, that is divided by their sum, which must be within 10⁻⁹ of one. A share of zero is refused, since the
+/// density there is zero or infinite, and so is NaN. Sufficient statistics are the mean logarithms; maximum likelihood
+/// is found by Newton's method from any start (Minka 2000).
+///
+/// It is the conjugate prior of a [`Categorical`] and of a [`Multinomial`](crate::Multinomial) and, with counts added,
+/// their posterior. Under MAP read it as `αₓ − 1` observations of each category already made: `α = 1` is flat and
+/// gives the maximum-likelihood answer, `α = 2` is Laplace's rule. Under variational Bayes read it as `αₓ` of them.
+/// Mode and density are in the probabilities.
 ///
 /// A symmetric `α` far below 1 expects few categories to have nearly all the probability. For the weights of a
 /// mixture, `α ≤ 1/k` under variational Bayes empties the components that the data do not need, and as `k` grows with
@@ -18,18 +35,25 @@ use crate::{Categorical, ParameterError, gamma::standard_gamma, special::{digamm
 /// category has been seen less than `1 − α` times ([`NoMode`](elbo_core::EstimateError::NoMode)).
 ///
 /// ```
-/// use elbo_core::ConjugatePrior;
+/// use elbo_core::{ConjugatePrior, Family, Rows};
 /// use elbo_dist::{Categorical, Dirichlet};
 ///
 /// let mut point = Categorical::uniform(2);
 /// Dirichlet::new(vec![4.0, 2.0])?.mode_into(&mut point).unwrap();
 /// assert_eq!(point.probabilities(), [0.75, 0.25]);
+///
+/// let start = Dirichlet::symmetric(2, 1.0)?;
+/// let mut stats = start.new_stats();
+/// start.observe(&mut stats, Rows::new(&[0.2, 0.8, 0.4, 0.6], 2, 2), &[1.0, 1.0]);
+/// let mut fitted = start.clone();
+/// start.maximize(&stats, &mut fitted).unwrap();
+/// assert!((fitted.mean()[0] - 0.3).abs() < 0.01);
 /// # Ok::<(), elbo_dist::ParameterError>(())
 /// ```
 ///
 /// # Source
 ///
-/// Bishop (2006), section 2.2.1 and appendix B.
+/// Bishop (2006), section 2.2.1 and appendix B; Minka (2000), *Estimating a Dirichlet distribution*.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -97,32 +121,303 @@ impl Dirichlet {
         self.concentration.iter().map(move |a| digamma(*a) - of_total)
     }
 
-    /// `KL(self ‖ other)`, in nats. Cost: some `3m` special functions.
+    /// `E[p]`.
+    pub fn mean(&self) -> Vec<f64> {
+        self.expected_probabilities().collect()
+    }
+
+    /// `Var[pₓ] = μₓ (1 − μₓ) / (Σα + 1)`, `μ = E[p]`.
+    pub fn variance(&self) -> Vec<f64> {
+        let denominator = 1.0 + self.total_concentration();
+        self.expected_probabilities().map(|p| p * (1.0 - p) / denominator).collect()
+    }
+
+    /// `Cov[p] = (diag μ − μ μᵀ) / (Σα + 1)`, `m × m`, row-major.
+    pub fn covariance(&self) -> Vec<f64> {
+        let (mean, denominator) = (self.mean(), 1.0 + self.total_concentration());
+        let m = mean.len();
+        let entry = |i: usize, j: usize| {
+            mean[i] * if i == j { 1.0 - mean[i] } else { -mean[j] } / denominator
+        };
+        (0..m * m).map(|place| entry(place / m, place % m)).collect()
+    }
+
+    /// `ln p(p)` at shares that sum to one, in nats.
+    ///
+    /// Where a share is zero: `−∞` if any such `αₓ > 1`, else `+∞` if any such `αₓ < 1`.
     ///
     /// # Panics
     ///
-    /// If they are about different numbers of categories.
+    /// If there is not one share for each category.
+    pub fn log_density(&self, shares: &[f64]) -> f64 {
+        assert_eq!(self.categories(), shares.len(), "another number of categories");
+        let total = self.total_concentration();
+        let excess = total - self.categories() as f64;
+        let mut sum = ln_gamma(total) - x_ln_y(excess, shares.iter().sum());
+        for (a, p) in self.concentration.iter().zip(shares) {
+            if *p == 0.0 && *a > 1.0 {
+                return f64::NEG_INFINITY;
+            }
+            sum += x_ln_y(a - 1.0, *p) - ln_gamma(*a);
+        }
+        sum
+    }
+
+    /// `−E[ln p(p)] = Σ ln Γ(αₓ) − ln Γ(A) − Σ (αₓ − 1)(ψ(αₓ) − ψ(A))`, `A = Σα`, in nats; negative where it is
+    /// concentrated.
+    pub fn entropy(&self) -> f64 {
+        let pairs = self.concentration.iter().zip(self.expected_log_probabilities());
+        let terms: f64 = pairs.map(|(a, log)| (a - 1.0) * log - ln_gamma(*a)).sum();
+        -terms - ln_gamma(self.total_concentration())
+    }
+
+    /// `KL(self ‖ other)`, in nats. Log-gamma ratios keep the digits of distributions that are near each other.
+    ///
+    /// # Panics
+    ///
+    /// If the numbers of categories differ.
     pub fn kl_divergence(&self, other: &Self) -> f64 {
         assert_eq!(self.categories(), other.categories(), "another number of categories");
         let (total, other_total) = (self.total_concentration(), other.total_concentration());
         let of_total = digamma(total);
         let pairs = self.concentration.iter().zip(&other.concentration);
         let terms =
-            pairs.map(|(a, a0)| (a - a0) * (digamma(*a) - of_total) - ln_gamma_ratio(*a0, a - a0));
+            pairs.map(|(a, b)| (a - b) * (digamma(*a) - of_total) - ln_gamma_ratio(*b, a - b));
         terms.sum::<f64>() + ln_gamma_ratio(other_total, total - other_total)
     }
 
     /// One draw of probabilities.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Categorical {
-        loop {
-            let draws: Vec<f64> =
-                self.concentration.iter().map(|a| standard_gamma(*a, rng)).collect();
-            // With every α far below 1 all draws may underflow to zero: draw again.
-            if let Ok(point) = Categorical::from_weights(&draws) {
-                return point;
+        let shares = self.sample_shares(rng);
+        Categorical::from_weights(&shares).expect("the largest share is at least 1/m")
+    }
+
+    /// One draw as a row, none of its shares zero: what is below the smallest normal number is rounded up to it, as
+    /// happens where some `α` is below 0.1.
+    ///
+    /// # Source
+    ///
+    /// Marsaglia & Tsang (2000), ACM Trans. Math. Softw. 26(3), section 8, for `α < 1`: a gamma variable with shape
+    /// `α + 1` times `U^{1/α}`, here in logarithms.
+    fn sample_shares(&self, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
+        let mut log_gamma_variable = |a: f64| {
+            if a >= 1.0 {
+                return standard_gamma(a, rng).ln();
             }
+            let uniform: f64 = 1.0 - rng.random::<f64>(); // in (0, 1]
+            standard_gamma(a + 1.0, rng).ln() + uniform.ln() / a
+        };
+        let mut shares: Vec<f64> =
+            self.concentration.iter().map(|a| log_gamma_variable(*a)).collect();
+        let log_sum = elbo_linalg::log_sum_exp(&shares);
+        shares.iter_mut().for_each(|x| *x = (*x - log_sum).exp().max(f64::MIN_POSITIVE));
+        shares
+    }
+}
+
+impl Draw for Dirichlet {
+    type Drawn = OwnedRows;
+
+    fn no_draws(&self) -> OwnedRows {
+        OwnedRows::new(self.categories())
+    }
+
+    fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut OwnedRows) {
+        (0..n).for_each(|_| drawn.push(&self.sample_shares(rng)));
+    }
+
+    fn batch_of(drawn: &OwnedRows) -> Rows<'_> {
+        drawn.rows()
+    }
+}
+
+/// Coordinates are `ln αₓ`.
+impl FlatParameters for Dirichlet {
+    fn write_unconstrained(&self, out: &mut Vec<f64>) {
+        out.extend(self.concentration.iter().map(|a| a.ln()));
+    }
+
+    fn with_unconstrained(&self, from: &mut &[f64]) -> Self {
+        let logs = take_front(from, self.categories());
+        Self { concentration: logs.iter().map(|log| log.exp()).collect() }
+    }
+
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+        for (j, a) in self.concentration.iter().enumerate() {
+            see(&format!("concentration[{j}]"), *a);
         }
     }
+}
+
+/// Weighted sufficient statistics of a [`Dirichlet`]: `Σw`, in rows, and `Σw ln pₓ`, in nats.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct DirichletStats {
+    weight: f64,
+    log_sums: Vec<f64>,
+}
+
+impl DirichletStats {
+    /// Nothing observed.
+    pub fn new(categories: usize) -> Self {
+        Self { weight: 0.0, log_sums: vec![0.0; categories] }
+    }
+
+    /// `Σw`, in rows.
+    pub fn total_weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// `Σw ln pₓ` of each category, in nats.
+    pub fn log_sums(&self) -> &[f64] {
+        &self.log_sums
+    }
+}
+
+impl Statistics for DirichletStats {
+    fn visit<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        see(std::slice::from_ref(&self.weight));
+        see(&self.log_sums);
+    }
+
+    fn visit_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        see(std::slice::from_mut(&mut self.weight));
+        see(&mut self.log_sums);
+    }
+}
+
+/// `k` Dirichlet distributions as the kernels want them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DirichletPacked(Linear);
+
+/// A column of a block, and the log sums of its rows.
+#[derive(Clone, Debug)]
+pub struct DirichletScratch {
+    column: [f64; BLOCK],
+    log_sums: [f64; BLOCK],
+}
+
+impl Family for Dirichlet {
+    type Batch<'a> = Rows<'a>;
+    type Stats = DirichletStats;
+    type Packed = DirichletPacked;
+    type Scratch = DirichletScratch;
+
+    fn check(&self, data: Rows<'_>) -> Result<(), DataError> {
+        check_width(data, self.categories())?;
+        check_entries(
+            data,
+            "a share above 0, where the density is neither 0 nor infinite,",
+            |x| x > 0.0,
+        )?;
+        for row in 0..data.len() {
+            let sum: f64 = (0..data.d()).map(|column| data.get(row, column)).sum();
+            if (sum - 1.0).abs() > 1e-9 {
+                return Err(DataError::Sum { row, sum });
+            }
+        }
+        Ok(())
+    }
+
+    fn new_stats(&self) -> DirichletStats {
+        DirichletStats::new(self.categories())
+    }
+
+    fn new_packed(&self, k: usize) -> DirichletPacked {
+        DirichletPacked(Linear::new(k, self.categories() + 1))
+    }
+
+    fn new_scratch(_: &DirichletPacked) -> DirichletScratch {
+        DirichletScratch { column: [0.0; BLOCK], log_sums: [0.0; BLOCK] }
+    }
+
+    fn pack(&self, j: usize, packed: &mut DirichletPacked) {
+        let total = self.total_concentration();
+        let log_gammas: f64 = self.concentration.iter().map(|a| ln_gamma(*a)).sum();
+        let of_sum = self.categories() as f64 - total;
+        let coefficients = self.concentration.iter().map(|a| a - 1.0).chain([of_sum]);
+        packed.0.set(j, ln_gamma(total) - log_gammas, coefficients);
+    }
+
+    fn score_all(
+        packed: &DirichletPacked,
+        data: Rows<'_>,
+        mut out: MatrixMut<'_>,
+        scratch: &mut DirichletScratch,
+    ) {
+        check_shape(packed.0.k(), data.len(), out.rows(), out.columns());
+        packed.0.start(&mut out);
+        for_each_logarithm(data, scratch, |place, logs| packed.0.add(place, logs, &mut out));
+    }
+
+    fn observe_all(
+        _: &DirichletPacked,
+        stats: &mut [DirichletStats],
+        data: Rows<'_>,
+        weights: Matrix<'_>,
+        scratch: &mut DirichletScratch,
+    ) {
+        check_shape(stats.len(), data.len(), weights.rows(), weights.columns());
+        for_each_logarithm(data, scratch, |place, logs| {
+            for (j, stats) in stats.iter_mut().enumerate() {
+                let sum = weighted_sum(logs, weights.row(j));
+                if let Some(log_sum) = stats.log_sums.get_mut(place) {
+                    *log_sum += sum;
+                } else {
+                    stats.log_sums.iter_mut().for_each(|log_sum| *log_sum -= sum);
+                }
+            }
+        });
+        for (j, stats) in stats.iter_mut().enumerate() {
+            stats.weight += weights.row(j).iter().sum::<f64>();
+        }
+    }
+
+    /// Newton's method, whose start `self` hardly matters. Where all rows are the same the likelihood has no maximum:
+    /// [`EstimateError::Boundary`].
+    fn maximize(&self, stats: &DirichletStats, next: &mut Self) -> Result<Repairs, EstimateError> {
+        let weight = stats.weight;
+        let possible = stats.log_sums.iter().all(|sum| *sum <= 0.0 && sum.is_finite());
+        let empty = weight == 0.0 && stats.log_sums.iter().any(|sum| *sum != 0.0);
+        if !(weight >= 0.0 && weight.is_finite() && possible) || empty {
+            return Err(EstimateError::Infeasible { component: 0, what: "Dirichlet distribution" });
+        }
+        if weight == 0.0 {
+            return Err(EstimateError::NoWeight { component: 0, weight });
+        }
+        let mean_logs: Vec<f64> = stats.log_sums.iter().map(|sum| sum / weight).collect();
+        estimate::most_likely(&mean_logs, &self.concentration, &mut next.concentration)?;
+        Ok(Repairs::default())
+    }
+
+    fn expected_stats(&self, weight: f64) -> DirichletStats {
+        DirichletStats {
+            weight,
+            log_sums: self.expected_log_probabilities().map(|log| weight * log).collect(),
+        }
+    }
+
+    fn free_parameters(&self, k: usize) -> usize {
+        k * self.categories()
+    }
+}
+
+/// The logarithms of a block, column after column, and at last those of the rows' sums.
+fn for_each_logarithm(
+    data: Rows<'_>,
+    scratch: &mut DirichletScratch,
+    mut see: impl FnMut(usize, &[f64]),
+) {
+    let sums = &mut scratch.log_sums[..data.len()];
+    sums.fill(0.0);
+    for place in 0..data.d() {
+        let column = gather(data, place, &mut scratch.column);
+        elbo_core::add_scaled(sums, 1.0, column);
+        elbo_linalg::ln_in_place(column);
+        see(place, column);
+    }
+    elbo_linalg::ln_in_place(sums);
+    see(data.d(), sums);
 }
 
 #[cfg(feature = "serde")]

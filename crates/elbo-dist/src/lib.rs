@@ -35,6 +35,10 @@
 //! | [`Binomial`] | `&[u64]` successes | |
 //! | [`Geometric`] | `&[u64]` failures | |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
+//! | [`Dirichlet`] | [`Rows`](elbo_core::Rows) of shares | |
+//! | [`Multinomial`] | [`Rows`](elbo_core::Rows) of counts | [`Dirichlet`] |
+//! | [`DirichletMultinomial`] | [`Rows`](elbo_core::Rows) of counts | |
+//! | [`Wishart`], [`InverseWishart`] | [`Rows`](elbo_core::Rows) of matrices | |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!
@@ -59,12 +63,16 @@ mod binomial;
 mod block;
 mod categorical;
 mod dirichlet;
+mod dirichlet_multinomial;
 mod error;
 mod gamma;
 mod gaussian;
 mod independent;
 mod geometric;
 mod low_rank_gaussian;
+mod inverse_wishart;
+mod linear;
+mod multinomial;
 mod multivariate_gaussian;
 mod multivariate_student_t;
 mod poisson;
@@ -73,12 +81,17 @@ mod quantile;
 pub mod special;
 mod spread;
 mod univariate;
+mod wishart;
 
 pub use bernoulli::{Bernoulli, BernoulliPacked, BernoulliStats};
 pub use beta::Beta;
 pub use binomial::{Binomial, BinomialPacked, BinomialScratch, BinomialStats};
 pub use categorical::{Categorical, CategoricalPacked, CategoricalScratch, CategoricalStats};
-pub use dirichlet::Dirichlet;
+pub use dirichlet::{Dirichlet, DirichletPacked, DirichletScratch, DirichletStats};
+pub use dirichlet_multinomial::{
+    DirichletMultinomial, DirichletMultinomialPacked, DirichletMultinomialScratch,
+    DirichletMultinomialStats,
+};
 pub use error::ParameterError;
 pub use gamma::Gamma;
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
@@ -88,6 +101,8 @@ pub use independent::{
 };
 pub use geometric::{Geometric, GeometricPacked, GeometricScratch, GeometricStats};
 pub use low_rank_gaussian::{LowRankGaussian, LowRankGaussianPacked, LowRankGaussianScratch};
+pub use inverse_wishart::InverseWishart;
+pub use multinomial::{Multinomial, MultinomialPacked, MultinomialScratch, MultinomialStats};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
@@ -99,3 +114,4 @@ pub use multivariate_student_t::{
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{NormalGamma, NormalInverseGamma, NormalInverseWishart, StickBreaking};
 pub use univariate::{Number, Univariate};
+pub use wishart::{Wishart, WishartPacked, WishartScratch, WishartStats};

@@ -115,7 +115,7 @@ pub struct IndependentPacked {
 }
 
 impl IndependentPacked {
-    pub(crate) fn column_mut(&mut self, column: usize) -> &mut PackedColumn {
+    fn column_mut(&mut self, column: usize) -> &mut PackedColumn {
         &mut self.columns[column]
     }
 }

@@ -75,9 +75,7 @@ impl Spd {
     pub(crate) fn scale_factor(&self) -> Vec<f64> {
         let mut l = self.whitening.clone();
         if self.is_diagonal() {
-            for u in &mut l {
-                *u = u.recip();
-            }
+            l.iter_mut().for_each(|u| *u = u.recip());
         } else {
             invert_lower_in_place(&mut l, self.d);
         }
@@ -201,11 +199,6 @@ impl Spd {
             }
         }
         inverse
-    }
-
-    /// `U`, element `(i, j)`, `j ≤ i`.
-    fn whitening_at(&self, i: usize, j: usize) -> f64 {
-        if self.is_diagonal() { self.whitening[i] } else { self.whitening[i * self.d + j] }
     }
 
     /// Element `(i, j)`.

@@ -10,7 +10,7 @@ use crate::error::positive;
 use crate::multivariate_gaussian::{check_vector, parse_spd, spd::Spd};
 use crate::special::{ln_multivariate_gamma, multivariate_digamma};
 use crate::{
-    CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
+    CovarianceStructure, InverseWishart, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianStats, ParameterError,
 };
 
@@ -159,6 +159,14 @@ impl NormalInverseWishart {
     /// The structure of the covariances it is about.
     pub fn structure(&self) -> CovarianceStructure {
         self.structure
+    }
+
+    /// The distribution of `Σ`, where it is an inverse Wishart: for the structures `VVV` and `EEE`.
+    pub fn covariance_prior(&self) -> Option<InverseWishart> {
+        let full = !self.structure.is_diagonal();
+        full.then(|| {
+            InverseWishart::from_parts(self.degrees_of_freedom, self.scale.clone(), self.d())
+        })
     }
 
     /// Number of columns.

@@ -108,10 +108,7 @@ pub fn ln_binomial_coefficient(n: u64, k: u64) -> f64 {
 /// (reflection); between 1 and 3 a rational function for `ψ(x) / (x − x₀)`. Both interpolate at Chebyshev nodes.
 pub fn digamma(x: f64) -> f64 {
     if x >= 3.0 {
-        let inverse = x.recip();
-        let square = inverse * inverse;
-        let series = horner(&DIGAMMA_FAR_P, square) / horner(&DIGAMMA_FAR_Q, square);
-        return x.ln() - (0.5 * inverse + square * series);
+        return x.ln() - ln_minus_digamma(x);
     }
     if x >= 1.0 {
         return digamma_of_one_plus(x - 1.0); // exact
@@ -130,13 +127,14 @@ pub fn digamma(x: f64) -> f64 {
 ///
 /// The difference loses every digit for large `x`; this does not: within `50 ε` of itself.
 ///
-/// Source: NIST DLMF 5.11.2.
+/// Source: as for [`digamma`].
 pub(crate) fn ln_minus_digamma(x: f64) -> f64 {
-    if x < LARGE {
+    if x < 3.0 {
         return x.ln() - digamma(x);
     }
     let inverse = x.recip();
-    inverse * (0.5 + horner(&DIGAMMA_SERIES, inverse * inverse) * inverse)
+    let square = inverse * inverse;
+    0.5 * inverse + square * (horner(&DIGAMMA_FAR_P, square) / horner(&DIGAMMA_FAR_Q, square))
 }
 
 /// Trigamma `ψ′(x) = d²/dx² ln Γ(x)`.

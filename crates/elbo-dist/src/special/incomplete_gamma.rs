@@ -88,12 +88,6 @@ fn inverse(a: f64, side: Tail, p: f64) -> f64 {
     })
 }
 
-/// Is `x ≤ (a + 1)/(a + b + 2)`? Judged by the smaller one of `x` and `y = 1 − x`, which has more digits.
-fn is_below_mean(a: f64, b: f64, x: f64, y: f64) -> bool {
-    let total = a + b + 2.0;
-    if x < y { x <= (a + 1.0) / total } else { y >= (b + 1.0) / total }
-}
-
 enum Region {
     Outside,
     Edge {

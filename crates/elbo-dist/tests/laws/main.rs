@@ -4,15 +4,20 @@
 mod bernoulli;
 mod binomial;
 mod categorical;
+mod dirichlet;
+mod dirichlet_multinomial;
 mod gaussian;
 mod independent;
 mod geometric;
 mod low_rank_gaussian;
+mod multinomial;
 mod multivariate_gaussian;
 mod multivariate_student_t;
 mod poisson;
 mod prior;
+mod rows;
 mod special;
+mod wishart;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 

@@ -67,7 +67,7 @@ proptest! {
         start.maximize(&stats, &mut most_likely).unwrap();
         let flat = Dirichlet::symmetric(3, 1.0).unwrap();
         let mut posterior = flat.clone();
-        flat.posterior(&stats, &mut posterior).unwrap();
+        ConjugatePrior::<Categorical>::posterior(&flat, &stats, &mut posterior).unwrap();
         posterior.mode_into(&mut mode).unwrap();
         let pairs = mode.probabilities().iter().zip(most_likely.probabilities());
         pairs.for_each(|(a, b)| assert_close(*a, *b, 1.0 + 1.0 / sample.total_weight()));
@@ -201,9 +201,9 @@ fn parameters_and_shapes_are_checked() {
         assert!(Dirichlet::new(bad).is_err());
     }
     let prior = Dirichlet::symmetric(3, 1.0).unwrap();
-    assert!(prior.check(&Categorical::uniform(3)).is_ok());
+    assert!(ConjugatePrior::check(&prior, &Categorical::uniform(3)).is_ok());
     assert!(matches!(
-        prior.check(&Categorical::uniform(2)),
+        ConjugatePrior::check(&prior, &Categorical::uniform(2)),
         Err(EstimateError::Unsupported { .. })
     ));
 }
