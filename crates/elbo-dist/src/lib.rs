@@ -30,6 +30,7 @@
 //! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
+//! | [`LinearGaussian`] | pairs of [`Rows`](elbo_core::Rows): covariates, responses | [`MatrixNormalInverseWishart`] |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!
@@ -59,6 +60,7 @@ mod multivariate_gaussian;
 mod poisson;
 mod prior;
 mod quantile;
+mod regression;
 pub mod special;
 mod univariate;
 
@@ -73,5 +75,8 @@ pub use multivariate_gaussian::{
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
-pub use prior::{NormalInverseGamma, NormalInverseWishart};
+pub use prior::{MatrixNormalInverseWishart, NormalInverseGamma, NormalInverseWishart};
+pub use regression::{
+    LinearGaussian, LinearGaussianPacked, LinearGaussianScratch, LinearGaussianStats,
+};
 pub use univariate::{Number, Univariate};

@@ -48,6 +48,28 @@ impl Spd {
         Ok(new)
     }
 
+    /// `L Lᵀ` for a lower triangular `L` with a positive diagonal, row-major, or for the diagonal of one.
+    ///
+    /// The factor is taken as it is, so that nothing is lost where `L Lᵀ` is close to singular.
+    pub(crate) fn from_factor(factor: Vec<f64>, d: usize) -> Self {
+        let log_det = |stride: usize| factor.iter().step_by(stride).map(|l| 2.0 * l.ln()).sum();
+        if factor.len() == d {
+            let values = factor.iter().map(|l| l * l).collect();
+            let whitening = factor.iter().map(|l| 1.0 / l).collect();
+            return Self { values, whitening, log_det: log_det(1), d };
+        }
+        let rows = |i: usize, j: usize| factor[i * d..][..=j].iter().zip(&factor[j * d..]);
+        let element = |i: usize, j: usize| rows(i, j).map(|(a, b)| a * b).sum();
+        let values = (0..d * d)
+            .map(|place| (place / d, place % d))
+            .map(|(i, j)| element(i.max(j), i.min(j)))
+            .collect();
+        let log_det = log_det(d + 1);
+        let mut whitening = factor;
+        invert_lower_in_place(&mut whitening, d);
+        Self { values, whitening, log_det, d }
+    }
+
     /// Only the diagonal is stored. In one dimension that is all there is.
     pub(crate) fn is_diagonal(&self) -> bool {
         self.values.len() == self.d

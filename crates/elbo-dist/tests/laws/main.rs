@@ -6,6 +6,7 @@ mod gaussian;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;
+mod regression;
 mod special;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
