@@ -34,15 +34,6 @@ impl Clone for Plane {
 }
 
 impl Plane {
-    /// The function that is zero everywhere.
-    pub(crate) fn zero(covariates: usize, outputs: usize) -> Self {
-        Self {
-            center: vec![0.0; covariates],
-            value: vec![0.0; outputs],
-            slopes: vec![0.0; covariates * outputs],
-        }
-    }
-
     /// The function with these parts, if their shapes fit and all numbers are finite.
     pub(crate) fn new(
         center: Vec<f64>,
@@ -170,4 +161,38 @@ impl ColumnsRef<'_> {
     pub(crate) fn column(&self, j: usize, n: usize) -> &[f64] {
         &self.data[j * BLOCK_STRIDE..][..n]
     }
+}
+
+/// `Σx`, in eight running sums.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "part of kernels compiled for an instruction set")]
+pub(crate) fn total(x: &[f64]) -> f64 {
+    let mut sums = [0.0; LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for x in chunks {
+        for (sum, x) in sums.iter_mut().zip(x) {
+            *sum += x;
+        }
+    }
+    for (sum, x) in sums.iter_mut().zip(rest) {
+        *sum += x;
+    }
+    sums.iter().sum()
+}
+
+/// `Σxy`, in eight running sums.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "part of kernels compiled for an instruction set")]
+pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
+    let mut sums = [0.0; LANES];
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    for (x, y) in x.iter().zip(y) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    for (sum, (x, y)) in sums.iter_mut().zip(x_rest.iter().zip(y_rest)) {
+        *sum += x * y;
+    }
+    sums.iter().sum()
 }

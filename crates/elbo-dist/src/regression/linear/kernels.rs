@@ -8,7 +8,7 @@
 use elbo_linalg::{Kernel, Simd};
 
 use super::stats::{Sums, packed};
-use crate::regression::plane::{Columns, LANES, Plane};
+use crate::regression::plane::{Columns, LANES, Plane, dot, total};
 
 /// One component: rows are scored by `constant − ½ (‖U r‖² + ‖V u‖²)`, where `u = x − c` and `r` is the residual.
 #[derive(Clone, Debug)]
@@ -195,36 +195,4 @@ impl Observe<'_> {
             }
         }
     }
-}
-
-/// `Σx`, in eight running sums.
-#[inline(always)]
-fn total(x: &[f64]) -> f64 {
-    let mut sums = [0.0; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    for x in chunks {
-        for (sum, x) in sums.iter_mut().zip(x) {
-            *sum += x;
-        }
-    }
-    for (sum, x) in sums.iter_mut().zip(rest) {
-        *sum += x;
-    }
-    sums.iter().sum()
-}
-
-/// `Σxy`, in eight running sums.
-#[inline(always)]
-fn dot(x: &[f64], y: &[f64]) -> f64 {
-    let mut sums = [0.0; LANES];
-    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
-    for (x, y) in x.iter().zip(y) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    for (sum, (x, y)) in sums.iter_mut().zip(x_rest.iter().zip(y_rest)) {
-        *sum += x * y;
-    }
-    sums.iter().sum()
 }

@@ -21,10 +21,10 @@ pub(crate) struct Shape {
     pub(crate) intercept: bool,
 }
 
-const SIMPLE: Shape = Shape { p: 1, q: 1, diagonal: false, intercept: true };
-const FULL: Shape = Shape { p: 2, q: 2, diagonal: false, intercept: true };
-const DIAGONAL: Shape = Shape { p: 3, q: 2, diagonal: true, intercept: true };
-const HOMOGENEOUS: Shape = Shape { p: 2, q: 3, diagonal: false, intercept: false };
+pub(crate) const SIMPLE: Shape = Shape { p: 1, q: 1, diagonal: false, intercept: true };
+pub(crate) const FULL: Shape = Shape { p: 2, q: 2, diagonal: false, intercept: true };
+pub(crate) const DIAGONAL: Shape = Shape { p: 3, q: 2, diagonal: true, intercept: true };
+pub(crate) const HOMOGENEOUS: Shape = Shape { p: 2, q: 3, diagonal: false, intercept: false };
 
 /// `L Lᵀ` with standard deviations from `e⁻²` to `e²` and moderate correlations; or its diagonal.
 pub(crate) fn covariance(q: usize, diagonal: bool, numbers: &[f64]) -> Vec<f64> {
@@ -87,7 +87,7 @@ fn sample(shape: Shape) -> impl Strategy<Value = WeightedSample<Pairs>> {
 
 /// Enough rows for an estimate, near enough to a start for its sums.
 fn estimable(shape: Shape) -> impl Strategy<Value = WeightedSample<Pairs>> {
-    rows(shape, 10.0, 12..40_usize, false)
+    rows(shape, if shape.intercept { 10.0 } else { 1.0 }, 12..40_usize, false)
 }
 
 fn extreme(Shape { p, q, .. }: Shape) -> impl Strategy<Value = Pairs> {
@@ -250,29 +250,51 @@ laws!(full, FULL);
 laws!(diagonal, DIAGONAL);
 laws!(homogeneous, HOMOGENEOUS);
 
-/// The regression `step` away in coordinates of about one standard deviation each.
-#[allow(clippy::cast_sign_loss, reason = "no sign here")]
+/// The regression `step` away in coordinates of about one standard deviation each: with `Σ = L Lᵀ`, values change by
+/// `L s`, slopes by `L S`, and `L` becomes `L D`, `D` lower triangular with exponentials on its diagonal.
 pub(crate) fn moved(best: &LinearGaussian, step: &[f64]) -> LinearGaussian {
     let mut flat = Vec::new();
     best.write_unconstrained(&mut flat);
     let (p, q) = (best.covariates(), best.outputs());
-    let covariance = best.covariance();
-    let deviation = |o: usize| covariance[o * q + o].sqrt();
-    let mut scales = Vec::new();
-    if best.has_intercept() {
-        scales.extend((0..q).map(deviation));
+    let of_value = if best.has_intercept() { q } else { 0 };
+    let (means, factors) = flat.split_at_mut(of_value + p * q);
+    let (mean_steps, factor_steps) = step.split_at(of_value + p * q);
+    if best.is_diagonal() {
+        let scale: Vec<f64> = factors.iter().map(|l| l.exp()).collect();
+        for o in 0..q {
+            let places = (0..of_value / q).map(|_| o).chain((0..p).map(|a| of_value + o * p + a));
+            places.for_each(|place| means[place] += scale[o] * mean_steps[place]);
+        }
+        factors.iter_mut().zip(factor_steps).for_each(|(l, step)| *l += step);
+        return best.with_unconstrained(&mut &flat[..]);
     }
-    scales.extend((0..p * q).map(|place| deviation(place / p)));
-    for o in 0..q {
-        scales.extend((0..if best.is_diagonal() { 0 } else { o }).map(|_| deviation(o)));
-        scales.push(1.0);
+    let place = |o: usize, e: usize| o * (o + 1) / 2 + e;
+    let matrix = |numbers: &[f64]| -> Vec<Vec<f64>> {
+        let element = |o: usize, e: usize| match o.cmp(&e) {
+            std::cmp::Ordering::Less => 0.0,
+            std::cmp::Ordering::Equal => numbers[place(o, o)].exp(),
+            std::cmp::Ordering::Greater => numbers[place(o, e)],
+        };
+        (0..q).map(|o| (0..q).map(|e| element(o, e)).collect()).collect()
+    };
+    let (l, d) = (matrix(factors), matrix(factor_steps));
+    for (o, e) in (0..q * q).map(|place| (place / q, place % q)) {
+        if best.has_intercept() {
+            means[o] += l[o][e] * mean_steps[e];
+        }
+        for a in 0..p {
+            means[of_value + o * p + a] += l[o][e] * mean_steps[of_value + e * p + a];
+        }
+        if e <= o {
+            let product: f64 = (0..q).map(|k| l[o][k] * d[k][e]).sum();
+            factors[place(o, e)] = if e == o { product.ln() } else { product };
+        }
     }
-    flat.iter_mut().zip(scales.iter().zip(step)).for_each(|(x, (scale, step))| *x += scale * step);
     best.with_unconstrained(&mut &flat[..])
 }
 
 /// Steps from 10⁻⁶ to 1 along every coordinate.
-fn neighbors(best: &LinearGaussian) -> Vec<LinearGaussian> {
+pub(crate) fn neighbors(best: &LinearGaussian) -> Vec<LinearGaussian> {
     let dimensions = best.free_parameters(1);
     let mut neighbors = Vec::new();
     for size in [1e-6, 1e-3, 0.1, 1.0, -1e-6, -1e-3, -0.1, -1.0] {
@@ -332,9 +354,8 @@ fn agree_with_two_passes(shape: Shape, start: &LinearGaussian, sample: &Weighted
         y[o] - y_mean[o] - (0..p).map(|a| slopes[o][a] * (x[a] - x_mean[a])).sum::<f64>()
     };
     let fit = fitted(start, sample);
-    // Twelve points in a cube have second moments of condition far below 10⁴, without an intercept up to 10² times
-    // more, since they are about a point up to 10 spreads away; both ways of solving lose that much.
-    let size = 1e5;
+    // Twelve points in a cube have second moments of condition below 10⁴; both ways of solving lose that much.
+    let size = 1e4;
     for (place, slope) in fit.coefficients().iter().enumerate() {
         assert_close(*slope, slopes[place / p][place % p], size);
     }

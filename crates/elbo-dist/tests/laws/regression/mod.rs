@@ -1,6 +1,7 @@
 //! Regressions obey the laws of their traits, and agree with least squares and with other programs.
 
 mod linear;
+mod linear_prior;
 
 use std::fmt;
 
