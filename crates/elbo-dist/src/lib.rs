@@ -31,6 +31,8 @@
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
 //! | [`LinearGaussian`] | pairs of [`Rows`](elbo_core::Rows): covariates, responses | [`MatrixNormalInverseWishart`] |
+//! | [`LogisticRegression`] | [`Rows`](elbo_core::Rows) and `&[bool]` | |
+//! | [`PoissonRegression`] | [`Rows`](elbo_core::Rows) and `&[u64]` counts | |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!
@@ -77,6 +79,8 @@ pub use multivariate_gaussian::{
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{MatrixNormalInverseWishart, NormalInverseGamma, NormalInverseWishart};
 pub use regression::{
-    LinearGaussian, LinearGaussianPacked, LinearGaussianScratch, LinearGaussianStats,
+    CanonicalLink, CanonicalRegression, LinearGaussian, LinearGaussianPacked,
+    LinearGaussianScratch, LinearGaussianStats, LogLinear, Logistic, LogisticRegression,
+    PoissonRegression, RegressionPacked, RegressionScratch, RegressionStats,
 };
 pub use univariate::{Number, Univariate};

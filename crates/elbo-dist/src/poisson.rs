@@ -258,7 +258,7 @@ impl Family for Poisson {
 }
 
 /// `ln x!`, from a table below 256.
-fn tabled_ln_factorial(x: u64) -> f64 {
+pub(crate) fn tabled_ln_factorial(x: u64) -> f64 {
     static TABLE: LazyLock<[f64; 256]> =
         LazyLock::new(|| std::array::from_fn(|x| ln_factorial(x as u64)));
     usize::try_from(x).ok().and_then(|x| TABLE.get(x).copied()).unwrap_or_else(|| ln_factorial(x))

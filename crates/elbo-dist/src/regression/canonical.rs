@@ -3,8 +3,8 @@
 use std::{fmt, marker::PhantomData};
 
 use elbo_core::{
-    BLOCK, Batch, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
-    Rows, take_front,
+    Batch, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Rows,
+    take_front,
 };
 use elbo_linalg::Level;
 
@@ -20,8 +20,6 @@ use crate::ParameterError;
 pub trait CanonicalLink:
     sealed::Link + Copy + fmt::Debug + Default + PartialEq + Send + Sync + 'static
 {
-    /// One response.
-    type Response: Copy + fmt::Debug + Send + Sync + 'static;
 }
 
 pub(super) mod sealed {
@@ -32,26 +30,22 @@ pub(super) mod sealed {
         /// Is there a quadratic lower bound that touches the log-likelihood everywhere?
         const HAS_BOUND: bool;
 
-        #[doc(hidden)]
-        type Raw: Copy;
+        /// One response.
+        type Response: Copy + std::fmt::Debug + Send + Sync + 'static;
 
-        #[doc(hidden)]
-        fn number(raw: Self::Raw) -> f64;
+        /// The response as a number.
+        fn number(response: Self::Response) -> f64;
 
         /// What does not depend on parameters: `−ln y!` of a count.
-        #[doc(hidden)]
-        fn base(raw: Self::Raw) -> f64;
+        fn base(response: Self::Response) -> f64;
 
         /// `A′(η)` and `A″(η)`.
-        #[doc(hidden)]
         fn moments(eta: f64) -> (f64, f64);
 
         /// Overwrites linear predictors by log-likelihoods without their base.
-        #[doc(hidden)]
         fn scores(eta: &mut [f64], y: &[f64], room: &mut [f64]);
 
         /// `y − A′(η)`, `A″(η)` and the curvature of the bound.
-        #[doc(hidden)]
         fn derivatives(
             eta: &[f64],
             y: &[f64],
@@ -61,10 +55,9 @@ pub(super) mod sealed {
         );
 
         /// By how much the sign of `η` is that of the response; `−∞` where that has no meaning.
-        #[doc(hidden)]
         fn margin(eta: f64, y: f64) -> f64;
 
-        #[doc(hidden)]
+        /// Where the likelihood has no maximum.
         fn limits() -> Limits;
     }
 }
@@ -101,7 +94,7 @@ pub(super) mod sealed {
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(bound = "", into = "Parameters", try_from = "Parameters")
+    serde(bound = "L: CanonicalLink", into = "Parameters", try_from = "Parameters")
 )]
 pub struct CanonicalRegression<L> {
     plane: Plane,
@@ -211,10 +204,10 @@ impl<L: CanonicalLink> CanonicalRegression<L> {
     }
 
     /// `ln p(y ∣ x)` of a linear predictor.
-    pub(super) fn log_probability_at(eta: f64, raw: L::Raw) -> f64 {
+    pub(super) fn log_probability_at(eta: f64, response: L::Response) -> f64 {
         let mut score = [eta];
-        L::scores(&mut score, &[L::number(raw)], &mut [0.0]);
-        score[0] + L::base(raw)
+        L::scores(&mut score, &[L::number(response)], &mut [0.0]);
+        score[0] + L::base(response)
     }
 }
 
@@ -244,12 +237,16 @@ const ETA: usize = 2;
 const ROOM: usize = 3;
 
 impl RegressionScratch {
-    fn load<L: sealed::Link>(&mut self, x: Rows<'_>, y: impl ExactSizeIterator<Item = L::Raw>) {
+    fn load<L: sealed::Link>(
+        &mut self,
+        x: Rows<'_>,
+        y: impl ExactSizeIterator<Item = L::Response>,
+    ) {
         self.x.load(x);
         let n = y.len();
-        for (i, raw) in y.enumerate() {
-            self.rows.column_mut(Y, n)[i] = L::number(raw);
-            self.rows.column_mut(BASE, n)[i] = L::base(raw);
+        for (i, response) in y.enumerate() {
+            self.rows.column_mut(Y, n)[i] = L::number(response);
+            self.rows.column_mut(BASE, n)[i] = L::base(response);
         }
     }
 
@@ -269,10 +266,7 @@ impl RegressionScratch {
     }
 }
 
-impl<L> Family for CanonicalRegression<L>
-where
-    L: CanonicalLink + sealed::Link<Raw = <L as CanonicalLink>::Response>,
-{
+impl<L: CanonicalLink> Family for CanonicalRegression<L> {
     type Batch<'a> = (Rows<'a>, &'a [L::Response]);
     type Stats = RegressionStats;
     type Packed = RegressionPacked;
@@ -349,7 +343,8 @@ where
             let [y, eta, slope, curvature, bound] =
                 rows.disjoint_mut([Y, ETA, ROOM, ROOM + 1, ROOM + 2], n);
             L::derivatives(eta, y, slope, curvature, bound);
-            let mut margin = f64::INFINITY;
+            // With an offset, coefficients that classify by its help need not separate by themselves.
+            let mut margin = if packed.has_offset { f64::NEG_INFINITY } else { f64::INFINITY };
             for (i, w) in weights.iter().enumerate() {
                 if *w == 0.0 {
                     (slope[i], curvature[i], bound[i]) = (0.0, 0.0, 0.0);

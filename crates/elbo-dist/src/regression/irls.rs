@@ -130,9 +130,8 @@ impl RegressionStats {
             return Err(EstimateError::NoWeight { component: 0, weight: 0.0 });
         }
         let no_event = self.response == 0.0;
-        let nothing_else = limits.is_binary && self.response == self.weight;
         let separated = self.margin > 0.0 && self.margin < f64::INFINITY;
-        if (self.has_intercept && (no_event || nothing_else)) || separated {
+        if (self.has_intercept && no_event) || separated {
             return Err(limits.boundary());
         }
         Ok(())
@@ -147,7 +146,11 @@ impl RegressionStats {
         self.check(limits)?;
         let newton = self.solve(&self.newton, limits)?;
         let reach: f64 = newton[..self.lead()].iter().map(|d| d.abs()).sum::<f64>()
-            + newton[self.lead()..].iter().zip(&self.reach).map(|(d, r)| (d * r).abs()).sum::<f64>();
+            + newton[self.lead()..]
+                .iter()
+                .zip(&self.reach)
+                .map(|(d, r)| (d * r).abs())
+                .sum::<f64>();
         let decrement: f64 = newton.iter().zip(&self.newton.gradient).map(|(d, g)| d * g).sum();
         let (factor, promised) = damping(reach);
         let mut change = newton;
@@ -224,10 +227,8 @@ fn damping(reach: f64) -> (f64, f64) {
 
 /// Where the likelihood of a kind of regression has no maximum.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub struct Limits {
     pub(super) what: &'static str,
-    /// Responses are 0 and 1.
-    pub(super) is_binary: bool,
     pub(super) limit: &'static str,
     pub(super) cure: &'static str,
 }
@@ -254,7 +255,11 @@ struct Seen<'a> {
 
 impl Seen<'_> {
     fn s(&self, i: usize) -> f64 {
-        if i < self.lead { 0.0 } else { self.old.center[i - self.lead] - self.new.center[i - self.lead] }
+        if i < self.lead {
+            0.0
+        } else {
+            self.old.center[i - self.lead] - self.new.center[i - self.lead]
+        }
     }
 
     fn delta(&self, i: usize) -> f64 {

@@ -1,14 +1,22 @@
 //! Regressions: distributions of a response given covariates.
 
+mod canonical;
+mod irls;
 mod linear;
+mod logistic;
 pub(crate) mod plane;
+mod poisson;
 
 use elbo_core::{Batch, DataError, Rows};
 
+pub use canonical::{CanonicalLink, CanonicalRegression, RegressionPacked, RegressionScratch};
+pub use irls::RegressionStats;
 pub(crate) use linear::parse_covariance;
 pub use linear::{
     LinearGaussian, LinearGaussianPacked, LinearGaussianScratch, LinearGaussianStats,
 };
+pub use logistic::{Logistic, LogisticRegression};
+pub use poisson::{LogLinear, PoissonRegression};
 
 /// Refuses covariates of another width, not as many as responses, or not finite.
 pub(crate) fn check_covariates(

@@ -113,7 +113,7 @@ impl Columns {
     pub(crate) fn load(&mut self, rows: Rows<'_>) {
         let (n, padded) = (rows.len(), rows.len().next_multiple_of(LANES));
         let (data, row_stride, column_stride) = rows.raw();
-        for (j, column) in self.data.chunks_exact_mut(BLOCK_STRIDE).enumerate() {
+        for (j, column) in self.data.chunks_exact_mut(BLOCK_STRIDE).enumerate().take(rows.d()) {
             for (i, to) in column[..n].iter_mut().enumerate() {
                 *to = data[i * row_stride + j * column_stride];
             }
@@ -140,6 +140,17 @@ impl Columns {
     ) -> (ColumnsRef<'_>, &mut [f64]) {
         let (head, tail) = self.data.split_at_mut(before * BLOCK_STRIDE);
         (ColumnsRef { data: head }, &mut tail[(j - before) * BLOCK_STRIDE..][..n])
+    }
+
+    /// The first `n` numbers of some columns, all different.
+    pub(crate) fn disjoint_mut<const N: usize>(
+        &mut self,
+        places: [usize; N],
+        n: usize,
+    ) -> [&mut [f64]; N] {
+        let (columns, _) = self.data.as_chunks_mut::<BLOCK_STRIDE>();
+        let columns = columns.get_disjoint_mut(places).expect("different columns");
+        columns.map(|column| &mut column[..n])
     }
 
     /// The rows `start .. start + LANES` of column `j`.

@@ -373,6 +373,21 @@ fn agree_with_two_passes(shape: Shape, start: &LinearGaussian, sample: &Weighted
     }
 }
 
+/// statsmodels 0.15.0 with numpy 2.4: `sm.WLS(y, sm.add_constant(x), weights=w).fit()`, `params` and
+/// `(w * resid**2).sum() / w.sum()`.
+#[test]
+fn estimates_agree_with_statsmodels() {
+    let x = [0.5, 1.2, 1.5, -0.3, 2.5, 0.8, 3.0, -1.1, 4.2, 0.4, 5.1, -0.6, 6.3, 1.0, 7.7, 0.1];
+    let y = [1.1, 2.9, 3.2, 5.6, 5.9, 8.3, 8.4, 11.0];
+    let weights = vec![1.0, 2.0, 0.5, 1.0, 1.5, 1.0, 0.25, 1.0];
+    let sample = WeightedSample::new(Pairs::new(x.to_vec(), 2, y.to_vec(), 1), weights);
+    let fit = fitted(&LinearGaussian::standard(2, 1), &sample);
+    assert_close(fit.intercept()[0], 0.8534855620113004, 100.0);
+    assert_close(fit.coefficients()[0], 1.318466030340653, 100.0);
+    assert_close(fit.coefficients()[1], -0.6746111961052366, 100.0);
+    assert_close(fit.covariance()[0], 0.05569208672817686, 100.0);
+}
+
 #[test]
 fn far_data_lose_nothing() {
     // Powers of two shift without rounding, so that near and far data are the same but for the offset.

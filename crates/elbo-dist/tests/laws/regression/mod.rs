@@ -1,5 +1,6 @@
 //! Regressions obey the laws of their traits, and agree with least squares and with other programs.
 
+mod canonical;
 mod linear;
 mod linear_prior;
 
