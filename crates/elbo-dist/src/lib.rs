@@ -39,6 +39,9 @@
 //! | [`Multinomial`] | [`Rows`](elbo_core::Rows) of counts | [`Dirichlet`] |
 //! | [`DirichletMultinomial`] | [`Rows`](elbo_core::Rows) of counts | |
 //! | [`Wishart`], [`InverseWishart`] | [`Rows`](elbo_core::Rows) of matrices | |
+//! | [`LinearGaussian`] | pairs of [`Rows`](elbo_core::Rows): covariates, responses | [`MatrixNormalInverseWishart`] |
+//! | [`LogisticRegression`] | [`Rows`](elbo_core::Rows) and `&[bool]` | |
+//! | [`PoissonRegression`] | [`Rows`](elbo_core::Rows) and `&[u64]` counts | |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!
@@ -78,6 +81,7 @@ mod multivariate_student_t;
 mod poisson;
 mod prior;
 mod quantile;
+mod regression;
 pub mod special;
 mod spread;
 mod univariate;
@@ -113,5 +117,11 @@ pub use multivariate_student_t::{
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{NormalGamma, NormalInverseGamma, NormalInverseWishart, StickBreaking};
+pub use prior::{MatrixNormalInverseWishart, NormalInverseGamma, NormalInverseWishart};
+pub use regression::{
+    CanonicalLink, CanonicalRegression, LinearGaussian, LinearGaussianPacked,
+    LinearGaussianScratch, LinearGaussianStats, LogLinear, Logistic, LogisticRegression,
+    PoissonRegression, RegressionPacked, RegressionScratch, RegressionStats,
+};
 pub use univariate::{Number, Univariate};
 pub use wishart::{Wishart, WishartPacked, WishartScratch, WishartStats};

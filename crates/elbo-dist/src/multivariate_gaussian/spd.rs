@@ -48,27 +48,26 @@ impl Spd {
         Ok(new)
     }
 
-    /// `L Lᵀ` for a lower triangular `L` of positive diagonal, row-major, or its diagonal. Never refused: what rounding
-    /// would leave of a nearly singular matrix is not factored again.
-    pub(crate) fn from_scale_factor(l: Vec<f64>, d: usize) -> Self {
-        let mut new = Self { values: l.clone(), whitening: l, log_det: 0.0, d };
-        let step = if new.is_diagonal() { 1 } else { d + 1 };
-        new.log_det = new.whitening.iter().step_by(step).map(|l| 2.0 * l.ln()).sum();
-        if new.is_diagonal() {
-            new.values.iter_mut().for_each(|l| *l *= *l);
-            new.whitening.iter_mut().for_each(|l| *l = l.recip());
-            return new;
+    /// `L Lᵀ` for a lower triangular `L` with a positive diagonal, row-major, or for the diagonal of one.
+    ///
+    /// The factor is taken as it is, so that nothing is lost where `L Lᵀ` is close to singular.
+    pub(crate) fn from_scale_factor(factor: Vec<f64>, d: usize) -> Self {
+        let log_det = |stride: usize| factor.iter().step_by(stride).map(|l| 2.0 * l.ln()).sum();
+        if factor.len() == d {
+            let values = factor.iter().map(|l| l * l).collect();
+            let whitening = factor.iter().map(|l| 1.0 / l).collect();
+            return Self { values, whitening, log_det: log_det(1), d };
         }
-        let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-        for i in 0..d {
-            for j in 0..=i {
-                let (a, b) = (&new.whitening[i * d..][..=j], &new.whitening[j * d..][..=j]);
-                new.values[i * d + j] = dot(a, b);
-            }
-        }
-        new.mirror();
-        invert_lower_in_place(&mut new.whitening, d);
-        new
+        let rows = |i: usize, j: usize| factor[i * d..][..=j].iter().zip(&factor[j * d..]);
+        let element = |i: usize, j: usize| rows(i, j).map(|(a, b)| a * b).sum();
+        let values = (0..d * d)
+            .map(|place| (place / d, place % d))
+            .map(|(i, j)| element(i.max(j), i.min(j)))
+            .collect();
+        let log_det = log_det(d + 1);
+        let mut whitening = factor;
+        invert_lower_in_place(&mut whitening, d);
+        Self { values, whitening, log_det, d }
     }
 
     /// `L`, lower triangular and row-major, or its diagonal. Cost: `d³/3` flops.

@@ -16,6 +16,7 @@ mod multivariate_student_t;
 mod poisson;
 mod prior;
 mod rows;
+mod regression;
 mod special;
 mod wishart;
 
