@@ -30,6 +30,9 @@
 //! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
+//! | [`StudentT`] | `&[f64]` | |
+//! | [`Laplace`] | `&[f64]` | |
+//! | [`Uniform`] | `&[f64]` | |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!
@@ -55,11 +58,15 @@ mod dirichlet;
 mod error;
 mod gamma;
 mod gaussian;
+mod laplace;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;
+mod quadrature;
 mod quantile;
 pub mod special;
+mod student_t;
+mod uniform;
 mod univariate;
 
 pub use beta::Beta;
@@ -68,10 +75,13 @@ pub use dirichlet::Dirichlet;
 pub use error::ParameterError;
 pub use gamma::Gamma;
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
+pub use laplace::{Laplace, LaplacePacked, LaplaceStats};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{NormalInverseGamma, NormalInverseWishart};
+pub use student_t::{StudentT, StudentTPacked, StudentTScratch, StudentTStats};
+pub use uniform::{Uniform, UniformPacked};
 pub use univariate::{Number, Univariate};

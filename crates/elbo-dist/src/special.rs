@@ -24,5 +24,6 @@ pub use gamma::{
     digamma, inverse_digamma, ln_factorial, ln_gamma, ln_gamma_ratio, ln_multivariate_gamma,
     multivariate_digamma, trigamma,
 };
+pub(crate) use incomplete::beta_regularized_of_pair;
 pub use incomplete::{beta_regularized, gamma_p, gamma_q};
 pub use normal::{erf, erfc, standard_normal_cdf, standard_normal_quantile};

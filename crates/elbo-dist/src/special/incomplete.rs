@@ -61,6 +61,17 @@ pub fn beta_regularized(a: f64, b: f64, x: f64) -> f64 {
     }
 }
 
+/// [`beta_regularized`] of an `x` whose complement `y = 1 − x` is known with all its digits.
+pub(crate) fn beta_regularized_of_pair(a: f64, b: f64, x: f64, y: f64) -> f64 {
+    if x <= 0.0 || y <= 0.0 {
+        f64::from(x > 0.0)
+    } else if x <= (a + 1.0) / (a + b + 2.0) {
+        beta_lower(a, b, x, y)
+    } else {
+        1.0 - beta_lower(b, a, y, x)
+    }
+}
+
 enum Region {
     Outside,
     Edge {
@@ -204,7 +215,7 @@ const TEMME: [f64; 33] = [
 /// `I_x(a, b)` for `x` up to about the mean; `y = 1 − x`. The even part of the continued fraction:
 /// up to the mean and for `k < b` all its terms are positive, while the full one cancels.
 fn beta_lower(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    let below_mean = x.mul_add(-(a + b), a);
+    let below_mean = if x < y { x.mul_add(-(a + b), a) } else { y.mul_add(a + b, -b) };
     let first = a * (below_mean + 1.0) / (a + 1.0);
     let fraction = continued_fraction(first, |k| {
         let center = a + 2.0 * k;
@@ -221,7 +232,12 @@ fn beta_prefactor(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if a.min(b) >= 1.0 {
         let total = a + b;
         let rounding = a.min(b) - (total - a.max(b)); // a + b = total + rounding exactly
-        let excess = x.mul_add(total, -a) + x * rounding; // (a + b) (x − mean)
+        // (a + b) (x − mean), from the one of x and y that has more digits
+        let excess = if x < y {
+            x.mul_add(total, -a) + x * rounding
+        } else {
+            -(y.mul_add(total, -b) + y * rounding)
+        };
         let ln_power = a * ln_1p_minus_far(excess / a, x * (total / a))
             + b * ln_1p_minus_far(-excess / b, y * (total / b));
         let corrections =
@@ -234,8 +250,8 @@ fn beta_prefactor(a: f64, b: f64, x: f64, y: f64) -> f64 {
     } else {
         a.ln() + ln_gamma_ratio(1.0, b) - b.ln() - ln_gamma_ratio(a, b)
     };
-    let ln_y = if x < 0.5 { (-x).ln_1p() } else { y.ln() };
-    (a * x.ln() + b * ln_y - ln_beta_times_a).exp()
+    let (ln_x, ln_y) = if x < 0.5 { (x.ln(), (-x).ln_1p()) } else { ((-y).ln_1p(), y.ln()) };
+    (a * ln_x + b * ln_y - ln_beta_times_a).exp()
 }
 
 /// `ln(1 + u) − u`, given `1 + u` as well, which is accurate where `u` is near `−1`.

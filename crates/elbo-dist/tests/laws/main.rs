@@ -3,10 +3,13 @@
 
 mod categorical;
 mod gaussian;
+mod laplace;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;
 mod special;
+mod student_t;
+mod uniform;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
