@@ -13,17 +13,33 @@
 //! ```
 
 mod bessel;
+mod continued_fraction;
+mod double_double;
 mod elementary;
 mod gamma;
-mod incomplete;
+mod incomplete_beta;
+mod incomplete_gamma;
+mod inverse;
 mod normal;
+mod resultant;
 
 pub use bessel::ln_bessel_i;
-pub use elementary::{log_add_exp, log1m_exp, x_ln_y};
+pub(crate) use bessel::ln_bessel_i_scaled;
+pub use elbo_linalg::{exp_in_place, exp_into, ln_in_place, ln_into, log_sum_exp};
+pub use elementary::{log_add_exp, log1m_exp, log1p_exp, logistic, x_ln_y};
 pub use gamma::{
-    digamma, inverse_digamma, ln_factorial, ln_gamma, ln_gamma_ratio, ln_multivariate_gamma,
-    multivariate_digamma, trigamma,
+    digamma, inverse_digamma, ln_beta, ln_binomial_coefficient, ln_factorial, ln_gamma,
+    ln_gamma_ratio, ln_multivariate_gamma, multivariate_digamma, trigamma,
 };
-pub(crate) use incomplete::beta_regularized_of_pair;
-pub use incomplete::{beta_regularized, gamma_p, gamma_q};
-pub use normal::{erf, erfc, standard_normal_cdf, standard_normal_quantile};
+pub(crate) use incomplete_beta::beta_regularized_of_pair;
+pub use incomplete_beta::{beta_regularized, inverse_beta_regularized};
+pub use incomplete_gamma::{gamma_p, gamma_q, inverse_gamma_p, inverse_gamma_q};
+pub use normal::{
+    erf, erf_inv, erfc, erfc_inv, ln_standard_normal_cdf, standard_normal_cdf,
+    standard_normal_quantile, standard_normal_quantile_ln,
+};
+pub(crate) use resultant::{inverse_mean_resultant_length_of_pair, mean_resultant_complement};
+pub use resultant::{
+    bessel_ratio, inverse_mean_resultant_length, mean_resultant_length,
+    mean_resultant_length_derivative,
+};

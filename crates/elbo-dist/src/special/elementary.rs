@@ -29,16 +29,18 @@ pub fn x_ln_y(x: f64, y: f64) -> f64 {
     if x == 0.0 && !y.is_nan() { 0.0 } else { x * y.ln() }
 }
 
-/// `ln(1 + x) − x`, which is near `−x²/2`, without cancellation.
+/// `ln(1 + eˣ)`, the softplus function: the log of the odds plus one, given the log of the odds.
 ///
-/// With `s = x / (2 + x)`, `ln(1 + x) = 2 artanh s` and `x − 2s = s x`.
-pub(super) fn log1p_minus(x: f64) -> f64 {
-    if x.abs() > 0.5 {
-        return x.ln_1p() - x;
-    }
-    let s = x / (2.0 + x);
-    let square = s * s;
-    // artanh: Σ s²ᵏ / (2k + 3); s² ≤ 1/9, so 17 terms reach 2⁻⁵³
-    let series = (0..17).rev().fold(0.0, |sum, k| sum * square + f64::from(2 * k + 3).recip());
-    s * (2.0 * square * series - x)
+/// `x` itself for large `x`; zero at `−∞`. Within 1.5 ulp.
+pub fn log1p_exp(x: f64) -> f64 {
+    if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }
+}
+
+/// `1 / (1 + e⁻ˣ)`, the logistic function: the probability, given the log of the odds.
+///
+/// Keeps its digits in the lower tail; the upper one is `logistic(−x)`. Within 2 ulp. Its logarithm is
+/// `−log1p_exp(−x)`.
+pub fn logistic(x: f64) -> f64 {
+    let smaller = (-x.abs()).exp();
+    if x >= 0.0 { (1.0 + smaller).recip() } else { smaller / (1.0 + smaller) }
 }

@@ -54,6 +54,45 @@ pub fn ln_gamma_ratio(x: f64, delta: f64) -> f64 {
     stirling_difference(x + shift, delta) - ln_product
 }
 
+/// `ln B(a, b) = ln Γ(a) + ln Γ(b) − ln Γ(a + b)` for `a > 0` and `b > 0`; NaN elsewhere.
+///
+/// Source: Stirling's series, its main terms joined (Didonato & Morris 1992, ACM Trans. Math. Softw. 18(3)), if both
+/// arguments are at least 10.
+pub fn ln_beta(a: f64, b: f64) -> f64 {
+    let (low, high) = if a < b { (a, b) } else { (b, a) };
+    if !(low > 0.0) {
+        return f64::NAN;
+    }
+    if low >= LARGE {
+        let total = low + high;
+        let corrections =
+            stirling_correction(low) + (stirling_correction(high) - stirling_correction(total));
+        let powers = (low - 0.5) * (high / low).ln_1p() + high * (low / high).ln_1p();
+        return corrections + 0.5 * (2.0 * PI / high).ln() - powers;
+    }
+    ln_gamma(low) - ln_gamma_ratio(high, low)
+}
+
+/// `ln (n choose k)`; `−∞` for `k > n`.
+///
+/// Source: Stirling's series; for `min(k, n − k) ≤ 15` the product itself.
+pub fn ln_binomial_coefficient(n: u64, k: u64) -> f64 {
+    if k > n {
+        return f64::NEG_INFINITY;
+    }
+    let low = k.min(n - k);
+    if low <= 15 {
+        let product = (0..low).map(|j| (n - j) as f64).product::<f64>();
+        let factorial = (1..=low).map(|j| j as f64).product::<f64>(); // exact
+        return (product / factorial).ln();
+    }
+    let (total, low, high) = (n as f64, low as f64, (n - low) as f64);
+    let powers = low * (high / low).ln_1p() + high * (low / high).ln_1p();
+    let corrections =
+        stirling_correction(total) - stirling_correction(low) - stirling_correction(high);
+    powers - 0.5 * (2.0 * PI * low * (high / total)).ln() + corrections
+}
+
 /// Digamma `ψ(x) = d/dx ln Γ(x)`.
 ///
 /// Within 4 ulp for `x > 0` (3.5 measured), also beside its zero 1.4616…; for `x < 0` by reflection, within `4 ε` of

@@ -66,6 +66,50 @@ pub fn standard_normal_quantile(p: f64) -> f64 {
     x
 }
 
+/// `ln Φ(x)`, accurate in both tails: `−Φ(−x)` where that is small, `−x²/2 − ln(−x √2π)` far below zero.
+///
+/// `−∞` at `−∞`, and below `−1.9e154`, where it overflows.
+pub fn ln_standard_normal_cdf(x: f64) -> f64 {
+    if x > -0.5 {
+        (-standard_normal_cdf(-x)).ln_1p()
+    } else if x > -35.0 {
+        standard_normal_cdf(x).ln()
+    } else {
+        mills_ratio(-x).ln() - 0.5 * (2.0 * PI).ln() - 0.5 * x * x
+    }
+}
+
+/// The `x` with `ln Φ(x) = ln_p`, for `ln_p ≤ 0`; NaN elsewhere. The inverse of [`ln_standard_normal_cdf`].
+pub fn standard_normal_quantile_ln(ln_p: f64) -> f64 {
+    if !(ln_p <= 0.0) {
+        return f64::NAN;
+    }
+    if ln_p == f64::NEG_INFINITY {
+        return ln_p;
+    }
+    if ln_p > -std::f64::consts::LN_2 {
+        return -standard_normal_quantile(-ln_p.exp_m1());
+    }
+    if ln_p > -600.0 {
+        return standard_normal_quantile(ln_p.exp());
+    }
+    let mut x = -(-2.0 * ln_p).sqrt();
+    for _ in 0..4 {
+        x -= (ln_standard_normal_cdf(x) - ln_p) * mills_ratio(-x);
+    }
+    x
+}
+
+/// The `x` with `erf(x) = y`; `±∞` at `±1`, NaN beyond.
+pub fn erf_inv(y: f64) -> f64 {
+    standard_normal_quantile(0.5 * y + 0.5) * FRAC_1_SQRT_2
+}
+
+/// The `x` with `erfc(x) = q`; `∞` at zero, `−∞` at two, NaN beyond.
+pub fn erfc_inv(q: f64) -> f64 {
+    -standard_normal_quantile(0.5 * q) * FRAC_1_SQRT_2
+}
+
 /// `1/√2 − fl(1/√2)`.
 const FRAC_1_SQRT_2_LOW: f64 = -4.833_646_656_726_457e-17;
 

@@ -1,10 +1,12 @@
-//! Regularized incomplete gamma and beta functions.
+//! Regularized incomplete gamma functions and their inverses.
 
 use std::f64::consts::PI;
 
-use super::elementary::log1p_minus;
-use super::gamma::{ln_gamma_ratio, stirling_correction};
-use super::normal::erfc;
+use super::continued_fraction::continued_fraction;
+use super::double_double::Double;
+use super::gamma::{ln_gamma, ln_gamma_ratio, stirling_correction};
+use super::inverse::{Point, Tail, solve};
+use super::normal::{erfc, standard_normal_quantile};
 
 /// `P(a, x) = 1/Γ(a) ∫₀ˣ tᵃ⁻¹ e⁻ᵗ dt`: the distribution function of a gamma variable of shape `a`.
 ///
@@ -38,38 +40,52 @@ pub fn gamma_q(a: f64, x: f64) -> f64 {
     }
 }
 
-/// `I_x(a, b)`, the regularized incomplete beta function: the distribution function of a beta
-/// variable.
+/// The `x` with `P(a, x) = p`: the quantile of a gamma variable of shape `a`.
 ///
-/// For `a > 0`, `b > 0` and `0 ≤ x ≤ 1`; NaN elsewhere. The relative error is within
-/// `ε (20 + 2 |ln I|)` up to the mean `a / (a + b)`, above it the absolute error is. With `a` or `b`
-/// below one it can be five times that.
-/// Cost: a continued fraction of order `√max(a, b)` steps near the mean, fewer elsewhere.
+/// For `a > 0` and `0 ≤ p ≤ 1`; NaN elsewhere. As accurate as `p` determines it: the relative error is that of
+/// [`gamma_p`] (of [`gamma_q`] for `p > ½`, where `1 − p` is exact) divided by `d ln P / d ln x`, plus 2 ulp. Zero where the
+/// result underflows. Cost: three to six evaluations of the distribution function.
 ///
-/// Source: NIST DLMF 8.17.22, its even part (Didonato & Morris 1992, ACM Trans. Math. Softw. 18(3)),
-/// by the method of Barnett, Feng, Steed & Goldfarb (1974), Comput. Phys. Commun. 8(5); prefactor for
-/// large `a` and `b` in deviance form.
-pub fn beta_regularized(a: f64, b: f64, x: f64) -> f64 {
-    if !(a > 0.0 && b > 0.0 && a < f64::INFINITY && b < f64::INFINITY && (0.0..=1.0).contains(&x)) {
-        f64::NAN
-    } else if x <= 0.0 || x >= 1.0 {
-        x
-    } else if x <= (a + 1.0) / (a + b + 2.0) {
-        beta_lower(a, b, x, 1.0 - x)
-    } else {
-        1.0 - beta_lower(b, a, 1.0 - x, x)
-    }
+/// Source: Halley's method on the logarithm of the smaller tail, which is concave in `ln x`; start by Wilson & Hilferty
+/// (1931), PNAS 17(12), or the leading term of the power series.
+pub fn inverse_gamma_p(a: f64, p: f64) -> f64 {
+    if p > 0.5 { inverse(a, Tail::Upper, 1.0 - p) } else { inverse(a, Tail::Lower, p) }
 }
 
-/// [`beta_regularized`] of an `x` whose complement `y = 1 − x` is known with all its digits.
-pub(crate) fn beta_regularized_of_pair(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    if x <= 0.0 || y <= 0.0 {
-        f64::from(x > 0.0)
-    } else if x <= (a + 1.0) / (a + b + 2.0) {
-        beta_lower(a, b, x, y)
-    } else {
-        1.0 - beta_lower(b, a, y, x)
+/// The `x` with `Q(a, x) = q`, accurate in the upper tail; otherwise like [`inverse_gamma_p`].
+pub fn inverse_gamma_q(a: f64, q: f64) -> f64 {
+    if q > 0.5 { inverse(a, Tail::Lower, 1.0 - q) } else { inverse(a, Tail::Upper, q) }
+}
+
+fn inverse(a: f64, side: Tail, p: f64) -> f64 {
+    if !(a > 0.0 && a < f64::INFINITY && p >= 0.0) {
+        return f64::NAN;
     }
+    if p == 0.0 {
+        return if side == Tail::Lower { 0.0 } else { f64::INFINITY };
+    }
+    // P(a, x) < xᵃ/Γ(a+1), so this is below the root, and near to it where it is small
+    let ln_p = if side == Tail::Lower { p.ln() } else { (-p).ln_1p() };
+    let low = ((ln_p + ln_gamma_ratio(1.0, a)) / a).exp();
+    if low < 1e-290 {
+        return low;
+    }
+    let z = if side == Tail::Lower {
+        standard_normal_quantile(p)
+    } else {
+        -standard_normal_quantile(p)
+    };
+    let base = 1.0 - (9.0 * a).recip() + z / (3.0 * a.sqrt());
+    let start = if side == Tail::Upper && a < 1.0 {
+        if low < 0.5 { low } else { (-p.ln() - ln_gamma(a)).max(0.5) }
+    } else {
+        low.max(a * base.max(0.0).powi(3))
+    };
+    solve(side, p, start, |x| Point {
+        tail: if side == Tail::Lower { gamma_p(a, x) } else { gamma_q(a, x) },
+        density: a * prefactor(a, x),
+        bend: a - x,
+    })
 }
 
 enum Region {
@@ -109,18 +125,18 @@ const MANY: f64 = 20.0;
 /// `xᵃ e⁻ˣ / Γ(a + 1)`.
 fn prefactor(a: f64, x: f64) -> f64 {
     if a >= MANY {
-        let deviance = a * half_eta_squared(a, x);
-        return (-deviance - stirling_correction(a)).exp() / (2.0 * PI * a).sqrt();
+        let power = (-deviance(a, x)).exp();
+        return power * (-stirling_correction(a)).exp() / (2.0 * PI * a).sqrt();
     }
     let gamma = if a < 1.0 { libm::tgamma(1.0 + a) } else { a * libm::tgamma(a) };
     let half = (-0.5 * x).exp(); // twice, so that large powers meet it before it underflows
     x.powf(a) * half / gamma * half
 }
 
-/// `½η² = μ − ln(1 + μ)`, `μ = (x − a) / a`.
-fn half_eta_squared(a: f64, x: f64) -> f64 {
-    let mu = (x - a) / a;
-    if mu < -0.5 { mu - (x / a).ln() } else { -log1p_minus(mu) }
+/// `½ a η² = a (μ − ln(1 + μ))`, `μ = (x − a) / a`: with extra digits, as `e` to this power is needed.
+fn deviance(a: f64, x: f64) -> Double {
+    let mu = Double::sum(x, -a).over_number(a);
+    mu.minus_ln_1p(Double::new(x, 0.0).over_number(a)) * a
 }
 
 /// `Σ xᵏ / ((a+1) … (a+k))`.
@@ -152,25 +168,23 @@ fn fraction(a: f64, x: f64) -> f64 {
     continued_fraction(x + 1.0 - a, |k| (-k * (k - a), x + 2.0 * k + 1.0 - a)).recip()
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Tail {
-    Lower,
-    Upper,
-}
-
 /// `½ erfc(±η √(a/2)) ± R`, `R = e^(−aη²/2) / √(2πa) · a / (a + β₁) · Σ βₙ ηⁿ`, where
 /// `βₙ₋₁ = (n+1)/a · βₙ₊₁ + dₙ` downwards.
 fn uniform(a: f64, x: f64, tail: Tail) -> f64 {
-    let half_square = half_eta_squared(a, x);
-    let eta = (2.0 * half_square).sqrt().copysign(x - a);
+    let deviance = deviance(a, x);
+    let z = deviance.high.sqrt().copysign(x - a);
+    let eta = z * (2.0 / a).sqrt();
     let (mut sum, mut beta_above, mut beta) = (0.0, 0.0, 0.0);
     for n in (1..TEMME.len()).rev() {
         // (β, β_above) = (βₙ, βₙ₊₁) → (βₙ₋₁, βₙ)
         (beta, beta_above) = ((n as f64 + 1.0) / a * beta_above + TEMME[n], beta);
         sum = sum * eta + beta;
     }
-    let remainder = (-a * half_square).exp() / (2.0 * PI * a).sqrt() * (a / (a + beta_above)) * sum;
-    let z = (a * half_square).sqrt().copysign(eta);
+    let gaussian = (-deviance).exp();
+    let remainder = gaussian / (2.0 * PI * a).sqrt() * (a / (a + beta_above)) * sum;
+    // what the rounding of z leaves out, to first order
+    let rest = if z == 0.0 { 0.0 } else { (deviance - Double::product(z, z)).high / z };
+    let remainder = remainder - 0.5 * gaussian / PI.sqrt() * rest;
     if tail == Tail::Upper { 0.5 * erfc(z) + remainder } else { 0.5 * erfc(-z) - remainder }
 }
 
@@ -211,69 +225,3 @@ const TEMME: [f64; 33] = [
     9.699_126_059_056_237e-19,
     -1.293_256_553_803_817_5e-20,
 ];
-
-/// `I_x(a, b)` for `x` up to about the mean; `y = 1 − x`. The even part of the continued fraction:
-/// up to the mean and for `k < b` all its terms are positive, while the full one cancels.
-fn beta_lower(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    let below_mean = if x < y { x.mul_add(-(a + b), a) } else { y.mul_add(a + b, -b) };
-    let first = a * (below_mean + 1.0) / (a + 1.0);
-    let fraction = continued_fraction(first, |k| {
-        let center = a + 2.0 * k;
-        let bend = k * (b - k) * x / (center - 1.0);
-        let numerator = (a + k - 1.0) * (a + b + k - 1.0) * x / (center - 1.0) * bend;
-        let denominator = k + bend + (a + k) * (below_mean + 1.0 + k * (1.0 + y)) / (center + 1.0);
-        (numerator, denominator)
-    });
-    a * beta_prefactor(a, b, x, y) / fraction
-}
-
-/// `xᵃ yᵇ / (a B(a, b))`.
-fn beta_prefactor(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    if a.min(b) >= 1.0 {
-        let total = a + b;
-        let rounding = a.min(b) - (total - a.max(b)); // a + b = total + rounding exactly
-        // (a + b) (x − mean), from the one of x and y that has more digits
-        let excess = if x < y {
-            x.mul_add(total, -a) + x * rounding
-        } else {
-            -(y.mul_add(total, -b) + y * rounding)
-        };
-        let ln_power = a * ln_1p_minus_far(excess / a, x * (total / a))
-            + b * ln_1p_minus_far(-excess / b, y * (total / b));
-        let corrections =
-            stirling_correction(total) - stirling_correction(a) - stirling_correction(b);
-        return (b / (2.0 * PI * a * total)).sqrt() * (ln_power + corrections).exp();
-    }
-    // Γ(a+b) / (Γ(a+1) Γ(b)), its two close arguments taken together
-    let ln_beta_times_a = if a <= b {
-        ln_gamma_ratio(1.0, a) - ln_gamma_ratio(b, a)
-    } else {
-        a.ln() + ln_gamma_ratio(1.0, b) - b.ln() - ln_gamma_ratio(a, b)
-    };
-    let (ln_x, ln_y) = if x < 0.5 { (x.ln(), (-x).ln_1p()) } else { ((-y).ln_1p(), y.ln()) };
-    (a * ln_x + b * ln_y - ln_beta_times_a).exp()
-}
-
-/// `ln(1 + u) − u`, given `1 + u` as well, which is accurate where `u` is near `−1`.
-fn ln_1p_minus_far(u: f64, one_plus_u: f64) -> f64 {
-    if u < -0.5 { one_plus_u.ln() - u } else { log1p_minus(u) }
-}
-
-/// `b₀ + a₁/(b₁ + a₂/(b₂ + …))`, forward by the method of Steed: each step adds a correction that is
-/// smaller than the one before; `step(k) = (aₖ, bₖ)`.
-fn continued_fraction(first: f64, step: impl Fn(f64) -> (f64, f64)) -> f64 {
-    let (numerator, denominator) = step(1.0);
-    let mut inverse = denominator.recip();
-    let mut correction = numerator * inverse;
-    let mut value = first + correction;
-    let mut k = 1.0;
-    while correction.abs() > 0.25 * f64::EPSILON * value.abs() && k < 1e7 {
-        k += 1.0;
-        let (numerator, denominator) = step(k);
-        let next = (denominator + numerator * inverse).recip();
-        correction *= -numerator * inverse * next;
-        inverse = next;
-        value += correction;
-    }
-    value
-}
