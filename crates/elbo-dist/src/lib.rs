@@ -42,6 +42,9 @@
 //! | [`LinearGaussian`] | pairs of [`Rows`](elbo_core::Rows): covariates, responses | [`MatrixNormalInverseWishart`] |
 //! | [`LogisticRegression`] | [`Rows`](elbo_core::Rows) and `&[bool]` | |
 //! | [`PoissonRegression`] | [`Rows`](elbo_core::Rows) and `&[u64]` counts | |
+//! | [`StudentT`] | `&[f64]` | |
+//! | [`Laplace`] | `&[f64]` | |
+//! | [`Uniform`] | `&[f64]` | |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!
@@ -76,14 +79,18 @@ mod low_rank_gaussian;
 mod inverse_wishart;
 mod linear;
 mod multinomial;
+mod laplace;
 mod multivariate_gaussian;
 mod multivariate_student_t;
 mod poisson;
 mod prior;
+mod quadrature;
 mod quantile;
 mod regression;
 pub mod special;
 mod spread;
+mod student_t;
+mod uniform;
 mod univariate;
 mod wishart;
 
@@ -107,6 +114,7 @@ pub use geometric::{Geometric, GeometricPacked, GeometricScratch, GeometricStats
 pub use low_rank_gaussian::{LowRankGaussian, LowRankGaussianPacked, LowRankGaussianScratch};
 pub use inverse_wishart::InverseWishart;
 pub use multinomial::{Multinomial, MultinomialPacked, MultinomialScratch, MultinomialStats};
+pub use laplace::{Laplace, LaplacePacked, LaplaceStats};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
@@ -116,12 +124,17 @@ pub use multivariate_student_t::{
     MultivariateStudentTStats,
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
-pub use prior::{NormalGamma, NormalInverseGamma, NormalInverseWishart, StickBreaking};
-pub use prior::{MatrixNormalInverseWishart, NormalInverseGamma, NormalInverseWishart};
+pub use prior::{
+    MatrixNormalInverseWishart, NormalGamma, NormalInverseGamma, NormalInverseWishart,
+    StickBreaking,
+};
 pub use regression::{
     CanonicalLink, CanonicalRegression, LinearGaussian, LinearGaussianPacked,
     LinearGaussianScratch, LinearGaussianStats, LogLinear, Logistic, LogisticRegression,
     PoissonRegression, RegressionPacked, RegressionScratch, RegressionStats,
 };
+pub use prior::{NormalInverseGamma, NormalInverseWishart};
+pub use student_t::{StudentT, StudentTPacked, StudentTScratch, StudentTStats};
+pub use uniform::{Uniform, UniformPacked};
 pub use univariate::{Number, Univariate};
 pub use wishart::{Wishart, WishartPacked, WishartScratch, WishartStats};

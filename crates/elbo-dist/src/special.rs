@@ -25,6 +25,7 @@ mod resultant;
 mod slices;
 
 pub use bessel::ln_bessel_i;
+pub(crate) use bessel::ln_bessel_i_scaled;
 pub use elbo_linalg::{exp_in_place, exp_into, ln_in_place, ln_into, log_sum_exp};
 pub(crate) use elementary::{deviance, log1p_minus};
 pub use elementary::{log_add_exp, log1m_exp, log1p_exp, logistic, x_ln_y};
@@ -40,6 +41,7 @@ pub use normal::{
     erf, erf_inv, erfc, erfc_inv, ln_standard_normal_cdf, standard_normal_cdf,
     standard_normal_quantile, standard_normal_quantile_ln,
 };
+pub(crate) use resultant::{inverse_mean_resultant_length_of_pair, mean_resultant_complement};
 pub use resultant::{
     bessel_ratio, inverse_mean_resultant_length, mean_resultant_length,
     mean_resultant_length_derivative,

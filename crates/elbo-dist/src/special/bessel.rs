@@ -26,8 +26,30 @@ pub fn ln_bessel_i(nu: f64, x: f64) -> f64 {
     if w < 64.0 { power_series(nu, x) } else { uniform_expansion(nu, x, w) }
 }
 
+/// `ln [I_ν(x) e⁻ˣ]` less the logarithm of the leading term `(x/2)^ν / Γ(ν + 1)` of `I_ν(x)`, for `ν ≥ 0` and `x ≥ 0`: zero at
+/// `x = 0`, and no rounding of the size of `x` where that is large.
+pub(crate) fn ln_bessel_i_scaled(nu: f64, x: f64) -> f64 {
+    let w = nu.hypot(x);
+    if w < 64.0 {
+        return power_sum(nu, x).ln_1p() - x;
+    }
+    let leading = if x == 0.0 { 0.0 } else { nu * (0.5 * x).ln() - ln_gamma(nu + 1.0) };
+    if x == 0.0 { 0.0 } else { nu * (nu / (w + x)) - expansion_beyond(nu, x, w) - leading }
+}
+
 /// `(x/2)^ν / Γ(ν+1) · Σ (x²/4)ᵏ / (k! (ν+1)ₖ)`; every term is positive.
 fn power_series(nu: f64, x: f64) -> f64 {
+    let beyond_one = power_sum(nu, x).ln_1p();
+    if nu >= 10.0 {
+        // Stirling's formula, its large terms joined
+        let power = nu * ((0.5 * x / nu).ln() + 1.0) - 0.5 * (2.0 * PI * nu).ln();
+        return power - stirling_correction(nu) + beyond_one;
+    }
+    nu * (0.5 * x).ln() - ln_gamma(nu + 1.0) + beyond_one
+}
+
+/// The sum of the terms from `k = 1` on.
+fn power_sum(nu: f64, x: f64) -> f64 {
     let square = 0.25 * x * x;
     let mut term = 1.0;
     let mut beyond_one = 0.0;
@@ -37,21 +59,21 @@ fn power_series(nu: f64, x: f64) -> f64 {
         term *= square / (k * (nu + k));
         beyond_one += term;
     }
-    if nu >= 10.0 {
-        // Stirling's formula, its large terms joined
-        let power = nu * ((0.5 * x / nu).ln() + 1.0) - 0.5 * (2.0 * PI * nu).ln();
-        return power - stirling_correction(nu) + f64::ln_1p(beyond_one);
-    }
-    nu * (0.5 * x).ln() - ln_gamma(nu + 1.0) + f64::ln_1p(beyond_one)
+    beyond_one
 }
 
 /// `w − ν arsinh(ν/x) − ½ ln 2πw + ln Σ uₖ(ν/w) / νᵏ`, where `uₖ(p) / νᵏ = qₖ(p²) / wᵏ`.
 fn uniform_expansion(nu: f64, x: f64, w: f64) -> f64 {
+    w - expansion_beyond(nu, x, w)
+}
+
+/// What the expansion takes off `w`.
+fn expansion_beyond(nu: f64, x: f64, w: f64) -> f64 {
     let p2 = (nu / w) * (nu / w);
     let sum = DEBYE.iter().enumerate().rev().fold(0.0, |sum, (k, q)| {
         sum / w + q[..=k].iter().rev().fold(0.0, |value, coefficient| value * p2 + coefficient)
     });
-    w - nu * (nu / x).asinh() - 0.5 * (2.0 * PI * w).ln() + sum.ln()
+    nu * (nu / x).asinh() + 0.5 * (2.0 * PI * w).ln() - sum.ln()
 }
 
 /// Terms `0 … 10`: the eleventh is below `8e-18` at `w = 64`.

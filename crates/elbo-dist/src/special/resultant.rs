@@ -50,22 +50,32 @@ pub fn mean_resultant_length_derivative(d: usize, kappa: f64) -> f64 {
 /// Source: Newton's method on `ln A/(1 − A)`, which is nearly linear in `ln κ`; start by Banerjee, Dhillon, Ghosh & Sra
 /// (2005), J. Mach. Learn. Res. 6.
 pub fn inverse_mean_resultant_length(d: usize, r: f64) -> f64 {
+    inverse_mean_resultant_length_of_pair(d, r, 1.0 - r)
+}
+
+/// `1 − A_d(κ)`, which keeps its digits where it is small; `d ≥ 2`.
+pub(crate) fn mean_resultant_complement(d: usize, kappa: f64) -> f64 {
+    ratio(order(d), kappa).complement
+}
+
+/// [`inverse_mean_resultant_length`] of an `r` whose complement `1 − r` is known with all its digits, too.
+pub(crate) fn inverse_mean_resultant_length_of_pair(d: usize, r: f64, rest: f64) -> f64 {
     if d == 0 || !(0.0..=1.0).contains(&r) {
         return f64::NAN;
     }
-    if r == 0.0 || r == 1.0 {
+    if r == 0.0 || rest == 0.0 {
         return if r == 0.0 { 0.0 } else { f64::INFINITY };
     }
     if d == 1 {
         return r.atanh();
     }
-    let mut kappa = r * (d as f64 - r * r) / (1.0 - r * r);
+    let mut kappa = r * (d as f64 - r * r) / (rest * (1.0 + r));
     if r < 1e-100 {
         return d as f64 * r; // the square of κ below may underflow
     }
     for _ in 0..20 {
         let Ratio { value, complement, slope } = ratio(order(d), kappa);
-        let odds = value * (1.0 - r) / (r * complement);
+        let odds = value * rest / (r * complement);
         let step = odds.ln() * value * complement / (kappa * slope);
         kappa *= (-step).exp();
         if step.abs() < 1e-9 {

@@ -11,6 +11,7 @@ mod independent;
 mod geometric;
 mod low_rank_gaussian;
 mod multinomial;
+mod laplace;
 mod multivariate_gaussian;
 mod multivariate_student_t;
 mod poisson;
@@ -19,6 +20,8 @@ mod rows;
 mod regression;
 mod special;
 mod wishart;
+mod student_t;
+mod uniform;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
