@@ -2,7 +2,12 @@
 
 use rand::Rng;
 
-use crate::{ParameterError, error::positive, gamma::standard_gamma, special::{digamma, ln_gamma_ratio}};
+use crate::{
+    ParameterError,
+    error::positive,
+    gamma::standard_gamma,
+    special::{digamma, ln_gamma_ratio},
+};
 
 /// The beta distribution over a probability, `p ~ Be(a, b)`:
 /// `ln p(p) = ln Γ(a + b) − ln Γ(a) − ln Γ(b) + (a − 1) ln p + (b − 1) ln(1 − p)`.

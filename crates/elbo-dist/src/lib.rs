@@ -73,13 +73,13 @@ mod dirichlet_multinomial;
 mod error;
 mod gamma;
 mod gaussian;
-mod independent;
 mod geometric;
-mod low_rank_gaussian;
+mod independent;
 mod inverse_wishart;
-mod linear;
-mod multinomial;
 mod laplace;
+mod linear;
+mod low_rank_gaussian;
+mod multinomial;
 mod multivariate_gaussian;
 mod multivariate_student_t;
 mod poisson;
@@ -106,15 +106,15 @@ pub use dirichlet_multinomial::{
 pub use error::ParameterError;
 pub use gamma::Gamma;
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
+pub use geometric::{Geometric, GeometricPacked, GeometricScratch, GeometricStats};
 pub use independent::{
     Column, ColumnPrior, ColumnStats, Independent, IndependentPacked, IndependentPrior,
     IndependentScratch,
 };
-pub use geometric::{Geometric, GeometricPacked, GeometricScratch, GeometricStats};
-pub use low_rank_gaussian::{LowRankGaussian, LowRankGaussianPacked, LowRankGaussianScratch};
 pub use inverse_wishart::InverseWishart;
-pub use multinomial::{Multinomial, MultinomialPacked, MultinomialScratch, MultinomialStats};
 pub use laplace::{Laplace, LaplacePacked, LaplaceStats};
+pub use low_rank_gaussian::{LowRankGaussian, LowRankGaussianPacked, LowRankGaussianScratch};
+pub use multinomial::{Multinomial, MultinomialPacked, MultinomialScratch, MultinomialStats};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
@@ -133,7 +133,6 @@ pub use regression::{
     LinearGaussianScratch, LinearGaussianStats, LogLinear, Logistic, LogisticRegression,
     PoissonRegression, RegressionPacked, RegressionScratch, RegressionStats,
 };
-pub use prior::{NormalInverseGamma, NormalInverseWishart};
 pub use student_t::{StudentT, StudentTPacked, StudentTScratch, StudentTStats};
 pub use uniform::{Uniform, UniformPacked};
 pub use univariate::{Number, Univariate};

@@ -29,11 +29,11 @@ pub(crate) use bessel::ln_bessel_i_scaled;
 pub use elbo_linalg::{exp_in_place, exp_into, ln_in_place, ln_into, log_sum_exp};
 pub(crate) use elementary::{deviance, log1p_minus};
 pub use elementary::{log_add_exp, log1m_exp, log1p_exp, logistic, x_ln_y};
-pub(crate) use gamma::{ln_minus_digamma, stirling_correction};
 pub use gamma::{
     digamma, inverse_digamma, ln_beta, ln_binomial_coefficient, ln_factorial, ln_gamma,
     ln_gamma_ratio, ln_multivariate_gamma, multivariate_digamma, trigamma,
 };
+pub(crate) use gamma::{ln_minus_digamma, stirling_correction};
 pub(crate) use incomplete_beta::beta_regularized_of;
 pub use incomplete_beta::{beta_regularized, inverse_beta_regularized};
 pub use incomplete_gamma::{gamma_p, gamma_q, inverse_gamma_p, inverse_gamma_q};
@@ -41,9 +41,9 @@ pub use normal::{
     erf, erf_inv, erfc, erfc_inv, ln_standard_normal_cdf, standard_normal_cdf,
     standard_normal_quantile, standard_normal_quantile_ln,
 };
-pub(crate) use resultant::{inverse_mean_resultant_length_of_pair, mean_resultant_complement};
 pub use resultant::{
     bessel_ratio, inverse_mean_resultant_length, mean_resultant_length,
     mean_resultant_length_derivative,
 };
+pub(crate) use resultant::{inverse_mean_resultant_length_of_pair, mean_resultant_complement};
 pub use slices::{digamma_in_place, digamma_into, ln_gamma_in_place, ln_gamma_into};

@@ -223,7 +223,9 @@ impl<F: Family + FlatParameters> FlatParameters for Mixture<F> {
     fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
         for (c, (weight, component)) in self.weights().iter().zip(self.components()).enumerate() {
             see(&format!("weight {c}"), *weight);
-            component.for_each_parameter(&mut |name, value| see(&format!("component {c} {name}"), value));
+            component.for_each_parameter(&mut |name, value| {
+                see(&format!("component {c} {name}"), value)
+            });
         }
     }
 }

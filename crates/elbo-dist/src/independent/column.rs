@@ -6,7 +6,10 @@ use elbo_core::{
 };
 use rand::Rng;
 
-use crate::{Categorical, Gaussian, Number, Poisson, Univariate};
+use crate::{
+    Bernoulli, Binomial, Categorical, Gaussian, Geometric, Laplace, Number, Poisson, StudentT,
+    Uniform, Univariate,
+};
 
 /// A univariate family whose batch is a slice of its values: what a column of a table can hold.
 pub(crate) trait OfCells:
@@ -389,6 +392,18 @@ macro_rules! columns {
 columns! {
     /// A number on the real line.
     Gaussian(Gaussian),
+    /// A number on the real line, with heavy tails.
+    StudentT(StudentT),
+    /// A number on the real line, with a peak.
+    Laplace(Laplace),
+    /// A number in a known range.
+    Uniform(Uniform),
+    /// A truth value, 0 or 1.
+    Bernoulli(Bernoulli),
+    /// A number of successes among a known number of trials.
+    Binomial(Binomial),
+    /// A number of failures before the first success.
+    Geometric(Geometric),
     /// A count.
     Poisson(Poisson),
     /// A category code.

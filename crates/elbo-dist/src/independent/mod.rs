@@ -269,12 +269,16 @@ impl FlatParameters for Independent {
     }
 
     fn with_unconstrained(&self, from: &mut &[f64]) -> Self {
-        Self { columns: self.columns.iter().map(|column| column.with_unconstrained(from)).collect() }
+        Self {
+            columns: self.columns.iter().map(|column| column.with_unconstrained(from)).collect(),
+        }
     }
 
     fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
         for (place, column) in self.columns.iter().enumerate() {
-            column.for_each_parameter(&mut |name, value| see(&format!("column {place} {name}"), value));
+            column.for_each_parameter(&mut |name, value| {
+                see(&format!("column {place} {name}"), value)
+            });
         }
     }
 }

@@ -2,9 +2,7 @@
 
 use elbo_core::{ConjugatePrior, EstimateError};
 
-use super::{
-    Column, ColumnStats, Independent, IndependentPacked, column::PackedColumn, in_column,
-};
+use super::{Column, ColumnStats, Independent, IndependentPacked, column::PackedColumn, in_column};
 use crate::{Categorical, Dirichlet, Gamma, Gaussian, NormalInverseGamma, ParameterError, Poisson};
 
 macro_rules! priors {

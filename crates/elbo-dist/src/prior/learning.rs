@@ -148,6 +148,9 @@ mod tests {
                 assert!((found - x).abs() <= tolerance, "order {order}: {found} is not {x}");
             }
         }
-        assert_eq!([0.0, -1.0, f64::NAN, f64::INFINITY].map(|s| shape_with_spread(1, s)), [None; 4]);
+        assert_eq!(
+            [0.0, -1.0, f64::NAN, f64::INFINITY].map(|s| shape_with_spread(1, s)),
+            [None; 4]
+        );
     }
 }

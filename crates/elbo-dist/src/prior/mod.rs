@@ -4,14 +4,14 @@ mod beta;
 mod dirichlet;
 mod gamma;
 mod learning;
-mod normal_gamma;
 mod matrix_normal_inverse_wishart;
+mod normal_gamma;
 mod normal_inverse_gamma;
 mod normal_inverse_wishart;
 mod stick_breaking;
 
-pub use normal_gamma::NormalGamma;
 pub use matrix_normal_inverse_wishart::MatrixNormalInverseWishart;
+pub use normal_gamma::NormalGamma;
 pub use normal_inverse_gamma::NormalInverseGamma;
 pub use normal_inverse_wishart::NormalInverseWishart;
 pub use stick_breaking::StickBreaking;

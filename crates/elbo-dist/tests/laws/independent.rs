@@ -43,7 +43,7 @@ fn product() -> impl Strategy<Value = Independent> {
     )
 }
 
-fn cell(value: impl Strategy<Value = f64>) -> impl Strategy<Value = f64> {
+fn cell(value: impl Strategy<Value = f64> + Clone) -> impl Strategy<Value = f64> + Clone {
     prop_oneof![9 => value, 1 => Just(f64::NAN)]
 }
 
@@ -170,16 +170,22 @@ fn draws_follow_their_columns() {
 
 #[test]
 fn a_cell_that_is_no_observation_is_named() {
-    let product =
-        Independent::new(vec![Gaussian::new(0.0, 1.0).unwrap().into(), Poisson::new(1.0).unwrap().into()])
-            .unwrap();
+    let product = Independent::new(vec![
+        Gaussian::new(0.0, 1.0).unwrap().into(),
+        Poisson::new(1.0).unwrap().into(),
+    ])
+    .unwrap();
     let refuse = |cells: &[f64]| product.check(Rows::new(cells, cells.len() / 2, 2)).unwrap_err();
     let error = refuse(&[0.0, 1.0, f64::NAN, f64::NAN, 0.0, 2.5]);
     assert!(matches!(error, DataError::Support { row: 2, column: 1, .. }), "{error:?}");
     assert!(error.to_string().contains("row 2, column 1 is 2.5"), "{error}");
     let error = refuse(&[0.0, 1.0, f64::INFINITY, 2.0]);
     assert!(
-        matches!(error, DataError::Support { row: 1, column: 0, .. } | DataError::NotFinite { row: 1, column: 0, .. }),
+        matches!(
+            error,
+            DataError::Support { row: 1, column: 0, .. }
+                | DataError::NotFinite { row: 1, column: 0, .. }
+        ),
         "{error:?}"
     );
     let codes = Independent::new(vec![Categorical::uniform(2).into()]).unwrap();
@@ -192,9 +198,11 @@ fn a_cell_that_is_no_observation_is_named() {
 
 #[test]
 fn a_column_without_variance_is_named() {
-    let start =
-        Independent::new(vec![Poisson::new(1.0).unwrap().into(), Gaussian::new(0.0, 1.0).unwrap().into()])
-            .unwrap();
+    let start = Independent::new(vec![
+        Poisson::new(1.0).unwrap().into(),
+        Gaussian::new(0.0, 1.0).unwrap().into(),
+    ])
+    .unwrap();
     let rows = [1.0, 7.0, 2.0, 7.0, 3.0, 7.0];
     let weights = [1.0; 3];
     let data = Weighted::new(Rows::new(&rows, 3, 2), &weights).unwrap();
@@ -224,9 +232,11 @@ fn a_product_of_nothing_is_refused() {
 
 #[test]
 fn parameters_are_named_by_column() {
-    let product =
-        Independent::new(vec![Gaussian::new(0.0, 1.0).unwrap().into(), Poisson::new(2.0).unwrap().into()])
-            .unwrap();
+    let product = Independent::new(vec![
+        Gaussian::new(0.0, 1.0).unwrap().into(),
+        Poisson::new(2.0).unwrap().into(),
+    ])
+    .unwrap();
     let mut names = Vec::new();
     product.for_each_parameter(&mut |name, _| names.push(name.to_string()));
     assert_eq!(names, ["column 0 mean", "column 0 variance", "column 1 rate"]);
@@ -235,9 +245,11 @@ fn parameters_are_named_by_column() {
 #[cfg(feature = "serde")]
 #[test]
 fn products_survive_files() {
-    let product =
-        Independent::new(vec![Gaussian::new(0.1, 1.0).unwrap().into(), Poisson::new(2.0).unwrap().into()])
-            .unwrap();
+    let product = Independent::new(vec![
+        Gaussian::new(0.1, 1.0).unwrap().into(),
+        Poisson::new(2.0).unwrap().into(),
+    ])
+    .unwrap();
     let text = serde_json::to_string(&product).unwrap();
     assert!(text.contains(r#""family":"poisson""#), "{text}");
     assert_eq!(serde_json::from_str::<Independent>(&text).unwrap(), product);

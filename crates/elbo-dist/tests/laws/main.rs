@@ -7,21 +7,21 @@ mod categorical;
 mod dirichlet;
 mod dirichlet_multinomial;
 mod gaussian;
-mod independent;
 mod geometric;
+mod independent;
+mod laplace;
 mod low_rank_gaussian;
 mod multinomial;
-mod laplace;
 mod multivariate_gaussian;
 mod multivariate_student_t;
 mod poisson;
 mod prior;
-mod rows;
 mod regression;
+mod rows;
 mod special;
-mod wishart;
 mod student_t;
 mod uniform;
+mod wishart;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 

@@ -103,7 +103,7 @@ mod prior {
                 let stats = one.stats(&point);
                 ConjugatePrior::<Multinomial>::posterior(&before, &stats, &mut posterior).unwrap();
             }
-            assert_close(prior.log_evidence(&sample.stats(&point)).unwrap(), chain, size);
+            assert_close(Evidence::<Multinomial>::log_evidence(&prior, &sample.stats(&point)).unwrap(), chain, size);
         }
     }
 

@@ -134,7 +134,7 @@ fn the_evidence_is_that_of_an_urn() {
     let urn = Dirichlet::new(vec![1.0, 2.0]).unwrap();
     let mut stats = elbo_dist::CategoricalStats::new(2);
     stats.counts_mut().copy_from_slice(&[2.0, 1.0]);
-    assert_close(urn.log_evidence(&stats).unwrap(), -15.0_f64.ln(), 1.0);
+    assert_close(Evidence::<Categorical>::log_evidence(&urn, &stats).unwrap(), -15.0_f64.ln(), 1.0);
 }
 
 /// Concentrations from 10⁻³ to 10⁸, and with a thousand categories.

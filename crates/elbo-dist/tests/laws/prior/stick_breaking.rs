@@ -144,7 +144,7 @@ proptest! {
         let [dirichlet, other] = [alpha, other].map(|alpha| Dirichlet::new(alpha.to_vec()).unwrap());
         let sticks = as_sticks(&dirichlet);
         let stats = sample.stats(&point);
-        assert_close(sticks.log_evidence(&stats).unwrap(), dirichlet.log_evidence(&stats).unwrap(), TERMS);
+        assert_close(sticks.log_evidence(&stats).unwrap(), Evidence::<Categorical>::log_evidence(&dirichlet, &stats).unwrap(), TERMS);
         let divergence = dirichlet.kl_divergence(&other);
         assert_close(sticks.kl_divergence(&as_sticks(&other)), divergence, TERMS * (1.0 + divergence));
         let logs = sticks.expected_log_probabilities().zip(dirichlet.expected_log_probabilities());
@@ -157,7 +157,7 @@ proptest! {
         assert_close(sticks.log_prior(&point), dirichlet.log_prior(&point) + jacobian, TERMS);
         let (mut a, mut b) = (sticks.clone(), dirichlet.clone());
         sticks.posterior(&stats, &mut a).unwrap();
-        dirichlet.posterior(&stats, &mut b).unwrap();
+        ConjugatePrior::<Categorical>::posterior(&dirichlet, &stats, &mut b).unwrap();
         for (got, expected) in a.sticks().iter().zip(as_sticks(&b).sticks()) {
             assert_close(got.a(), expected.a(), 100.0);
             assert_close(got.b(), expected.b(), 100.0);
