@@ -4,7 +4,9 @@ use std::f64::consts::PI;
 
 use super::continued_fraction::continued_fraction;
 use super::double_double::Double;
-use super::gamma::{ln_gamma, ln_gamma_of_one_plus, ln_gamma_ratio, stirling_correction};
+use super::gamma::{
+    gamma_of_one_plus, ln_gamma, ln_gamma_of_one_plus, ln_gamma_ratio, stirling_correction,
+};
 use super::inverse::{Point, Tail, solve};
 use super::normal::{erfc, standard_normal_quantile};
 
@@ -128,7 +130,7 @@ fn prefactor(a: f64, x: f64) -> f64 {
         let power = (-deviance(a, x)).exp();
         return power * (-stirling_correction(a)).exp() / (2.0 * PI * a).sqrt();
     }
-    let gamma = if a < 1.0 { libm::tgamma(1.0 + a) } else { a * libm::tgamma(a) };
+    let gamma = gamma_of_one_plus(a);
     let half = (-0.5 * x).exp(); // twice, so that large powers meet it before it underflows
     x.powf(a) * half / gamma * half
 }
@@ -174,10 +176,19 @@ fn uniform(a: f64, x: f64, tail: Tail) -> f64 {
     let deviance = deviance(a, x);
     let z = deviance.high.sqrt().copysign(x - a);
     let eta = z * (2.0 / a).sqrt();
+    let inverse = a.recip();
     let (mut sum, mut beta_above, mut beta) = (0.0, 0.0, 0.0);
-    for n in (1..TEMME.len()).rev() {
+    // the sum converges like (η / 2√π)ⁿ
+    let terms = if eta.abs() < 0.2 {
+        15
+    } else if eta.abs() < 0.45 {
+        21
+    } else {
+        TEMME.len()
+    };
+    for n in (1..terms).rev() {
         // (β, β_above) = (βₙ, βₙ₊₁) → (βₙ₋₁, βₙ)
-        (beta, beta_above) = ((n as f64 + 1.0) / a * beta_above + TEMME[n], beta);
+        (beta, beta_above) = ((n as f64 + 1.0) * inverse * beta_above + TEMME[n], beta);
         sum = sum * eta + beta;
     }
     let gaussian = (-deviance).exp();

@@ -53,16 +53,16 @@ pub fn inverse_mean_resultant_length(d: usize, r: f64) -> f64 {
     if d == 0 || !(0.0..=1.0).contains(&r) {
         return f64::NAN;
     }
-    if r == 0.0 || r == 1.0 {
-        return if r == 0.0 { 0.0 } else { f64::INFINITY };
+    if r >= 1.0 {
+        return f64::INFINITY;
     }
     if d == 1 {
         return r.atanh();
     }
-    let mut kappa = r * (d as f64 - r * r) / (1.0 - r * r);
     if r < 1e-100 {
-        return d as f64 * r; // the square of κ below may underflow
+        return d as f64 * r; // squares below would underflow
     }
+    let mut kappa = r * (d as f64 - r * r) / (1.0 - r * r);
     for _ in 0..20 {
         let Ratio { value, complement, slope } = ratio(order(d), kappa);
         let odds = value * (1.0 - r) / (r * complement);

@@ -19,7 +19,7 @@ use super::gamma::{
 /// Source: Stirling's series from 6 on; below, the recurrence into `[1, 3)` and a rational function there that keeps the
 /// zeros 1 and 2.
 pub fn ln_gamma_in_place(x: &mut [f64]) {
-    Level::detect().dispatch(InPlace::<LnGamma>(x, LnGamma));
+    Level::detect().dispatch(InPlace(x, LnGamma));
 }
 
 /// Writes `ln |Γ(x)|` of every number into `out`; otherwise like [`ln_gamma_in_place`].
@@ -147,7 +147,7 @@ impl Function for LnGamma {
 }
 
 /// `½ ln 2π − ½`.
-const HALF_LN_TAU_MINUS_HALF: f64 = 0.418_938_533_204_672_74;
+const HALF_LN_TAU_MINUS_HALF: f64 = 0.418_938_533_204_672_7;
 
 #[derive(Clone, Copy)]
 struct Digamma;
@@ -188,7 +188,7 @@ fn polynomial<S: Simd, const N: usize>(coefficients: &[f64; N], x: S) -> S {
     let mut k = N;
     while k > 0 {
         k -= 1;
-        if k % 2 == 0 {
+        if k.is_multiple_of(2) {
             even = even.mul_add(square, S::splat(coefficients[k]));
         } else {
             odd = odd.mul_add(square, S::splat(coefficients[k]));
