@@ -205,8 +205,8 @@ const LARGE: f64 = 10.0;
 /// The same for `a, b ≥ 1`: Stirling's formula, and the powers as `e` to minus a deviance.
 fn deviance_prefactor(a: f64, b: f64, at: Split) -> f64 {
     let (total, excess) = (Double::sum(a, b), excess(a, b, at));
-    let deviance = excess.over_number(a).minus_ln_1p((at.x * total).over_number(a)) * a
-        + (-excess).over_number(b).minus_ln_1p((at.y * total).over_number(b)) * b;
+    let deviance = excess.over_number(a).minus_ln_1p(|| (at.x * total).over_number(a)) * a
+        + (-excess).over_number(b).minus_ln_1p(|| (at.y * total).over_number(b)) * b;
     let corrections =
         stirling_correction(total.high) - stirling_correction(a) - stirling_correction(b);
     (b / (2.0 * PI * a * total.high)).sqrt() * (-deviance).exp() * corrections.exp()

@@ -138,7 +138,7 @@ fn prefactor(a: f64, x: f64) -> f64 {
 /// `½ a η² = a (μ − ln(1 + μ))`, `μ = (x − a) / a`: with extra digits, as `e` to this power is needed.
 fn deviance(a: f64, x: f64) -> Double {
     let mu = Double::sum(x, -a).over_number(a);
-    mu.minus_ln_1p(Double::new(x, 0.0).over_number(a)) * a
+    mu.minus_ln_1p(|| Double::new(x, 0.0).over_number(a)) * a
 }
 
 /// `Σ xᵏ / ((a+1) … (a+k))`.
@@ -178,15 +178,7 @@ fn uniform(a: f64, x: f64, tail: Tail) -> f64 {
     let eta = z * (2.0 / a).sqrt();
     let inverse = a.recip();
     let (mut sum, mut beta_above, mut beta) = (0.0, 0.0, 0.0);
-    // the sum converges like (η / 2√π)ⁿ
-    let terms = if eta.abs() < 0.2 {
-        15
-    } else if eta.abs() < 0.45 {
-        21
-    } else {
-        TEMME.len()
-    };
-    for n in (1..terms).rev() {
+    for n in (1..TEMME.len()).rev() {
         // (β, β_above) = (βₙ, βₙ₊₁) → (βₙ₋₁, βₙ)
         (beta, beta_above) = ((n as f64 + 1.0) * inverse * beta_above + TEMME[n], beta);
         sum = sum * eta + beta;
