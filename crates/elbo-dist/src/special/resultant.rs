@@ -90,8 +90,12 @@ struct Ratio {
 }
 
 fn ratio(nu: f64, x: f64) -> Ratio {
+    if x == f64::INFINITY {
+        return Ratio { value: 1.0, complement: 0.0, slope: 0.0 };
+    }
     // far enough that the expansion holds, or that its error fades on the way back
-    let enough = (64.0_f64 * 64.0 - x * x).max(0.0).sqrt().min(12.0 + 1.5 * x);
+    let fading = (12.0 + 1.5 * x).max(nu + 6.0 + 0.25 * x);
+    let enough = (64.0_f64 * 64.0 - x * x).max(0.0).sqrt().min(fading);
     let steps = (enough - nu).max(0.0).ceil();
     let mut next = expansion(nu + steps, x);
     let mut order = nu + steps;
