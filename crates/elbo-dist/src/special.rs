@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | [`exp_into`], [`ln_into`] | 2 | over slices, see `elbo_linalg` |
 //! | [`ln_gamma`], [`ln_factorial`] | 2.3 | `x > 0`, also beside 1 and 2 |
-//! | [`digamma`], [`trigamma`] | 2.9, 1.9 | `x > 0`, also beside the zero of `ψ` |
+//! | [`digamma`], [`trigamma`] | 2.9, 2.6 | `x > 0`, also beside the zero of `ψ` |
 //! | [`ln_gamma_into`], [`digamma_into`] | 3.1, 3.7 | over slices, `x > 0` |
 //! | [`ln_gamma_ratio`] | a few | beside its zero an absolute error, see there |
 //! | [`ln_beta`] | 4 | and an absolute `2 ε` where `B(a, b)` is near one |

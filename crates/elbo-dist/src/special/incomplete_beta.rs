@@ -14,7 +14,8 @@ use super::normal::standard_normal_quantile;
 /// `I_x(a, b)`, the regularized incomplete beta function: the distribution function of a beta
 /// variable.
 ///
-/// For `a > 0`, `b > 0` and `0 ≤ x ≤ 1`; NaN elsewhere. Within 20 ulp up to `a, b = 1e6` (10.4 measured). The upper tail `1 − I_x(a, b)` is `I_{1−x}(b, a)`.
+/// For `a > 0`, `b > 0` and `0 ≤ x ≤ 1`; NaN elsewhere. Within 20 ulp up to `a, b = 1e6` (10.4 measured). The upper tail
+/// `1 − I_x(a, b)` is `I_{1−x}(b, a)`.
 /// Cost: a continued fraction of order `√max(a, b)` steps near the mean, fewer elsewhere.
 ///
 /// Source: NIST DLMF 8.17.22, its even part (Didonato & Morris 1992, ACM Trans. Math. Softw. 18(3)),

@@ -61,7 +61,7 @@ fn ulps<const N: usize>(count: f64) -> impl Fn([f64; N], f64) -> f64 {
 fn gamma_functions_are_within_4_ulp() {
     assert_table("ln_gamma", |[x]| ln_gamma(x), ulps(2.3));
     assert_table("digamma", |[x]| digamma(x), ulps(4.0));
-    assert_table("trigamma", |[x]| trigamma(x), ulps(2.0));
+    assert_table("trigamma", |[x]| trigamma(x), ulps(4.0));
 }
 
 #[test]
