@@ -1,8 +1,30 @@
 //! Special functions of statistics, accurate to the last few bits.
 //!
-//! Every function was measured against references of 50 to 60 digits; the worst error found is in
-//! its documentation, in ulp (the distance between neighboring doubles at the result) or as a
-//! multiple of `ε = 2⁻⁵²`. Outside of its domain a function returns NaN and never panics.
+//! Outside of its domain a function returns NaN and never panics. The accuracy was measured on some 18,000 points of 50 and more
+//! digits, chosen beside zeros and means, in far tails and for arguments from tiny to huge; every value in the table below is
+//! the worst error found in ulp, the distance between neighboring doubles at the result. Tests hold each function to it.
+//!
+//! | function | worst ulp | where, or what is meant |
+//! |---|---|---|
+//! | [`exp_into`], [`ln_into`] | 2 | over slices, see `elbo_linalg` |
+//! | [`ln_gamma`], [`ln_factorial`] | 2.3 | `x > 0`, also beside 1 and 2 |
+//! | [`digamma`], [`trigamma`] | 2.9, 2.6 | `x > 0`, also beside the zero of `ψ` |
+//! | [`ln_gamma_into`], [`digamma_into`] | 3.1, 3.7 | over slices, `x > 0` |
+//! | [`ln_gamma_ratio`] | a few | beside its zero an absolute error, see there |
+//! | [`ln_beta`] | 4 | and an absolute `2 ε` where `B(a, b)` is near one |
+//! | [`ln_binomial_coefficient`] | 2.0 | |
+//! | [`erf`], [`erfc`] | 0.8, 2.0 | |
+//! | [`standard_normal_cdf`], [`ln_standard_normal_cdf`] | 2.4, 2.1 | both tails |
+//! | [`standard_normal_quantile`], [`standard_normal_quantile_ln`] | 2.9, 3.5 | subnormal `p`, `ln p` to `−1e9`, beside one half |
+//! | [`erf_inv`], [`erfc_inv`] | 3.3, 3.4 | |
+//! | [`gamma_p`], [`gamma_q`] | 7.7, 10.3 | `a` from 0.001 to 1e6, tails to 1e−300 |
+//! | [`beta_regularized`] | 10.4 | `a`, `b` from 0.01 to 1e6, tails to 1e−300 |
+//! | [`inverse_gamma_p`], [`inverse_beta_regularized`] | 4 | and what 20 ulp of the smaller tail amount to |
+//! | [`bessel_ratio`], [`mean_resultant_length`] | 2.2 | `x` from 1e−8 to 1e5, `ν` to 1e4 |
+//! | [`mean_resultant_length_derivative`] | 2.3 | |
+//! | [`inverse_mean_resultant_length`] | 3.3 | and what 4 ulp of the smaller of `r` and `1 − r` amount to |
+//! | [`ln_bessel_i`] | 2.8 | and an absolute `ε √(ν² + x²)` where the result is near zero |
+//! | [`log1p_exp`], [`logistic`], [`log1m_exp`] | 0.8, 1.1, 2 | |
 //!
 //! ```
 //! use elbo_dist::special::{digamma, gamma_q, standard_normal_quantile};

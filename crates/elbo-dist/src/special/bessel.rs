@@ -7,8 +7,8 @@ use super::gamma::{ln_gamma, stirling_correction};
 /// `ln I_ν(x)` for `ν ≥ 0` and `x ≥ 0`; NaN elsewhere. Normalizer of the von Mises–Fisher
 /// distribution, where `I_ν` itself overflows.
 ///
-/// The absolute error, which is the relative error of `I_ν`, is within `3 ε` times
-/// `1 + |ν ln x| + ln Γ(ν + 1) + x`. `ln I_0(0) = 0`; `−∞` for `x = 0 < ν`.
+/// Within 4 ulp plus an absolute `ε √(ν² + x²)`, which counts only where the result is near zero. `ln I_0(0) = 0`; `−∞` for
+/// `x = 0 < ν`.
 ///
 /// Cost: below `√(ν² + x²) = 64` a power series of at most about 100 terms, above it one polynomial
 /// in two variables.

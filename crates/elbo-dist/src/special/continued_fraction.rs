@@ -1,8 +1,8 @@
 //! Continued fractions.
 
 /// `b₀ + a₁/(b₁ + a₂/(b₂ + …))`, forward by the method of Steed: each step adds a correction that is
-/// smaller than the one before; `step(k) = (aₖ, bₖ)`.
-pub(super) fn continued_fraction(first: f64, step: impl Fn(f64) -> (f64, f64)) -> f64 {
+/// smaller than the one before; `step(k) = (aₖ, bₖ)`, asked for in order.
+pub(super) fn continued_fraction(first: f64, mut step: impl FnMut(f64) -> (f64, f64)) -> f64 {
     let (numerator, denominator) = step(1.0);
     let mut inverse = denominator.recip();
     let mut correction = numerator * inverse;

@@ -2,6 +2,8 @@
 
 use std::ops::{Add, Mul, Neg, Sub};
 
+use super::gamma::horner;
+
 /// `high + low`, with `|low|` at most half an ulp of `high`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Double {
@@ -68,12 +70,12 @@ impl Double {
     }
 
     /// `u − ln(1 + u)`, which is near `u²/2`, with relative error below `2⁻⁶²`; `self` is `u > −1` and
-    /// `one_plus` is `1 + u`, which may be known better than by adding.
+    /// `one_plus` gives `1 + u`, which may be known better than by adding.
     ///
     /// With `s = u / (2 + u)`, `ln(1 + u) = 2 artanh s` and `u − 2s = s u`.
-    pub(super) fn minus_ln_1p(self, one_plus: Self) -> Self {
+    pub(super) fn minus_ln_1p(self, one_plus: impl FnOnce() -> Self) -> Self {
         if self.high.abs() > 0.5 {
-            return self - one_plus.ln();
+            return self - one_plus().ln();
         }
         let s = self.over(self + Self::new(2.0, 0.0));
         let z = s * s;
@@ -83,16 +85,23 @@ impl Double {
 
 /// `(artanh s / s − 1) / s² = 1/3 + z/5 + z²/7 + …`, `z = s² ≤ 1/9`.
 fn artanh_series(z: Double) -> Double {
-    let mut tail = 0.0;
-    for k in (0..14).rev() {
-        tail = tail * z.high + f64::from(2 * k + 7).recip();
-    }
+    let tail = horner(&ODD_RECIPROCALS, z.high);
     ONE_THIRD + z * (ONE_FIFTH + z * tail)
 }
 
 const FRAC_1_SQRT_2: f64 = std::f64::consts::FRAC_1_SQRT_2;
 /// `ln 2`.
 pub(super) const LN_2: Double = Double::new(std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
+/// `1/7, 1/9, …`
+const ODD_RECIPROCALS: [f64; 14] = {
+    let mut reciprocals = [0.0; 14];
+    let mut k = 0;
+    while k < 14 {
+        reciprocals[k] = 1.0 / (2 * k + 7) as f64;
+        k += 1;
+    }
+    reciprocals
+};
 const ONE_THIRD: Double = Double::new(1.0 / 3.0, 1.850_371_707_708_594e-17);
 const ONE_FIFTH: Double = Double::new(0.2, -1.110_223_024_625_156_5e-17);
 

@@ -5,7 +5,8 @@ use std::f64::consts::PI;
 use super::continued_fraction::continued_fraction;
 use super::double_double::Double;
 use super::gamma::{
-    ln_beta, ln_gamma_of_one_plus, ln_gamma_ratio, ln_gamma_ratio_beyond_power, stirling_correction,
+    digamma, gamma_of_one_plus, ln_beta, ln_gamma_of_one_plus, ln_gamma_ratio,
+    ln_gamma_ratio_beyond_power, stirling_correction,
 };
 use super::inverse::{Point, Tail, solve};
 use super::normal::standard_normal_quantile;
@@ -13,7 +14,8 @@ use super::normal::standard_normal_quantile;
 /// `I_x(a, b)`, the regularized incomplete beta function: the distribution function of a beta
 /// variable.
 ///
-/// For `a > 0`, `b > 0` and `0 ≤ x ≤ 1`; NaN elsewhere. The upper tail `1 − I_x(a, b)` is `I_{1−x}(b, a)`.
+/// For `a > 0`, `b > 0` and `0 ≤ x ≤ 1`; NaN elsewhere. Within 20 ulp up to `a, b = 1e6` (10.4 measured). The upper tail
+/// `1 − I_x(a, b)` is `I_{1−x}(b, a)`.
 /// Cost: a continued fraction of order `√max(a, b)` steps near the mean, fewer elsewhere.
 ///
 /// Source: NIST DLMF 8.17.22, its even part (Didonato & Morris 1992, ACM Trans. Math. Softw. 18(3)),
@@ -174,11 +176,14 @@ fn fraction(a: f64, b: f64, at: Split) -> f64 {
     let (x, y) = (at.x.high, at.y.high);
     let below_mean = -excess(a, b, at).high;
     let first = a * (below_mean + 1.0) / (a + 1.0);
+    let mut inverse_before = (a + 1.0).recip();
     continued_fraction(first, |k| {
-        let center = a + 2.0 * k;
-        let bend = k * (b - k) * x / (center - 1.0);
-        let numerator = (a + k - 1.0) * (a + b + k - 1.0) * x / (center - 1.0) * bend;
-        let denominator = k + bend + (a + k) * (below_mean + 1.0 + k * (1.0 + y)) / (center + 1.0);
+        let inverse = (a + 2.0 * k + 1.0).recip();
+        let scaled = x * inverse_before;
+        let bend = k * (b - k) * scaled;
+        let numerator = (a + k - 1.0) * (a + b + k - 1.0) * scaled * bend;
+        let denominator = k + bend + (a + k) * (below_mean + 1.0 + k * (1.0 + y)) * inverse;
+        inverse_before = inverse;
         (numerator, denominator)
     })
 }
@@ -186,29 +191,36 @@ fn fraction(a: f64, b: f64, at: Split) -> f64 {
 /// `xᵃ yᵇ / (a B(a, b))`.
 fn prefactor(a: f64, b: f64, at: Split) -> f64 {
     let (small, large) = (a.min(b), a.max(b));
-    if small >= 1.0 {
+    if small >= 3.0 && large >= LARGE {
         return deviance_prefactor(a, b, at);
     }
     let (near_small, near_large) = if a <= b { (at.x, at.y) } else { (at.y, at.x) };
     let power = if large < LARGE {
         let near = |p: f64, x: Double| x.high.powf(p) * (1.0 + p * x.low / x.high);
-        near(small, near_small) * near(large, near_large) * libm::tgamma(small + large)
-            / (libm::tgamma(large) * libm::tgamma(1.0 + small))
+        // Γ(s + l) l / ((s + l) Γ(l + 1)) = Γ(s + l) / Γ(l), and s + l is rounded
+        let total = Double::sum(small, large);
+        let rounding = 1.0 + digamma(total.high) * total.low;
+        near(small, near_small)
+            * near(large, near_large)
+            * gamma_of_one_plus(total.high)
+            * rounding
+            * large
+            / (total.high * gamma_of_one_plus(large) * gamma_of_one_plus(small))
     } else {
         let delta = ln_gamma_ratio_beyond_power(large, small);
         (near_small.high * large).powf(small) * (near_large.ln() * large).exp() * delta.exp()
-            / libm::tgamma(1.0 + small)
+            / gamma_of_one_plus(small)
     };
     power * (small / a)
 }
 
 const LARGE: f64 = 10.0;
 
-/// The same for `a, b ≥ 1`: Stirling's formula, and the powers as `e` to minus a deviance.
+/// The same for `a, b ≥ 3`: Stirling's formula, and the powers as `e` to minus a deviance.
 fn deviance_prefactor(a: f64, b: f64, at: Split) -> f64 {
     let (total, excess) = (Double::sum(a, b), excess(a, b, at));
-    let deviance = excess.over_number(a).minus_ln_1p((at.x * total).over_number(a)) * a
-        + (-excess).over_number(b).minus_ln_1p((at.y * total).over_number(b)) * b;
+    let deviance = excess.over_number(a).minus_ln_1p(|| (at.x * total).over_number(a)) * a
+        + (-excess).over_number(b).minus_ln_1p(|| (at.y * total).over_number(b)) * b;
     let corrections =
         stirling_correction(total.high) - stirling_correction(a) - stirling_correction(b);
     (b / (2.0 * PI * a * total.high)).sqrt() * (-deviance).exp() * corrections.exp()

@@ -4,7 +4,9 @@ use std::f64::consts::PI;
 
 use super::continued_fraction::continued_fraction;
 use super::double_double::Double;
-use super::gamma::{ln_gamma, ln_gamma_of_one_plus, ln_gamma_ratio, stirling_correction};
+use super::gamma::{
+    gamma_of_one_plus, ln_gamma, ln_gamma_of_one_plus, ln_gamma_ratio, stirling_correction,
+};
 use super::inverse::{Point, Tail, solve};
 use super::normal::{erfc, standard_normal_quantile};
 
@@ -23,8 +25,8 @@ pub fn gamma_p(a: f64, x: f64) -> f64 {
 
 /// `Q(a, x) = 1 − P(a, x)`, computed so that the upper tail keeps its digits.
 ///
-/// For `a > 0`, `x ≥ 0`; NaN elsewhere. The relative error is within `ε (10 + 2 |ln Q|)`.
-/// Cost: about 100 multiplications at most; no loop grows with `a` or `x`.
+/// For `a > 0`, `x ≥ 0`; NaN elsewhere. Within 20 ulp over both tails up to `a = 1e6` (10.3 measured), as exponents have
+/// extra digits. Cost: about 200 multiplications at most; no loop grows with `a` or `x`.
 ///
 /// Source: NIST DLMF 8.11.4 (series), 8.9.2 (continued fraction), Temme (1979), SIAM J. Math. Anal.
 /// 10(4) and Gil, Segura & Temme (2012), SIAM J. Sci. Comput. 34(6) (uniform expansion about
@@ -128,7 +130,7 @@ fn prefactor(a: f64, x: f64) -> f64 {
         let power = (-deviance(a, x)).exp();
         return power * (-stirling_correction(a)).exp() / (2.0 * PI * a).sqrt();
     }
-    let gamma = if a < 1.0 { libm::tgamma(1.0 + a) } else { a * libm::tgamma(a) };
+    let gamma = gamma_of_one_plus(a);
     let half = (-0.5 * x).exp(); // twice, so that large powers meet it before it underflows
     x.powf(a) * half / gamma * half
 }
@@ -136,7 +138,7 @@ fn prefactor(a: f64, x: f64) -> f64 {
 /// `½ a η² = a (μ − ln(1 + μ))`, `μ = (x − a) / a`: with extra digits, as `e` to this power is needed.
 fn deviance(a: f64, x: f64) -> Double {
     let mu = Double::sum(x, -a).over_number(a);
-    mu.minus_ln_1p(Double::new(x, 0.0).over_number(a)) * a
+    mu.minus_ln_1p(|| Double::new(x, 0.0).over_number(a)) * a
 }
 
 /// `Σ xᵏ / ((a+1) … (a+k))`.
@@ -174,10 +176,11 @@ fn uniform(a: f64, x: f64, tail: Tail) -> f64 {
     let deviance = deviance(a, x);
     let z = deviance.high.sqrt().copysign(x - a);
     let eta = z * (2.0 / a).sqrt();
+    let inverse = a.recip();
     let (mut sum, mut beta_above, mut beta) = (0.0, 0.0, 0.0);
     for n in (1..TEMME.len()).rev() {
         // (β, β_above) = (βₙ, βₙ₊₁) → (βₙ₋₁, βₙ)
-        (beta, beta_above) = ((n as f64 + 1.0) / a * beta_above + TEMME[n], beta);
+        (beta, beta_above) = ((n as f64 + 1.0) * inverse * beta_above + TEMME[n], beta);
         sum = sum * eta + beta;
     }
     let gaussian = (-deviance).exp();

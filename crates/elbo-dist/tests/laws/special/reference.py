@@ -323,7 +323,8 @@ def main():
     write("gamma_p", gamma_p, gamma_points(450))
     write("gamma_q", gamma_q, gamma_points(450))
     with mp.workdps(80):
-        write("beta_regularized", beta, beta_points(500))
+        rounded_sum = [9.181951483774803, 1.8722422379506594, 0.7909146517926732]
+        write("beta_regularized", beta, [*beta_points(500), rounded_sum])
         write_inverse("inverse_beta_regularized", inverse_points(beta_points(160), beta, 0.999), beta_root)
     with mp.workdps(60):
         write_inverse("inverse_gamma_p", inverse_points(gamma_points(170), gamma_p, 0.999), gamma_root(1, gamma_p))
