@@ -32,6 +32,8 @@
 //! | [`Bernoulli`] | `&[bool]` | |
 //! | [`Binomial`] | `&[u64]` successes | |
 //! | [`Geometric`] | `&[u64]` failures | |
+//! | [`NegativeBinomial`] | `&[u64]` counts | |
+//! | [`ZeroInflated`] of one of these | `&[u64]` counts | |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
@@ -62,12 +64,15 @@ mod gamma;
 mod gaussian;
 mod geometric;
 mod multivariate_gaussian;
+mod negative_binomial;
 mod poisson;
 mod prior;
 mod quantile;
 pub mod special;
 mod spread;
+mod tally;
 mod univariate;
+mod zero_inflated;
 
 pub use bernoulli::{Bernoulli, BernoulliPacked, BernoulliStats};
 pub use beta::Beta;
@@ -82,6 +87,12 @@ pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
 };
+pub use negative_binomial::{
+    NegativeBinomial, NegativeBinomialPacked, NegativeBinomialScratch, NegativeBinomialStats,
+};
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{NormalInverseGamma, NormalInverseWishart};
 pub use univariate::{Number, Univariate};
+pub use zero_inflated::{
+    Counts, ZeroInflated, ZeroInflatedPacked, ZeroInflatedScratch, ZeroInflatedStats,
+};

@@ -19,7 +19,7 @@ mod incomplete;
 mod normal;
 
 pub use bessel::ln_bessel_i;
-pub(crate) use elementary::deviance;
+pub(crate) use elementary::{deviance, log1p_minus};
 pub use elementary::{log_add_exp, log1m_exp, x_ln_y};
 pub(crate) use gamma::stirling_correction;
 pub use gamma::{

@@ -7,9 +7,11 @@ mod categorical;
 mod gaussian;
 mod geometric;
 mod multivariate_gaussian;
+mod negative_binomial;
 mod poisson;
 mod prior;
 mod special;
+mod zero_inflated;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
