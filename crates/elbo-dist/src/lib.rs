@@ -34,6 +34,8 @@
 //! | [`Bernoulli`] | `&[bool]` | |
 //! | [`Binomial`] | `&[u64]` successes | |
 //! | [`Geometric`] | `&[u64]` failures | |
+//! | [`NegativeBinomial`] | `&[u64]` counts | |
+//! | [`ZeroInflated`] of one of these | `&[u64]` counts | |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
 //! | [`Dirichlet`] | [`Rows`](elbo_core::Rows) of shares | |
 //! | [`Multinomial`] | [`Rows`](elbo_core::Rows) of counts | [`Dirichlet`] |
@@ -82,6 +84,7 @@ mod low_rank_gaussian;
 mod multinomial;
 mod multivariate_gaussian;
 mod multivariate_student_t;
+mod negative_binomial;
 mod poisson;
 mod prior;
 mod quadrature;
@@ -93,6 +96,9 @@ mod student_t;
 mod uniform;
 mod univariate;
 mod wishart;
+mod tally;
+mod univariate;
+mod zero_inflated;
 
 pub use bernoulli::{Bernoulli, BernoulliPacked, BernoulliStats};
 pub use beta::Beta;
@@ -122,6 +128,8 @@ pub use multivariate_gaussian::{
 pub use multivariate_student_t::{
     MultivariateStudentT, MultivariateStudentTPacked, MultivariateStudentTScratch,
     MultivariateStudentTStats,
+pub use negative_binomial::{
+    NegativeBinomial, NegativeBinomialPacked, NegativeBinomialScratch, NegativeBinomialStats,
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{
@@ -137,3 +145,6 @@ pub use student_t::{StudentT, StudentTPacked, StudentTScratch, StudentTStats};
 pub use uniform::{Uniform, UniformPacked};
 pub use univariate::{Number, Univariate};
 pub use wishart::{Wishart, WishartPacked, WishartScratch, WishartStats};
+pub use zero_inflated::{
+    Counts, ZeroInflated, ZeroInflatedPacked, ZeroInflatedScratch, ZeroInflatedStats,
+};

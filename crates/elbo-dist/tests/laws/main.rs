@@ -14,6 +14,7 @@ mod low_rank_gaussian;
 mod multinomial;
 mod multivariate_gaussian;
 mod multivariate_student_t;
+mod negative_binomial;
 mod poisson;
 mod prior;
 mod regression;
@@ -22,6 +23,7 @@ mod special;
 mod student_t;
 mod uniform;
 mod wishart;
+mod zero_inflated;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
