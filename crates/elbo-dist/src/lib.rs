@@ -27,6 +27,10 @@
 //! | family | observations | prior |
 //! |---|---|---|
 //! | [`Gaussian`] | `&[f64]` | [`NormalInverseGamma`] |
+//! | [`LogNormal`] | `&[f64]` above 0 | |
+//! | [`Gamma`], [`InverseGamma`], [`Weibull`] | `&[f64]` above 0 | |
+//! | [`Exponential`] | `&[f64]` from 0 on | |
+//! | [`Beta`] | `&[f64]` between 0 and 1 | |
 //! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
@@ -51,23 +55,32 @@
 mod beta;
 mod block;
 mod categorical;
+mod deviance;
 mod dirichlet;
 mod error;
+mod exponential;
 mod gamma;
 mod gaussian;
+mod inverse_gamma;
+mod log_normal;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;
 mod quantile;
 pub mod special;
+mod support;
 mod univariate;
+mod weibull;
 
-pub use beta::Beta;
+pub use beta::{Beta, BetaPacked, BetaScratch, BetaStats};
 pub use categorical::{Categorical, CategoricalPacked, CategoricalScratch, CategoricalStats};
 pub use dirichlet::Dirichlet;
 pub use error::ParameterError;
-pub use gamma::Gamma;
+pub use exponential::{Exponential, ExponentialPacked, ExponentialStats};
+pub use gamma::{Gamma, GammaPacked, GammaScratch, GammaStats};
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
+pub use inverse_gamma::{InverseGamma, InverseGammaScratch};
+pub use log_normal::{LogNormal, LogNormalScratch};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
@@ -75,3 +88,4 @@ pub use multivariate_gaussian::{
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{NormalInverseGamma, NormalInverseWishart};
 pub use univariate::{Number, Univariate};
+pub use weibull::{Weibull, WeibullPacked, WeibullScratch, WeibullStats};

@@ -32,7 +32,7 @@ pub fn x_ln_y(x: f64, y: f64) -> f64 {
 /// `ln(1 + x) − x`, which is near `−x²/2`, without cancellation.
 ///
 /// With `s = x / (2 + x)`, `ln(1 + x) = 2 artanh s` and `x − 2s = s x`.
-pub(super) fn log1p_minus(x: f64) -> f64 {
+pub(crate) fn log1p_minus(x: f64) -> f64 {
     if x.abs() > 0.5 {
         return x.ln_1p() - x;
     }

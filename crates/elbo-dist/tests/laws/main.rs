@@ -1,12 +1,19 @@
 //! The laws of this crate, one module per law-giver; one test binary.
 #![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
 
+mod beta;
 mod categorical;
+mod exponential;
+mod gamma;
 mod gaussian;
+mod inverse_gamma;
+mod log_normal;
 mod multivariate_gaussian;
 mod poisson;
+mod positive;
 mod prior;
 mod special;
+mod weibull;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
