@@ -243,12 +243,7 @@ impl Family for Beta {
         packed.components[j] = self.component();
     }
 
-    fn score_all(
-        packed: &BetaPacked,
-        data: &[f64],
-        out: MatrixMut<'_>,
-        scratch: &mut BetaScratch,
-    ) {
+    fn score_all(packed: &BetaPacked, data: &[f64], out: MatrixMut<'_>, scratch: &mut BetaScratch) {
         check_shape(packed.components.len(), data.len(), out.rows(), out.columns());
         kernels::score_all(packed, scratch.fill(data), out);
     }

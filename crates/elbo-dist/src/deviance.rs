@@ -16,6 +16,16 @@ pub(crate) fn deviance(v: f64) -> f64 {
     -log1p_minus(v)
 }
 
+/// The same, given `u = 1 + v` as well, which has more digits where it is near 0.
+pub(crate) fn deviance_at(v: f64, u: f64) -> f64 {
+    if v.abs() < 0.5 { deviance(v) } else { v - u.ln() }
+}
+
+/// `ln(1 + v)`, given `u = 1 + v` as well, which has more digits where it is near 0.
+pub(crate) fn ln_at(v: f64, u: f64) -> f64 {
+    if v.abs() < 0.5 { v.ln_1p() } else { u.ln() }
+}
+
 /// `v − ln(1 + v)` per lane, given `ln(1 + v)`, which is used where `|v| ≥ ¼` and does not matter elsewhere.
 ///
 /// With `s = v / (2 + v)`, `ln(1 + v) = 2 artanh s` and `v − 2s = s v`; `s² ≤ 1/49`, so ten terms reach 2⁻⁵³.

@@ -252,7 +252,11 @@ impl Family for Exponential {
         }
     }
 
-    fn maximize(&self, stats: &ExponentialStats, next: &mut Self) -> Result<Repairs, EstimateError> {
+    fn maximize(
+        &self,
+        stats: &ExponentialStats,
+        next: &mut Self,
+    ) -> Result<Repairs, EstimateError> {
         stats.check()?;
         let [weight, total] = stats.sums;
         if weight == 0.0 {

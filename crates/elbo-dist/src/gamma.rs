@@ -21,7 +21,8 @@ use crate::{
     error::positive,
     quantile,
     special::{
-        digamma, gamma_log_peak, gamma_p, ln_gamma, ln_minus_digamma, standard_normal_quantile,
+        digamma, gamma_log_peak, gamma_p, gamma_q, ln_gamma, ln_minus_digamma,
+        standard_normal_quantile,
     },
     support::check_positive,
     univariate::univariate,
@@ -137,7 +138,7 @@ impl Gamma {
 
     /// `P(X ≤ x) = P(a, bx)`.
     pub fn cdf(&self, x: f64) -> f64 {
-        if x <= 0.0 { 0.0 } else { gamma_p(self.shape, self.rate * x) }
+        if x <= 0.0 { 0.0 } else { lower_tail(self.shape, self.rate * x) }
     }
 
     /// The `x` with `P(X ≤ x) = p`.
@@ -291,17 +292,28 @@ pub(crate) fn relative_spread(shape: f64, all: &GammaStats) -> f64 {
 fn standard_quantile(a: f64, p: f64) -> f64 {
     let at_one = Component::new(a, a);
     let density = |y: f64| (at_one.score_of_log(y) - y.ln()).exp();
-    quantile::continuous(p, (0.0, f64::INFINITY), start(a, p), |y| gamma_p(a, y), density)
+    let start = start(a, standard_normal_quantile(p), p.ln());
+    quantile::continuous(p, (0.0, f64::INFINITY), start, |y| lower_tail(a, y), density)
 }
 
-/// A point near the quantile `p` of `Ga(a, 1)`, and the size of a step: the cube of a normal variable, or the first term
-/// of the power series.
+/// `P(a, y)`; 1 where the rest underflows: from `y > 2000 + 4a` on it is below `e^(−0.4 y)`.
+fn lower_tail(a: f64, y: f64) -> f64 {
+    if y > 2000.0 + 4.0 * a { 1.0 } else { gamma_p(a, y) }
+}
+
+/// `Q(a, y)`; 0 where it underflows.
+pub(crate) fn upper_tail(a: f64, y: f64) -> f64 {
+    if y > 2000.0 + 4.0 * a { 0.0 } else { gamma_q(a, y) }
+}
+
+/// A point near the quantile `p` of `Ga(a, 1)`, given that of the standard normal distribution and `ln p`, and the size of a
+/// step: the cube of a normal variable, or the first term of the power series.
 ///
 /// Source: Wilson & Hilferty (1931), PNAS 17(12).
-pub(crate) fn start(a: f64, p: f64) -> (f64, f64) {
-    let cube = 1.0 - (9.0 * a).recip() + standard_normal_quantile(p) / (3.0 * a.sqrt());
-    let power = ((p.ln() + ln_gamma(a + 1.0)) / a).exp();
-    let start = if a < 0.5 || cube < 0.1 { power } else { a * cube * cube * cube };
+pub(crate) fn start(a: f64, normal: f64, log_p: f64) -> (f64, f64) {
+    let cube = 1.0 - (9.0 * a).recip() + normal / (3.0 * a.sqrt());
+    let power = ((log_p + ln_gamma(a + 1.0)) / a).exp();
+    let start = if cube < 0.1 { power } else { a * cube * cube * cube };
     (start.clamp(f64::MIN_POSITIVE, f64::MAX), a.sqrt().max(start.min(1.0)))
 }
 

@@ -12,10 +12,10 @@ use crate::{
     error::positive,
     gamma::{
         Component, GammaPacked, GammaStats, kl_gamma, observe_all, relative_spread, score_all,
-        standard_gamma, start,
+        standard_gamma, start, upper_tail,
     },
     quantile,
-    special::{gamma_log_peak, gamma_q, ln_minus_digamma},
+    special::{gamma_log_peak, ln_minus_digamma, standard_normal_quantile},
     support::check_positive,
     univariate::univariate,
 };
@@ -103,7 +103,7 @@ impl InverseGamma {
 
     /// `P(X ≤ x) = Q(a, β/x)`.
     pub fn cdf(&self, x: f64) -> f64 {
-        if x <= 0.0 { 0.0 } else { gamma_q(self.shape, self.scale / x) }
+        if x <= 0.0 { 0.0 } else { upper_tail(self.shape, self.scale / x) }
     }
 
     /// The `x` with `P(X ≤ x) = p`.
@@ -254,7 +254,8 @@ impl Family for InverseGamma {
     /// The same shape, with `1/E[1/X]` at the observation.
     fn moved_to(&self, data: &[f64], row: usize) -> Result<Self, EstimateError> {
         let scale = if data[row].is_nan() { self.scale } else { self.shape * data[row] };
-        let infeasible = EstimateError::Infeasible { component: 0, what: "inverse gamma distribution" };
+        let infeasible =
+            EstimateError::Infeasible { component: 0, what: "inverse gamma distribution" };
         Self::new(self.shape, scale).map_err(|_| infeasible)
     }
 
@@ -272,9 +273,9 @@ impl Family for InverseGamma {
 fn standard_quantile(a: f64, p: f64) -> f64 {
     let at_one = Component::new(a, a);
     let density = |x: f64| (at_one.score_of_log(x.recip()) - x.ln()).exp();
-    let (at, _) = start(a, 1.0 - p);
+    let (at, _) = start(a, -standard_normal_quantile(p), (-p).ln_1p());
     let at = at.recip().clamp(f64::MIN_POSITIVE, f64::MAX);
-    quantile::continuous(p, (0.0, f64::INFINITY), (at, at), |x| gamma_q(a, x.recip()), density)
+    quantile::continuous(p, (0.0, f64::INFINITY), (at, at), |x| upper_tail(a, x.recip()), density)
 }
 
 #[cfg(feature = "serde")]

@@ -9,7 +9,7 @@ use elbo_linalg::{Kernel, Level, Simd};
 
 use super::BetaStats;
 use crate::{
-    deviance::{deviance, deviances, logs},
+    deviance::{deviance_at, deviances, ln_at, logs},
     special::gamma_log_peak,
 };
 
@@ -48,8 +48,20 @@ impl Share {
 
     /// `KL(m ‖ x) = m ln m/x + (1 − m) ln (1 − m)/(1 − x)`, as a sum of two terms that are not negative.
     pub(super) fn divergence(self, to: Self) -> f64 {
+        let [u, v] = self.deviances(to);
+        self.of_a * u + self.of_b * v
+    }
+
+    /// The deviances of `x/m` and `(1 − x)/(1 − m)`.
+    fn deviances(self, to: Self) -> [f64; 2] {
         let (u, v) = self.relative(to);
-        self.of_a * deviance(u) + self.of_b * deviance(v)
+        [deviance_at(u, to.of_a / self.of_a), deviance_at(v, to.of_b / self.of_b)]
+    }
+
+    /// `logit x − logit m`.
+    pub(super) fn logit(self, to: Self) -> f64 {
+        let (u, v) = self.relative(to);
+        ln_at(u, to.of_a / self.of_a) - ln_at(v, to.of_b / self.of_b)
     }
 }
 
@@ -75,8 +87,8 @@ impl Component {
         if !(x > 0.0 && x < 1.0) {
             return f64::NEG_INFINITY;
         }
-        let (u, v) = self.mean.relative(Share { of_a: x, of_b: 1.0 - x });
-        self.peak - self.a * deviance(u) - self.b * deviance(v) - x.ln() - (-x).ln_1p()
+        let [u, v] = self.mean.deviances(Share { of_a: x, of_b: 1.0 - x });
+        self.peak - self.a * u - self.b * v - x.ln() - (-x).ln_1p()
     }
 }
 
@@ -152,7 +164,8 @@ impl Kernel for Score<'_> {
         for (i, out) in self.out.chunks_mut(S::LANES).enumerate() {
             let at = i * S::LANES;
             let [x, u, v, log_u, log_v] = place.relative(self.rows, at);
-            let logs = S::load_or(&self.rows.log_x[at..], 0.0) + S::load_or(&self.rows.log_y[at..], 0.0);
+            let logs =
+                S::load_or(&self.rows.log_x[at..], 0.0) + S::load_or(&self.rows.log_y[at..], 0.0);
             let score = minus_a.mul_add(deviances(u, log_u), peak - logs);
             let score = minus_b.mul_add(deviances(v, log_v), score);
             let score = S::select(S::splat(0.0).lt(x), score, impossible);

@@ -53,8 +53,8 @@ impl BetaStats {
             return self.sums;
         }
         let [weight, logit, divergence] = self.sums;
-        let (u, v) = origin.relative(self.origin);
-        let shift = u.ln_1p() - v.ln_1p();
+        let (u, _) = origin.relative(self.origin);
+        let shift = origin.logit(self.origin);
         let moved = divergence + weight * origin.divergence(self.origin) + u * origin.of_a * logit;
         [weight, logit + weight * shift, moved]
     }
@@ -150,8 +150,8 @@ impl Means {
 
     /// Both about another origin.
     fn about(&self, origin: Share) -> (f64, f64) {
-        let (u, v) = origin.relative(self.origin);
-        let logit = self.logit + u.ln_1p() - v.ln_1p();
+        let (u, _) = origin.relative(self.origin);
+        let logit = self.logit + origin.logit(self.origin);
         (logit, self.divergence + origin.divergence(self.origin) + u * origin.of_a * self.logit)
     }
 
@@ -169,39 +169,41 @@ impl Means {
         let of_a = mean.of_b * logit + common + ln_minus_digamma(a);
         let of_b = -mean.of_a * logit + common + ln_minus_digamma(b);
         let [ea, eb, en] = [a, b, n].map(trigamma_excess);
-        let determinant = ea / b + eb / a + ea * eb
-            - en * (a.recip() + b.recip() + ea + eb)
-            - (ea + eb) / n;
+        let determinant =
+            ea / b + eb / a + ea * eb - en * (a.recip() + b.recip() + ea + eb) - (ea + eb) / n;
         let [ta, tb, tn] = [a, b, n].map(trigamma);
         let step_a = ((tb - tn) * of_a + tn * of_b) / determinant;
         let step_b = ((ta - tn) * of_b + tn * of_a) / determinant;
         [step_a / a, step_b / b]
     }
 
-    /// Newton's method on a concave function, kept inside the quadrant and never going down: it cannot fail to converge, and
-    /// does so quadratically. The start knows the statistics only; some five steps are usual.
+    /// Newton's method on a concave function, never going down: it cannot fail to converge, and does so quadratically. Steps
+    /// are taken in `1/a` and `1/b`, in which the equations are nearly linear near 0 and near infinity. The start knows the
+    /// statistics only; some five steps are usual.
     fn solve(&self) -> Result<(f64, f64), EstimateError> {
         const STEPS: usize = 100;
         let center = self.center();
-        let concentration = 0.75 / self.about(center).1;
-        let (mut a, mut b) = (concentration * center.of_a, concentration * center.of_b);
+        let divergence = self.about(center).1;
+        // About the concentration of a bell, or E[ln x] ≈ −1/a where most of the mass is at 0.
+        let start = |share: f64| (0.75 * share / divergence).max((divergence - share.ln()).recip());
+        let (mut a, mut b) = (start(center.of_a), start(center.of_b));
         let (mut height, mut before) = (self.log_likelihood(a, b), f64::INFINITY);
         for _ in 0..STEPS {
             let step = self.newton(a, b);
             let most = step[0].abs().max(step[1].abs());
-            let down = -step[0].min(step[1]);
-            let mut length = if down > 0.75 { 0.75 / down } else { 1.0 };
-            let (next_a, next_b, next_height) = loop {
-                let (a, b) = (a * (1.0 + length * step[0]), b * (1.0 + length * step[1]));
-                let next = self.log_likelihood(a, b);
+            let mut length = 1.0_f64.min(0.999 / step[0].max(step[1]).max(f64::MIN_POSITIVE));
+            let next = loop {
+                let next = (a / (1.0 - length * step[0]), b / (1.0 - length * step[1]));
+                let reached = self.log_likelihood(next.0, next.1);
                 let rounding = 64.0 * f64::EPSILON * (1.0 + height.abs());
                 // Below 10⁻³ a step is surely inside the region of quadratic convergence.
-                if next >= height - rounding || length * most < 1e-3 {
-                    break (a, b, next);
+                if reached >= height - rounding || length * most < 1e-3 {
+                    height = reached;
+                    break next;
                 }
                 length *= 0.5;
             };
-            (a, b, height) = (next_a, next_b, next_height);
+            (a, b) = next;
             if !(a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite()) {
                 break;
             }

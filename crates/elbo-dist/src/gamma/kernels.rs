@@ -8,7 +8,10 @@ use elbo_core::{Matrix, MatrixMut, add_scaled};
 use elbo_linalg::{Kernel, Level, Simd};
 
 use super::GammaStats;
-use crate::{deviance::{deviance, deviances}, special::gamma_log_peak};
+use crate::{
+    deviance::{deviance_at, deviances},
+    special::gamma_log_peak,
+};
 
 /// `k` gamma distributions, or inverse gammas, as the kernels want them.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +49,7 @@ impl Component {
         if !(y > 0.0 && y < f64::INFINITY) {
             return f64::NEG_INFINITY;
         }
-        self.peak - self.shape * deviance((y - self.mean) / self.mean)
+        self.peak - self.shape * deviance_at((y - self.mean) / self.mean, y / self.mean)
     }
 }
 
@@ -95,11 +98,7 @@ impl Kernel for Score<'_> {
 }
 
 /// `stats[j] += Σᵢ weights[j, i] · t(yᵢ)` of what is not missing.
-pub(crate) fn observe_all(
-    stats: &mut [GammaStats],
-    [y, log_y]: [&[f64]; 2],
-    weights: Matrix<'_>,
-) {
+pub(crate) fn observe_all(stats: &mut [GammaStats], [y, log_y]: [&[f64]; 2], weights: Matrix<'_>) {
     for (j, stats) in stats.iter_mut().enumerate() {
         let weights = weights.row(j);
         let sums = Level::detect().dispatch(Observe { origin: stats.origin, y, log_y, weights });

@@ -3,7 +3,7 @@
 use elbo_core::{EstimateError, Statistics, add_scaled};
 
 use crate::{
-    deviance::deviance,
+    deviance::{deviance, deviance_at},
     special::{ln_minus_digamma, trigamma_excess},
 };
 
@@ -51,7 +51,7 @@ impl GammaStats {
     /// a negative number of size `ε Σw(u − 1 − ln u) / Σw`.
     pub fn log_spread(&self) -> f64 {
         let [weight, first, deviances] = self.sums;
-        deviances / weight - deviance((first - weight) / weight)
+        deviances / weight - deviance_at((first - weight) / weight, first / weight)
     }
 
     /// The same sums about another origin.
@@ -61,7 +61,11 @@ impl GammaStats {
             return self.sums;
         }
         let (ratio, shift) = (self.origin / origin, (self.origin - origin) / origin);
-        let moved = deviances + shift * (first - weight) + weight * deviance(shift);
+        let moved = if shift.abs() < 0.25 {
+            deviances + shift * (first - weight) + weight * deviance(shift)
+        } else {
+            deviances + shift * first - weight * ratio.ln() // the same; nothing large is subtracted
+        };
         [weight, ratio * first, moved]
     }
 
@@ -80,7 +84,11 @@ impl GammaStats {
         }
         if weight == 0.0 {
             let nothing = first == 0.0 && deviances == 0.0;
-            return if nothing { Err(EstimateError::NoWeight { component: 0, weight }) } else { infeasible };
+            return if nothing {
+                Err(EstimateError::NoWeight { component: 0, weight })
+            } else {
+                infeasible
+            };
         }
         let (spread, of_origin) = (self.log_spread(), deviances / weight);
         let mean = self.mean();

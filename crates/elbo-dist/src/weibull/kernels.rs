@@ -55,11 +55,7 @@ struct Place<S> {
 impl<S: Simd> Place<S> {
     #[inline(always)]
     fn new(shape: f64, scale: f64) -> Self {
-        Self {
-            shape: S::splat(shape),
-            scale: S::splat(scale),
-            log_scale: S::splat(scale.ln()),
-        }
+        Self { shape: S::splat(shape), scale: S::splat(scale), log_scale: S::splat(scale.ln()) }
     }
 
     #[inline(always)]

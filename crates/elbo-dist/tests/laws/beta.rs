@@ -12,7 +12,8 @@ type Data = Of<Beta, f64>;
 
 /// Concentrations from 0.1 to 10⁵, means up to 10⁻³ from either end.
 fn beta() -> impl Strategy<Value = Beta> {
-    (-7.0..7.0_f64, -2.0..12.0_f64).prop_map(|(logit, concentration)| of(logit, concentration.exp()))
+    (-7.0..7.0_f64, -2.0..12.0_f64)
+        .prop_map(|(logit, concentration)| of(logit, concentration.exp()))
 }
 
 fn of(logit: f64, concentration: f64) -> Beta {
@@ -20,9 +21,9 @@ fn of(logit: f64, concentration: f64) -> Beta {
     Beta::new(concentration * a, concentration * b).unwrap()
 }
 
-/// Both parameters above one half, so that doubles hold both tails.
+/// Doubles hold both tails: `1 − x` has no digits below ε.
 fn smooth() -> impl Strategy<Value = Beta> {
-    (-0.7..6.0_f64, -0.7..6.0_f64).prop_map(|(a, b)| Beta::new(a.exp(), b.exp()).unwrap())
+    (-0.7..6.0_f64, 0.0..6.0_f64).prop_map(|(a, b)| Beta::new(a.exp(), b.exp()).unwrap())
 }
 
 fn logistic(logit: f64) -> f64 {
@@ -46,10 +47,13 @@ fn sample() -> impl Strategy<Value = WeightedSample<Data>> {
 /// At least ten rows of positive weight, so that there is an estimate.
 fn estimable() -> impl Strategy<Value = WeightedSample<Data>> {
     let spread = prop_oneof![Just(2.0), Just(0.1)];
-    (-5.0..5.0_f64, spread, vec((-1.0..1.0_f64, 0.1..2.0), 10..40)).prop_map(|(at, spread, rows)| {
-        let (data, weights) = rows.into_iter().map(|(x, w)| (logistic(at + spread * x), w)).unzip();
-        WeightedSample::new(Data::new(data), weights)
-    })
+    (-5.0..5.0_f64, spread, vec((-1.0..1.0_f64, 0.1..2.0), 10..40)).prop_map(
+        |(at, spread, rows)| {
+            let (data, weights) =
+                rows.into_iter().map(|(x, w)| (logistic(at + spread * x), w)).unzip();
+            WeightedSample::new(Data::new(data), weights)
+        },
+    )
 }
 
 mod statistics {
@@ -184,8 +188,8 @@ proptest! {
 #[test]
 fn all_parameters_solve_their_equations() {
     let start = Beta::new(1.0, 1.0).unwrap();
-    for i in -8..=18_i32 {
-        for j in -8..=18_i32 {
+    for i in -4..=18_i32 {
+        for j in -4..=18_i32 {
             let (a, b) = (10.0_f64.powf(f64::from(i) / 2.0), 10.0_f64.powf(f64::from(j) / 2.0));
             let mut back = start;
             start.maximize(&Beta::new(a, b).unwrap().expected_stats(3.0), &mut back).unwrap();
@@ -215,7 +219,7 @@ fn concentrated_observations_keep_their_digits() {
     assert_close(far.log_density(0.250_01), LOG_DENSITY, 10.0);
 }
 
-const LOG_DENSITY: f64 = 10.012994009823078;
+const LOG_DENSITY: f64 = 10.012_994_009_823_078;
 
 #[test]
 fn statistics_without_a_distribution_are_rejected() {
@@ -263,7 +267,10 @@ fn neighbors(best: &Beta) -> Vec<Beta> {
     positive::steps()
         .map(|(m, c)| {
             let concentration = best.a() + best.b();
-            of(best.a().ln() - best.b().ln() + m / concentration.sqrt(), concentration * f64::exp(c))
+            of(
+                best.a().ln() - best.b().ln() + m / concentration.sqrt(),
+                concentration * f64::exp(c),
+            )
         })
         .collect()
 }

@@ -26,7 +26,9 @@ fn smooth() -> impl Strategy<Value = InverseGamma> {
 mod statistics {
     use super::*;
 
-    elbo_laws::statistics_laws!((inverse_gamma(), positive::sample()).prop_map(|(g, s)| s.stats(&g)));
+    elbo_laws::statistics_laws!(
+        (inverse_gamma(), positive::sample()).prop_map(|(g, s)| s.stats(&g))
+    );
 }
 
 mod family {
@@ -191,6 +193,7 @@ fn a_file_cannot_build_what_the_constructor_refuses() {
     let g = InverseGamma::new(0.1, 0.3).unwrap();
     let text = serde_json::to_string(&g).unwrap();
     assert_eq!(serde_json::from_str::<InverseGamma>(&text).unwrap(), g);
-    let error = serde_json::from_str::<InverseGamma>(r#"{"shape": 1.0, "scale": -1.0}"#).unwrap_err();
+    let error =
+        serde_json::from_str::<InverseGamma>(r#"{"shape": 1.0, "scale": -1.0}"#).unwrap_err();
     assert!(error.to_string().contains("scale is -1"), "{error}");
 }

@@ -139,7 +139,10 @@ fn parameters_and_data_are_checked() {
     assert!(LogNormal::new(f64::NAN, 1.0).is_err());
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(LogNormal::new(0.0, bad).is_err());
-        assert!(LogNormal::from_moments(bad, 1.0).is_err() && LogNormal::from_moments(1.0, bad).is_err());
+        assert!(
+            LogNormal::from_moments(bad, 1.0).is_err()
+                && LogNormal::from_moments(1.0, bad).is_err()
+        );
     }
     let g = LogNormal::new(2.0, 1.0).unwrap();
     positive::data_are_checked(&g);

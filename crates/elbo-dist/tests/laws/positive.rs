@@ -32,10 +32,13 @@ where
     F: for<'a> Family<Batch<'a> = &'a [f64]>,
 {
     let spread = prop_oneof![Just(2.0), Just(0.1)];
-    (-7.0..7.0_f64, spread, vec((-1.0..1.0_f64, 0.1..2.0), 10..40)).prop_map(|(at, spread, rows)| {
-        let (data, weights) = rows.into_iter().map(|(x, w)| ((at + spread * x).exp(), w)).unzip();
-        WeightedSample::new(Of::new(data), weights)
-    })
+    (-7.0..7.0_f64, spread, vec((-1.0..1.0_f64, 0.1..2.0), 10..40)).prop_map(
+        |(at, spread, rows)| {
+            let (data, weights) =
+                rows.into_iter().map(|(x, w)| ((at + spread * x).exp(), w)).unzip();
+            WeightedSample::new(Of::new(data), weights)
+        },
+    )
 }
 
 /// From 10⁻⁶ to 1 to every side, in two coordinates.
@@ -47,8 +50,11 @@ pub(crate) fn steps() -> impl Iterator<Item = (f64, f64)> {
 }
 
 /// A missing row scores 0 and changes no statistics.
-pub(crate) fn missing_values_are_skipped<F>(family: &F, sample: &WeightedSample<Of<F, f64>>, at: usize)
-where
+pub(crate) fn missing_values_are_skipped<F>(
+    family: &F,
+    sample: &WeightedSample<Of<F, f64>>,
+    at: usize,
+) where
     F: for<'a> Family<Batch<'a> = &'a [f64]>,
 {
     let at = at.min(sample.len());
@@ -62,13 +68,20 @@ where
 }
 
 /// `KL(q ‖ p) = ∫₀¹ ln q(x)/p(x) du` at the quantiles `x` of `u`, by the double-exponential rule.
-pub(crate) fn divergence_agrees_with_quadrature<F: Univariate<Value = f64>>(claimed: f64, q: &F, p: &F) {
+pub(crate) fn divergence_agrees_with_quadrature<F: Univariate<Value = f64>>(
+    claimed: f64,
+    q: &F,
+    p: &F,
+) {
     let gap = |u: f64| q.log_density(q.quantile(u)) - p.log_density(q.quantile(u));
     let expected = elbo_laws::univariate::integrate(gap, 0.0, 1.0);
     let size = elbo_laws::univariate::integrate(|u| gap(u).abs(), 0.0, 1.0);
     assert!(claimed >= 0.0, "a divergence of {claimed}");
     // The rule's own error, and quantiles beyond 1 − ε that it cannot see.
-    assert!((claimed - expected).abs() <= 1e-7 * (size + 1e-3), "{claimed}, the quadrature gives {expected}");
+    assert!(
+        (claimed - expected).abs() <= 1e-7 * (size + 1e-3),
+        "{claimed}, the quadrature gives {expected}"
+    );
 }
 
 /// Infinities and what is not positive are refused by their row; NaN is missing.

