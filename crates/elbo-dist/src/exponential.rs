@@ -8,7 +8,7 @@ use rand::{Rng, RngExt};
 use rand_distr::Exp1;
 
 use crate::{
-    ParameterError, block::check_shape, deviance::deviance, error::positive,
+    ParameterError, block::check_shape, deviance::deviance_at, error::positive,
     support::check_not_negative, univariate::univariate,
 };
 
@@ -104,7 +104,7 @@ impl Exponential {
 
     /// `KL(self ‖ other) = r − 1 − ln r` with `r` the ratio of `other`'s rate to this one's, in nats.
     pub fn kl_divergence(&self, other: &Self) -> f64 {
-        deviance((other.rate - self.rate) / self.rate)
+        deviance_at((other.rate - self.rate) / self.rate, other.rate / self.rate)
     }
 
     /// One draw.

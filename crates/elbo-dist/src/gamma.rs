@@ -17,7 +17,7 @@ pub use stats::GammaStats;
 use crate::{
     ParameterError,
     block::check_shape,
-    deviance::deviance,
+    deviance::deviance_at,
     error::positive,
     quantile,
     special::{
@@ -322,7 +322,7 @@ pub(crate) fn start(a: f64, normal: f64, log_p: f64) -> (f64, f64) {
 /// With means `m = a/b` and `h(a) = a ln a − a − ln Γ(a)`, whose slope is `g(a) = ln a − ψ(a)`:
 /// `a₀ (m/m₀ − 1 − ln m/m₀) + h(a) − h(a₀) − (a − a₀) g(a)`, two terms that are not negative.
 pub(crate) fn kl_gamma((a, b): (f64, f64), (a0, b0): (f64, f64)) -> f64 {
-    let of_mean = a0 * deviance((a * b0 - a0 * b) / (a0 * b));
+    let of_mean = a0 * deviance_at((a * b0 - a0 * b) / (a0 * b), (a / a0) * (b0 / b));
     let of_shape = gamma_log_peak(a) - gamma_log_peak(a0) - (a - a0) * ln_minus_digamma(a);
     of_mean + of_shape
 }

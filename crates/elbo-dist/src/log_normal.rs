@@ -7,8 +7,8 @@ use elbo_linalg::ln_into;
 use rand::Rng;
 
 use crate::{
-    Gaussian, GaussianPacked, GaussianStats, ParameterError, deviance::deviance, error::positive,
-    support::check_positive, univariate::univariate,
+    Gaussian, GaussianPacked, GaussianStats, ParameterError, deviance::deviance_at,
+    error::positive, support::check_positive, univariate::univariate,
 };
 
 /// The log-normal distribution, of which `ln X ~ N(μ, σ²)`: `ln p(x) = −ln x − ½ [ln 2πσ² + (ln x − μ)²/σ²]`, `x > 0`.
@@ -115,7 +115,7 @@ impl LogNormal {
     pub fn kl_divergence(&self, other: &Self) -> f64 {
         let shift = (self.log.mean() - other.log.mean()) / other.log.std_dev();
         let ratio = (self.log.variance() - other.log.variance()) / other.log.variance();
-        0.5 * (shift * shift + deviance(ratio))
+        0.5 * (shift * shift + deviance_at(ratio, self.log.variance() / other.log.variance()))
     }
 
     /// One draw.
