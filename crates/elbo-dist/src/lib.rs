@@ -47,6 +47,10 @@
 //! | [`StudentT`] | `&[f64]` | |
 //! | [`Laplace`] | `&[f64]` | |
 //! | [`Uniform`] | `&[f64]` | |
+//! | [`LogNormal`] | `&[f64]` above 0 | |
+//! | [`Gamma`], [`InverseGamma`], [`Weibull`] | `&[f64]` above 0 | |
+//! | [`Exponential`] | `&[f64]` from 0 on | |
+//! | [`Beta`] | `&[f64]` between 0 and 1 | |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!
@@ -70,16 +74,20 @@ mod beta;
 mod binomial;
 mod block;
 mod categorical;
+mod deviance;
 mod dirichlet;
 mod dirichlet_multinomial;
 mod error;
+mod exponential;
 mod gamma;
 mod gaussian;
 mod geometric;
 mod independent;
+mod inverse_gamma;
 mod inverse_wishart;
 mod laplace;
 mod linear;
+mod log_normal;
 mod low_rank_gaussian;
 mod multinomial;
 mod multivariate_gaussian;
@@ -93,15 +101,16 @@ mod regression;
 pub mod special;
 mod spread;
 mod student_t;
+mod support;
+mod tally;
 mod uniform;
 mod univariate;
+mod weibull;
 mod wishart;
-mod tally;
-mod univariate;
 mod zero_inflated;
 
 pub use bernoulli::{Bernoulli, BernoulliPacked, BernoulliStats};
-pub use beta::Beta;
+pub use beta::{Beta, BetaPacked, BetaScratch, BetaStats};
 pub use binomial::{Binomial, BinomialPacked, BinomialScratch, BinomialStats};
 pub use categorical::{Categorical, CategoricalPacked, CategoricalScratch, CategoricalStats};
 pub use dirichlet::{Dirichlet, DirichletPacked, DirichletScratch, DirichletStats};
@@ -110,15 +119,18 @@ pub use dirichlet_multinomial::{
     DirichletMultinomialStats,
 };
 pub use error::ParameterError;
-pub use gamma::Gamma;
+pub use exponential::{Exponential, ExponentialPacked, ExponentialStats};
+pub use gamma::{Gamma, GammaPacked, GammaScratch, GammaStats};
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
 pub use geometric::{Geometric, GeometricPacked, GeometricScratch, GeometricStats};
 pub use independent::{
     Column, ColumnPrior, ColumnStats, Independent, IndependentPacked, IndependentPrior,
     IndependentScratch,
 };
+pub use inverse_gamma::{InverseGamma, InverseGammaScratch};
 pub use inverse_wishart::InverseWishart;
 pub use laplace::{Laplace, LaplacePacked, LaplaceStats};
+pub use log_normal::{LogNormal, LogNormalScratch};
 pub use low_rank_gaussian::{LowRankGaussian, LowRankGaussianPacked, LowRankGaussianScratch};
 pub use multinomial::{Multinomial, MultinomialPacked, MultinomialScratch, MultinomialStats};
 pub use multivariate_gaussian::{
@@ -128,6 +140,7 @@ pub use multivariate_gaussian::{
 pub use multivariate_student_t::{
     MultivariateStudentT, MultivariateStudentTPacked, MultivariateStudentTScratch,
     MultivariateStudentTStats,
+};
 pub use negative_binomial::{
     NegativeBinomial, NegativeBinomialPacked, NegativeBinomialScratch, NegativeBinomialStats,
 };
@@ -144,6 +157,7 @@ pub use regression::{
 pub use student_t::{StudentT, StudentTPacked, StudentTScratch, StudentTStats};
 pub use uniform::{Uniform, UniformPacked};
 pub use univariate::{Number, Univariate};
+pub use weibull::{Weibull, WeibullPacked, WeibullScratch, WeibullStats};
 pub use wishart::{Wishart, WishartPacked, WishartScratch, WishartStats};
 pub use zero_inflated::{
     Counts, ZeroInflated, ZeroInflatedPacked, ZeroInflatedScratch, ZeroInflatedStats,

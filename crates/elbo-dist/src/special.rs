@@ -55,7 +55,7 @@ pub use gamma::{
     digamma, inverse_digamma, ln_beta, ln_binomial_coefficient, ln_factorial, ln_gamma,
     ln_gamma_ratio, ln_multivariate_gamma, multivariate_digamma, trigamma,
 };
-pub(crate) use gamma::{ln_minus_digamma, stirling_correction};
+pub(crate) use gamma::{gamma_log_peak, ln_minus_digamma, stirling_correction, trigamma_excess};
 pub(crate) use incomplete_beta::beta_regularized_of;
 pub use incomplete_beta::{beta_regularized, inverse_beta_regularized};
 pub use incomplete_gamma::{gamma_p, gamma_q, inverse_gamma_p, inverse_gamma_q};

@@ -2,26 +2,33 @@
 #![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
 
 mod bernoulli;
+mod beta;
 mod binomial;
 mod categorical;
 mod dirichlet;
 mod dirichlet_multinomial;
+mod exponential;
+mod gamma;
 mod gaussian;
 mod geometric;
 mod independent;
+mod inverse_gamma;
 mod laplace;
+mod log_normal;
 mod low_rank_gaussian;
 mod multinomial;
 mod multivariate_gaussian;
 mod multivariate_student_t;
 mod negative_binomial;
 mod poisson;
+mod positive;
 mod prior;
 mod regression;
 mod rows;
 mod special;
 mod student_t;
 mod uniform;
+mod weibull;
 mod wishart;
 mod zero_inflated;
 
