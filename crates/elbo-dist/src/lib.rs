@@ -31,6 +31,25 @@
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
 //!
+//! # Priors
+//!
+//! A prior and the posterior are one type: data add to it. Each has its mode (MAP), expectations, a KL divergence and draws
+//! (variational Bayes); as [`Evidence`](elbo_core::Evidence) it knows what the data are worth and what comes next, and as
+//! [`EmpiricalBayes`](elbo_core::EmpiricalBayes) it is learned from the posteriors of components that share it.
+//!
+//! | prior | of | mode and density in | predicts | pseudo-counts |
+//! |---|---|---|---|---|
+//! | [`Dirichlet`] | [`Categorical`] | `p` | `αₓ/Σα` | `αₓ` of category `x` |
+//! | [`StickBreaking`] | [`Categorical`] | sticks `v` | `E[pₓ]` | `aⱼ` of category `j`, `bⱼ` of later ones |
+//! | [`Gamma`] | [`Poisson`] | `λ` | negative binomial | `a` events in `b` observations |
+//! | [`NormalInverseGamma`] | [`Gaussian`] | `μ, σ²` | Student's t, `2a` degrees of freedom | `κ` of the mean, `2a` of the variance `b/a` |
+//! | [`NormalGamma`] | [`Gaussian`] | `μ, 1/σ²` | the same | the same |
+//! | [`NormalInverseWishart`] | [`MultivariateGaussian`] | `μ, Σ` | multivariate t; one per column if diagonal | `κ` of the mean, `ν` of the scale `Ψ/ν` |
+//!
+//! Pseudo-counts are those of expectations. A mode counts `αₓ − 1` where they are `αₓ`, and there is none where less than
+//! nothing would be counted: that is [`EstimateError::NoMode`](elbo_core::EstimateError::NoMode), never a clamp. Which
+//! coordinates a mode is taken in is part of a prior: the same distribution has other modes in others.
+//!
 //! Special functions whose accuracy is measured are in [`special`].
 //!
 //! # Should I use this crate?
