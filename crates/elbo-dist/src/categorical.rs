@@ -1,9 +1,17 @@
 //! The categorical distribution.
 
-use elbo_core::{DataError, EstimateError, Family, Matrix, MatrixMut, Repairs, Statistics};
+use elbo_core::{
+    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
+    take_front,
+};
 use rand::{Rng, RngExt};
 
-use crate::{ParameterError, block::check_shape, special::x_ln_y};
+use crate::{
+    ParameterError,
+    block::check_shape,
+    special::{deviance, x_ln_y},
+    univariate::univariate,
+};
 
 /// A distribution over the categories `0..m`: `p(x) = pₓ`, `Σ pₓ = 1`.
 ///
@@ -91,6 +99,61 @@ impl Categorical {
         self.probabilities[category as usize].ln()
     }
 
+    /// `P(X ≤ category)`, codes taken as numbers; 1 from the last possible category on. Cost: `m` additions.
+    pub fn cdf(&self, category: u32) -> f64 {
+        let beyond = (category as usize).saturating_add(1).min(self.categories());
+        let (below, above) = self.probabilities.split_at(beyond);
+        if above.iter().all(|p| *p == 0.0) { 1.0 } else { below.iter().sum::<f64>().min(1.0) }
+    }
+
+    /// The smallest category with `P(X ≤ category) ≥ p`. Cost: `m` additions.
+    ///
+    /// # Panics
+    ///
+    /// If `p` is not in `[0, 1]`.
+    pub fn quantile(&self, p: f64) -> u32 {
+        assert!((0.0..=1.0).contains(&p), "{p} is no probability");
+        let mut sum = 0.0;
+        let mut last = 0;
+        for (category, probability) in (0..).zip(&self.probabilities) {
+            sum += probability;
+            if sum >= p {
+                return category;
+            }
+            if *probability > 0.0 {
+                last = category;
+            }
+        }
+        last // what rounding leaves of p belongs to the last possible category
+    }
+
+    /// `Σ x pₓ`: the mean of the codes, where they mean anything as numbers.
+    pub fn mean(&self) -> f64 {
+        self.codes().map(|(x, p)| x * p).sum()
+    }
+
+    /// `Σ (x − mean)² pₓ`, of the codes.
+    pub fn variance(&self) -> f64 {
+        let mean = self.mean();
+        self.codes().map(|(x, p)| (x - mean) * (x - mean) * p).sum()
+    }
+
+    /// `KL(self ‖ other) = Σ p ln(p/p′)`, in nats; infinite if the other excludes a category that this one does not.
+    ///
+    /// # Panics
+    ///
+    /// If the other has another number of categories.
+    pub fn kl_divergence(&self, other: &Self) -> f64 {
+        assert_eq!(self.categories(), other.categories(), "another number of categories");
+        let pairs = self.probabilities.iter().zip(&other.probabilities);
+        pairs.map(|(p, q)| deviance(*p, *q)).sum() // Σ (p − q) = 0 is in these terms, none of them negative
+    }
+
+    /// Codes as numbers, with their probabilities.
+    fn codes(&self) -> impl Iterator<Item = (f64, f64)> {
+        (0_u32..).map(f64::from).zip(self.probabilities.iter().copied())
+    }
+
     /// `−Σ p ln p`, in nats.
     pub fn entropy(&self) -> f64 {
         -self.probabilities.iter().map(|p| x_ln_y(*p, *p)).sum::<f64>()
@@ -117,6 +180,35 @@ impl Categorical {
         assert_eq!(weights.len(), self.categories(), "another number of categories");
         for (p, weight) in self.probabilities.iter_mut().zip(weights) {
             *p = weight / sum;
+        }
+    }
+}
+
+univariate!(Categorical, u32, log_probability);
+
+/// The coordinates are the additive log ratios `ln(pₓ / pₘ₋₁)`, `x < m − 1`. Those of a distribution on the boundary are
+/// infinite; read back, categories whose coordinate is `+∞` share all probability equally.
+impl FlatParameters for Categorical {
+    fn write_unconstrained(&self, out: &mut Vec<f64>) {
+        let [others @ .., last] = &self.probabilities[..] else { return };
+        let ratios = others.iter().map(|p| {
+            if *p == 0.0 { f64::NEG_INFINITY } else { p.ln() - last.ln() } // 0/0 is on the boundary as well
+        });
+        out.extend(ratios);
+    }
+
+    fn with_unconstrained(&self, from: &mut &[f64]) -> Self {
+        let ratios = take_front(from, self.categories() - 1);
+        let max = ratios.iter().copied().fold(0.0, f64::max);
+        let weight = |ratio: f64| if ratio >= max { 1.0 } else { (ratio - max).exp() };
+        let weights = || ratios.iter().copied().chain([0.0]).map(weight);
+        let sum: f64 = weights().sum();
+        Self { probabilities: weights().map(|w| w / sum).collect() }
+    }
+
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+        for (category, p) in self.probabilities.iter().enumerate() {
+            see(&format!("probability {category}"), *p);
         }
     }
 }

@@ -28,6 +28,14 @@ pub enum ParameterError {
         /// Its value.
         value: f64,
     },
+    /// A probability that is none.
+    #[error("the {parameter} is {value}; it must lie between 0 and 1")]
+    NotProbability {
+        /// Which parameter.
+        parameter: &'static str,
+        /// Its value.
+        value: f64,
+    },
     /// One number among several is outside its range.
     #[error("number {index} of the {parameter} is {value}, which is out of range")]
     Entry {
@@ -90,5 +98,14 @@ pub(crate) fn not_negative(parameter: &'static str, value: f64) -> Result<f64, P
         Ok(value)
     } else {
         Err(ParameterError::Negative { parameter, value })
+    }
+}
+
+/// `value` if it lies between 0 and 1.
+pub(crate) fn probability(parameter: &'static str, value: f64) -> Result<f64, ParameterError> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(ParameterError::NotProbability { parameter, value })
     }
 }

@@ -29,6 +29,9 @@
 //! | [`Gaussian`] | `&[f64]` | [`NormalInverseGamma`] |
 //! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
+//! | [`Bernoulli`] | `&[bool]` | |
+//! | [`Binomial`] | `&[u64]` successes | |
+//! | [`Geometric`] | `&[u64]` failures | |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
 //!
 //! # Priors
@@ -67,26 +70,33 @@
 //!
 //! - **serde** (off): `Serialize` and `Deserialize`; parameters and priors come in through their checked constructors.
 
+mod bernoulli;
 mod beta;
+mod binomial;
 mod block;
 mod categorical;
 mod dirichlet;
 mod error;
 mod gamma;
 mod gaussian;
+mod geometric;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;
 mod quantile;
 pub mod special;
+mod spread;
 mod univariate;
 
+pub use bernoulli::{Bernoulli, BernoulliPacked, BernoulliStats};
 pub use beta::Beta;
+pub use binomial::{Binomial, BinomialPacked, BinomialScratch, BinomialStats};
 pub use categorical::{Categorical, CategoricalPacked, CategoricalScratch, CategoricalStats};
 pub use dirichlet::Dirichlet;
 pub use error::ParameterError;
 pub use gamma::Gamma;
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
+pub use geometric::{Geometric, GeometricPacked, GeometricScratch, GeometricStats};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,

@@ -19,12 +19,13 @@ mod incomplete;
 mod normal;
 
 pub use bessel::ln_bessel_i;
-pub(crate) use elementary::log1p_minus;
+pub(crate) use elementary::{deviance, log1p_minus};
 pub use elementary::{log_add_exp, log1m_exp, x_ln_y};
+pub(crate) use gamma::{ln_minus_digamma, stirling_correction};
 pub use gamma::{
     digamma, inverse_digamma, ln_factorial, ln_gamma, ln_gamma_ratio, ln_multivariate_gamma,
     multivariate_digamma, trigamma,
 };
-pub(crate) use gamma::ln_minus_digamma;
+pub(crate) use incomplete::beta_regularized_of;
 pub use incomplete::{beta_regularized, gamma_p, gamma_q};
 pub use normal::{erf, erfc, standard_normal_cdf, standard_normal_quantile};

@@ -176,7 +176,7 @@ pub fn multivariate_digamma(p: usize, a: f64) -> f64 {
 }
 
 /// `ln Γ(x) − (x − ½) ln x + x − ½ ln 2π` for `x ≥ 1`, within about `5 ε` absolute.
-pub(super) fn stirling_correction(x: f64) -> f64 {
+pub(crate) fn stirling_correction(x: f64) -> f64 {
     let mut steps = 0.0;
     let mut high = x;
     while high < LARGE {

@@ -50,15 +50,26 @@ pub fn gamma_q(a: f64, x: f64) -> f64 {
 /// by the method of Barnett, Feng, Steed & Goldfarb (1974), Comput. Phys. Commun. 8(5); prefactor for
 /// large `a` and `b` in deviance form.
 pub fn beta_regularized(a: f64, b: f64, x: f64) -> f64 {
+    beta_regularized_of(a, b, x, 1.0 - x)
+}
+
+/// The same where `y = 1 − x` is known to more digits than `x` shows.
+pub(crate) fn beta_regularized_of(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if !(a > 0.0 && b > 0.0 && a < f64::INFINITY && b < f64::INFINITY && (0.0..=1.0).contains(&x)) {
         f64::NAN
-    } else if x <= 0.0 || x >= 1.0 {
-        x
-    } else if x <= (a + 1.0) / (a + b + 2.0) {
-        beta_lower(a, b, x, 1.0 - x)
+    } else if x <= 0.0 || y <= 0.0 {
+        f64::from(y <= 0.0)
+    } else if is_below_mean(a, b, x, y) {
+        beta_lower(a, b, x, y)
     } else {
-        1.0 - beta_lower(b, a, 1.0 - x, x)
+        1.0 - beta_lower(b, a, y, x)
     }
+}
+
+/// Is `x ≤ (a + 1)/(a + b + 2)`? Judged by the smaller one of `x` and `y = 1 − x`, which has more digits.
+fn is_below_mean(a: f64, b: f64, x: f64, y: f64) -> bool {
+    let total = a + b + 2.0;
+    if x < y { x <= (a + 1.0) / total } else { y >= (b + 1.0) / total }
 }
 
 enum Region {
@@ -204,7 +215,7 @@ const TEMME: [f64; 33] = [
 /// `I_x(a, b)` for `x` up to about the mean; `y = 1 − x`. The even part of the continued fraction:
 /// up to the mean and for `k < b` all its terms are positive, while the full one cancels.
 fn beta_lower(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    let below_mean = x.mul_add(-(a + b), a);
+    let below_mean = if x < y { x.mul_add(-(a + b), a) } else { y.mul_add(a + b, -b) };
     let first = a * (below_mean + 1.0) / (a + 1.0);
     let fraction = continued_fraction(first, |k| {
         let center = a + 2.0 * k;
@@ -221,7 +232,12 @@ fn beta_prefactor(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if a.min(b) >= 1.0 {
         let total = a + b;
         let rounding = a.min(b) - (total - a.max(b)); // a + b = total + rounding exactly
-        let excess = x.mul_add(total, -a) + x * rounding; // (a + b) (x − mean)
+        // (a + b) (x − mean)
+        let excess = if x < y {
+            x.mul_add(total, -a) + x * rounding
+        } else {
+            -(y.mul_add(total, -b) + y * rounding)
+        };
         let ln_power = a * ln_1p_minus_far(excess / a, x * (total / a))
             + b * ln_1p_minus_far(-excess / b, y * (total / b));
         let corrections =

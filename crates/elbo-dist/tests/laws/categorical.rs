@@ -87,6 +87,37 @@ proptest! {
     }
 
     #[test]
+    fn coordinates_give_the_distribution_back(weights in uniform4(0.01..1.0_f64), sample in sample()) {
+        let categorical = Categorical::from_weights(&weights).unwrap();
+        elbo_laws::parameters::coordinates_give_the_distribution_back(&categorical, &sample.data, 1e2);
+    }
+
+    #[test]
+    fn every_point_is_a_distribution(flat in prop::array::uniform3(-300.0..300.0_f64)) {
+        elbo_laws::parameters::every_point_is_a_distribution(&Categorical::uniform(4), &flat);
+    }
+
+    #[test]
+    fn codes_have_a_distribution(a in categorical(), b in categorical(), u in 0.0..=1.0_f64) {
+        let sum = |f: &dyn Fn(u32) -> f64| {
+            (0..4).zip(a.probabilities()).filter(|(_, p)| **p > 0.0).map(|(x, p)| p * f(x)).sum::<f64>()
+        };
+        let mean = sum(&f64::from);
+        assert_close(a.mean(), mean, 3.0);
+        assert_close(a.variance(), sum(&|x| (f64::from(x) - mean).powi(2)), 9.0);
+        for x in 0..5 {
+            assert_close(a.cdf(x), sum(&|y| f64::from(u8::from(y <= x))), 1.0);
+        }
+        prop_assert_eq!(a.cdf(3), 1.0);
+        let x = a.quantile(u);
+        prop_assert!(a.cdf(x) >= u && (x == 0 || a.cdf(x - 1) < u), "{} is no quantile of {}", x, u);
+        let kl = sum(&|x| a.log_probability(x) - b.log_probability(x));
+        assert_close(a.kl_divergence(&b), kl, 1e2);
+        prop_assert!(a.kl_divergence(&b) >= 0.0);
+        prop_assert_eq!(a.kl_divergence(&a), 0.0);
+    }
+
+    #[test]
     fn the_table_keeps_the_components_of_a_category_together(
         components in vec(categorical(), 1..5)
     ) {
@@ -114,6 +145,16 @@ fn impossible_categories_stay_impossible() {
     let mut fitted = coin.clone();
     coin.maximize(&coin.expected_stats(3.0), &mut fitted).unwrap();
     assert_eq!(fitted.probabilities(), [0.0, 1.0]);
+}
+
+#[test]
+fn the_boundary_has_infinite_coordinates() {
+    let edge = Categorical::new(vec![0.25, 0.0, 0.75, 0.0]).unwrap();
+    let mut flat = Vec::new();
+    elbo_core::FlatParameters::write_unconstrained(&edge, &mut flat);
+    assert_eq!(flat, [f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY]);
+    let back = elbo_core::FlatParameters::with_unconstrained(&edge, &mut &flat[..]);
+    assert_eq!(back.probabilities(), [0.5, 0.0, 0.5, 0.0]);
 }
 
 #[test]

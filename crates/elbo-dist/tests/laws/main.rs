@@ -1,8 +1,11 @@
 //! The laws of this crate, one module per law-giver; one test binary.
 #![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
 
+mod bernoulli;
+mod binomial;
 mod categorical;
 mod gaussian;
+mod geometric;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;

@@ -10,6 +10,9 @@ use crate::rng;
 
 type Data = Of<Poisson, u64>;
 
+/// `ln p(λ + √λ)` at `λ = 10¹²`.
+const LN_P: f64 = -15.234_449_424_502_197;
+
 /// Rates from 10⁻³ to 10⁴, and zero.
 fn poisson() -> impl Strategy<Value = Poisson> {
     let rate = prop_oneof![9 => (-7.0..9.0_f64).prop_map(f64::exp), 1 => Just(0.0)];
@@ -50,7 +53,54 @@ mod family {
     );
 }
 
+mod univariate {
+    use elbo_dist::Univariate;
+
+    use super::*;
+
+    // Sums of some hundred probabilities stay within the law's 10⁻¹¹.
+    fn moderate() -> impl Strategy<Value = Poisson> {
+        (-7.0..6.0_f64).prop_map(|log_rate| Poisson::new(log_rate.exp()).unwrap())
+    }
+
+    elbo_laws::discrete_laws!(moderate(), rng);
+
+    proptest! {
+        #[test]
+        fn divergences_agree_with_the_sum(a in moderate(), b in moderate()) {
+            let (f, c) = (|x| a.log_probability(x), |x| a.cdf(x));
+            let q = |p| a.quantile(p);
+            let of = elbo_laws::univariate::Discrete { log_probability: &f, cdf: &c, quantile: &q };
+            let gap = |x| a.log_probability(x) - b.log_probability(x);
+            elbo_laws::univariate::expectation_agrees_with_the_sum(&of, a.kl_divergence(&b), &gap);
+            prop_assert!(a.kl_divergence(&b) >= 0.0);
+            prop_assert_eq!(a.kl_divergence(&a), 0.0);
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn coordinates_give_the_distribution_back(log_rate in -7.0..9.0_f64, sample in sample()) {
+        let poisson = Poisson::new(log_rate.exp()).unwrap();
+        elbo_laws::parameters::coordinates_give_the_distribution_back(&poisson, &sample.data, 3e4);
+    }
+
+    #[test]
+    fn every_point_is_a_distribution(log_rate in -50.0..50.0_f64) {
+        let shape = Poisson::new(1.0).unwrap();
+        elbo_laws::parameters::every_point_is_a_distribution(&shape, &[log_rate]);
+    }
+
+    #[test]
+    fn scores_are_log_probabilities(poisson in poisson(), x in 0..3000_u64) {
+        let mut score = [0.0];
+        poisson.log_density_into(&[x], &mut score);
+        let log_probability = poisson.log_probability(x);
+        let terms = poisson.rate() + x as f64 * 10.0; // |x ln λ| and ln x!
+        assert_close(score[0], log_probability, terms + 1.0);
+    }
+
     #[test]
     fn no_neighbor_is_more_likely(start in poisson(), sample in sample()) {
         elbo_laws::family::no_neighbor_is_more_likely(&start, &sample, neighbors);
@@ -110,6 +160,31 @@ fn a_rate_of_zero_is_a_point_mass_at_zero() {
     let mut fitted = start;
     start.maximize(&sample.stats(&start), &mut fitted).unwrap();
     assert_eq!(fitted, never);
+}
+
+#[test]
+fn large_rates_keep_their_digits() {
+    // mpmath 1.3, 60 digits: x·log(λ) − λ − loggamma(x + 1) at λ = 10¹², x = λ + 10⁶.
+    let poisson = Poisson::new(1e12).unwrap();
+    let at_one_sigma = poisson.log_probability(1_000_001_000_000);
+    assert!((at_one_sigma - LN_P).abs() < 1e-11, "{at_one_sigma} {LN_P}");
+    // Entropy: ½ ln 2πeλ − 1/12λ − …; the median is ⌊λ + 1/3⌋ or one less (Choi 1994).
+    for rate in [100.5, 3e4, 1e12, 1e18] {
+        let poisson = Poisson::new(rate).unwrap();
+        let entropy = 0.5 * (std::f64::consts::TAU * std::f64::consts::E * rate).ln()
+            - 1.0 / (12.0 * rate)
+            - 1.0 / (24.0 * rate * rate)
+            - 19.0 / (360.0 * rate * rate * rate);
+        assert!((poisson.entropy() - entropy).abs() < rate.powi(-4) + 1e-12 * entropy);
+    }
+    for rate in [1e8, 1e12, 1e15] {
+        let poisson = Poisson::new(rate).unwrap();
+        assert_eq!(poisson.quantile(0.5) as f64, rate);
+        for p in [1e-300, 1e-9, 0.1, 0.9, 1.0 - 1e-12] {
+            let x = poisson.quantile(p);
+            assert!(poisson.cdf(x) >= p && poisson.cdf(x - 1) < p, "{rate} {p}");
+        }
+    }
 }
 
 #[test]
