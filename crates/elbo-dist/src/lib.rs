@@ -27,11 +27,15 @@
 //! | family | observations | prior |
 //! |---|---|---|
 //! | [`Gaussian`] | `&[f64]` | [`NormalInverseGamma`] |
+//! | [`LogNormal`] | `&[f64]` above 0 | |
+//! | [`Gamma`], [`InverseGamma`], [`Weibull`] | `&[f64]` above 0 | |
+//! | [`Exponential`] | `&[f64]` from 0 on | [`Gamma`] |
+//! | [`Beta`] | `&[f64]` between 0 and 1 | |
 //! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
-//! | [`Bernoulli`] | `&[bool]` | |
-//! | [`Binomial`] | `&[u64]` successes | |
-//! | [`Geometric`] | `&[u64]` failures | |
+//! | [`Bernoulli`] | `&[bool]` | [`Beta`] |
+//! | [`Binomial`] | `&[u64]` successes | [`Beta`] |
+//! | [`Geometric`] | `&[u64]` failures | [`Beta`] |
 //! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
 //!
 //! # Priors
@@ -44,7 +48,9 @@
 //! |---|---|---|---|---|
 //! | [`Dirichlet`] | [`Categorical`] | `p` | `αₓ/Σα` | `αₓ` of category `x` |
 //! | [`StickBreaking`] | [`Categorical`] | sticks `v` | `E[pₓ]` | `aⱼ` of category `j`, `bⱼ` of later ones |
+//! | [`Beta`] | [`Bernoulli`], [`Binomial`], [`Geometric`] | `p` | `a/(a + b)`, beta-binomial, beta-geometric | `a` successes, `b` failures |
 //! | [`Gamma`] | [`Poisson`] | `λ` | negative binomial | `a` events in `b` observations |
+//! | [`Gamma`] | [`Exponential`] | `λ` | Lomax | `a` observations that add up to `b` |
 //! | [`NormalInverseGamma`] | [`Gaussian`] | `μ, σ²` | Student's t, `2a` degrees of freedom | `κ` of the mean, `2a` of the variance `b/a` |
 //! | [`NormalGamma`] | [`Gaussian`] | `μ, 1/σ²` | the same | the same |
 //! | [`NormalInverseWishart`] | [`MultivariateGaussian`] | `μ, Σ` | multivariate t; one per column if diagonal | `κ` of the mean, `ν` of the scale `Ψ/ν` |
@@ -75,28 +81,37 @@ mod beta;
 mod binomial;
 mod block;
 mod categorical;
+mod deviance;
 mod dirichlet;
 mod error;
+mod exponential;
 mod gamma;
 mod gaussian;
 mod geometric;
+mod inverse_gamma;
+mod log_normal;
 mod multivariate_gaussian;
 mod poisson;
 mod prior;
 mod quantile;
 pub mod special;
 mod spread;
+mod support;
 mod univariate;
+mod weibull;
 
 pub use bernoulli::{Bernoulli, BernoulliPacked, BernoulliStats};
-pub use beta::Beta;
+pub use beta::{Beta, BetaPacked, BetaScratch, BetaStats};
 pub use binomial::{Binomial, BinomialPacked, BinomialScratch, BinomialStats};
 pub use categorical::{Categorical, CategoricalPacked, CategoricalScratch, CategoricalStats};
 pub use dirichlet::Dirichlet;
 pub use error::ParameterError;
-pub use gamma::Gamma;
+pub use exponential::{Exponential, ExponentialPacked, ExponentialStats};
+pub use gamma::{Gamma, GammaPacked, GammaScratch, GammaStats};
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
 pub use geometric::{Geometric, GeometricPacked, GeometricScratch, GeometricStats};
+pub use inverse_gamma::{InverseGamma, InverseGammaScratch};
+pub use log_normal::{LogNormal, LogNormalScratch};
 pub use multivariate_gaussian::{
     CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
@@ -104,3 +119,4 @@ pub use multivariate_gaussian::{
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{NormalGamma, NormalInverseGamma, NormalInverseWishart, StickBreaking};
 pub use univariate::{Number, Univariate};
+pub use weibull::{Weibull, WeibullPacked, WeibullScratch, WeibullStats};

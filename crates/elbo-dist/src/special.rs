@@ -21,7 +21,7 @@ mod normal;
 pub use bessel::ln_bessel_i;
 pub(crate) use elementary::{deviance, log1p_minus};
 pub use elementary::{log_add_exp, log1m_exp, x_ln_y};
-pub(crate) use gamma::{ln_minus_digamma, stirling_correction};
+pub(crate) use gamma::{gamma_log_peak, ln_minus_digamma, stirling_correction, trigamma_excess};
 pub use gamma::{
     digamma, inverse_digamma, ln_factorial, ln_gamma, ln_gamma_ratio, ln_multivariate_gamma,
     multivariate_digamma, trigamma,

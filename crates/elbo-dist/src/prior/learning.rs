@@ -2,7 +2,7 @@
 
 use elbo_core::EstimateError;
 
-use crate::special::{digamma, inverse_digamma, ln_minus_digamma, log1p_minus, trigamma};
+use crate::special::{digamma, inverse_digamma, ln_minus_digamma, log1p_minus, trigamma, trigamma_excess};
 
 /// `ln((from + by)/from)` for `from > 0`, `by ≥ 0`, exact where little is added.
 pub(super) fn ln_growth(from: f64, by: f64) -> f64 {
@@ -52,10 +52,9 @@ pub(super) fn shape_with_spread(order: usize, spread: f64) -> Option<f64> {
         let (mut value, mut slope) = (0.0, 0.0);
         for below in terms {
             value += ln_minus_digamma(x - below) - (-below / x).ln_1p();
-            slope += (trigamma(x - below) - x.recip()) / (u * u);
+            slope += trigamma_excess(x - below) + below / (x * (x - below));
         }
-        // Beyond some 10⁸ the slope is that at zero, which the difference above no longer tells.
-        (value - spread, if u < 1e-8 { at_zero } else { slope })
+        (value - spread, slope / (u * u))
     })?;
     let x = least + u.recip();
     (x.is_finite() && x > least).then_some(x)

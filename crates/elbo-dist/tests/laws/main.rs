@@ -3,13 +3,20 @@
 
 mod bernoulli;
 mod binomial;
+mod beta;
 mod categorical;
+mod exponential;
+mod gamma;
 mod gaussian;
 mod geometric;
+mod inverse_gamma;
+mod log_normal;
 mod multivariate_gaussian;
 mod poisson;
+mod positive;
 mod prior;
 mod special;
+mod weibull;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 

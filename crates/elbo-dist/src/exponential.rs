@@ -1,0 +1,324 @@
+//! The exponential distribution.
+
+use elbo_core::{
+    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
+    add_scaled, take_front,
+};
+use rand::{Rng, RngExt};
+use rand_distr::Exp1;
+
+use crate::{
+    ParameterError, block::check_shape, deviance::deviance, error::positive,
+    support::check_not_negative, univariate::univariate,
+};
+
+/// Waiting times without memory: `ln p(x) = ln λ − λx` for `x ≥ 0`, with rate `λ` and mean `1/λ`.
+///
+/// With `x` in unit `u`, the rate is in `1/u`. NaN in data is a missing value: it scores 0 and is not observed; what is
+/// negative or infinite is refused.
+///
+/// ```
+/// use elbo_core::Family;
+/// use elbo_dist::Exponential;
+///
+/// let start = Exponential::from_mean(1.0)?;
+/// let mut stats = start.new_stats();
+/// start.observe(&mut stats, &[1.0, 2.0, 6.0], &[1.0, 1.0, 0.5]);
+/// let mut fitted = start;
+/// start.maximize(&stats, &mut fitted).unwrap();
+/// assert_eq!(fitted.rate(), 2.5 / 6.0);
+/// # Ok::<(), elbo_dist::ParameterError>(())
+/// ```
+///
+/// # Source
+///
+/// Johnson, Kotz & Balakrishnan (1994), *Continuous Univariate Distributions*, volume 1, chapter 19.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "Parameters")
+)]
+pub struct Exponential {
+    rate: f64,
+}
+
+impl Exponential {
+    /// The distribution with mean `1 / rate`.
+    ///
+    /// # Errors
+    ///
+    /// If `rate` is not positive and finite.
+    pub fn new(rate: f64) -> Result<Self, ParameterError> {
+        Ok(Self { rate: positive("rate", rate)? })
+    }
+
+    /// The distribution with this mean, in the unit of the data.
+    ///
+    /// # Errors
+    ///
+    /// If `mean`, or its reciprocal, is not positive and finite.
+    pub fn from_mean(mean: f64) -> Result<Self, ParameterError> {
+        Self::new(positive("mean", mean)?.recip())
+    }
+
+    /// `λ`, in events per unit of the data.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// `1/λ`.
+    pub fn mean(&self) -> f64 {
+        self.rate.recip()
+    }
+
+    /// `1/λ²`.
+    pub fn variance(&self) -> f64 {
+        self.rate.recip() / self.rate
+    }
+
+    /// `ln p(x)`, in nats.
+    pub fn log_density(&self, x: f64) -> f64 {
+        Packed::point(*self).score(x)
+    }
+
+    /// `P(X ≤ x)`.
+    pub fn cdf(&self, x: f64) -> f64 {
+        if x <= 0.0 { 0.0 } else { -(-self.rate * x).exp_m1() }
+    }
+
+    /// The `x` with `P(X ≤ x) = p`.
+    ///
+    /// # Panics
+    ///
+    /// If `p` is not in `[0, 1]`.
+    pub fn quantile(&self, p: f64) -> f64 {
+        assert!((0.0..=1.0).contains(&p), "{p} is no probability");
+        -(-p).ln_1p() / self.rate
+    }
+
+    /// `1 − ln λ`, in nats.
+    pub fn entropy(&self) -> f64 {
+        1.0 - self.rate.ln()
+    }
+
+    /// `KL(self ‖ other) = r − 1 − ln r` with `r` the ratio of `other`'s rate to this one's, in nats.
+    pub fn kl_divergence(&self, other: &Self) -> f64 {
+        deviance((other.rate - self.rate) / self.rate)
+    }
+
+    /// One draw.
+    pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
+        let standard: f64 = rng.sample(Exp1);
+        standard / self.rate
+    }
+
+    /// Overwrites the rate, which the caller knows to be positive and finite.
+    pub(crate) fn set(&mut self, rate: f64) {
+        self.rate = rate;
+    }
+}
+
+univariate!(Exponential, f64, log_density);
+
+impl FlatParameters for Exponential {
+    fn write_unconstrained(&self, out: &mut Vec<f64>) {
+        out.push(self.rate.ln());
+    }
+
+    fn with_unconstrained(&self, from: &mut &[f64]) -> Self {
+        Self { rate: take_front(from, 1)[0].exp() }
+    }
+
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+        see("rate", self.rate);
+    }
+}
+
+/// Weighted sufficient statistics of an [`Exponential`]: `Σw`, in observations, and `Σwx`, in the unit of the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ExponentialStats {
+    sums: [f64; 2],
+}
+
+impl ExponentialStats {
+    /// `Σw`, in observations.
+    pub fn total_weight(&self) -> f64 {
+        self.sums[0]
+    }
+
+    /// `Σwx`, in the unit of the data.
+    pub fn total(&self) -> f64 {
+        self.sums[1]
+    }
+
+    /// Could these be the sums of some weighted data?
+    pub(crate) fn check(&self) -> Result<(), EstimateError> {
+        let [weight, total] = self.sums;
+        let possible = weight >= 0.0 && total >= 0.0 && (weight > 0.0 || total == 0.0);
+        if possible && weight.is_finite() && total.is_finite() {
+            Ok(())
+        } else {
+            Err(EstimateError::Infeasible { component: 0, what: "exponential distribution" })
+        }
+    }
+}
+
+impl Statistics for ExponentialStats {
+    fn visit<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        self.sums.iter().for_each(|sum| see(std::slice::from_ref(sum))); // two units, two parts
+    }
+
+    fn visit_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        self.sums.iter_mut().for_each(|sum| see(std::slice::from_mut(sum)));
+    }
+
+    fn axpy(&mut self, factor: f64, other: &Self) {
+        add_scaled(&mut self.sums, factor, &other.sums);
+    }
+}
+
+/// `k` rates, or posteriors over them, as the kernels want them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExponentialPacked {
+    components: Vec<Packed>,
+}
+
+impl ExponentialPacked {
+    /// Rows are scored by `log_rate − rate · x`.
+    pub(crate) fn set(&mut self, j: usize, log_rate: f64, rate: f64) {
+        self.components[j] = Packed { log_rate, rate };
+    }
+}
+
+/// One component: `log_rate − rate · x`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Packed {
+    log_rate: f64,
+    rate: f64,
+}
+
+impl Packed {
+    fn point(exponential: Exponential) -> Self {
+        Self { log_rate: exponential.rate.ln(), rate: exponential.rate }
+    }
+
+    fn score(&self, x: f64) -> f64 {
+        let score = if x >= 0.0 { self.log_rate - self.rate * x } else { f64::NEG_INFINITY };
+        if x.is_nan() { 0.0 } else { score } // what is missing says nothing
+    }
+}
+
+impl Family for Exponential {
+    type Batch<'a> = &'a [f64];
+    type Stats = ExponentialStats;
+    type Packed = ExponentialPacked;
+    type Scratch = ();
+
+    fn check(&self, data: &[f64]) -> Result<(), DataError> {
+        check_not_negative(data)
+    }
+
+    fn new_stats(&self) -> ExponentialStats {
+        ExponentialStats::default()
+    }
+
+    fn new_packed(&self, k: usize) -> ExponentialPacked {
+        ExponentialPacked { components: vec![Packed::default(); k] }
+    }
+
+    fn new_scratch(_: &ExponentialPacked) {}
+
+    fn pack(&self, j: usize, packed: &mut ExponentialPacked) {
+        packed.components[j] = Packed::point(*self);
+    }
+
+    fn score_all(packed: &ExponentialPacked, data: &[f64], mut out: MatrixMut<'_>, (): &mut ()) {
+        check_shape(packed.components.len(), data.len(), out.rows(), out.columns());
+        for (j, component) in packed.components.iter().enumerate() {
+            for (out, x) in out.row_mut(j).iter_mut().zip(data) {
+                *out = component.score(*x);
+            }
+        }
+    }
+
+    fn observe_all(
+        _: &ExponentialPacked,
+        stats: &mut [ExponentialStats],
+        data: &[f64],
+        weights: Matrix<'_>,
+        (): &mut (),
+    ) {
+        check_shape(stats.len(), data.len(), weights.rows(), weights.columns());
+        for (j, stats) in stats.iter_mut().enumerate() {
+            add_scaled(&mut stats.sums, 1.0, &weighted_sums(data, weights.row(j)));
+        }
+    }
+
+    fn maximize(&self, stats: &ExponentialStats, next: &mut Self) -> Result<Repairs, EstimateError> {
+        stats.check()?;
+        let [weight, total] = stats.sums;
+        if weight == 0.0 {
+            return Err(EstimateError::NoWeight { component: 0, weight });
+        }
+        let rate = weight / total;
+        if !rate.is_finite() {
+            return Err(EstimateError::Boundary {
+                component: 0,
+                parameter: "rate",
+                limit: "infinity",
+                cure: "all its observations are 0: use fewer components or leave them out",
+            });
+        }
+        *next = Self { rate };
+        Ok(Repairs::default())
+    }
+
+    fn expected_stats(&self, weight: f64) -> ExponentialStats {
+        ExponentialStats { sums: [weight, weight / self.rate] }
+    }
+
+    fn free_parameters(&self, k: usize) -> usize {
+        k
+    }
+}
+
+/// Independent partial sums, so that the loop runs on vectors of numbers.
+const LANES: usize = 8;
+
+/// `Σw` and `Σwx` of what is not missing.
+fn weighted_sums(data: &[f64], weights: &[f64]) -> [f64; 2] {
+    let mut sums = [[0.0; LANES]; 2];
+    let mut add = |lane: usize, x: f64, w: f64| {
+        let w = if x.is_nan() { 0.0 } else { w };
+        let x = if w == 0.0 { 0.0 } else { x };
+        sums[0][lane] += w;
+        sums[1][lane] += w * x;
+    };
+    let (rows, weight_rows) = (data.chunks_exact(LANES), weights.chunks_exact(LANES));
+    for (lane, (x, w)) in rows.remainder().iter().zip(weight_rows.remainder()).enumerate() {
+        add(lane, *x, *w);
+    }
+    for (x, w) in rows.zip(weight_rows) {
+        for lane in 0..LANES {
+            add(lane, x[lane], w[lane]);
+        }
+    }
+    sums.map(|lanes| lanes.iter().sum())
+}
+
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Parameters {
+    rate: f64,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Parameters> for Exponential {
+    type Error = ParameterError;
+
+    fn try_from(p: Parameters) -> Result<Self, ParameterError> {
+        Self::new(p.rate)
+    }
+}
