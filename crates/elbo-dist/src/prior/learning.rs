@@ -10,8 +10,8 @@ pub(super) fn ln_growth(from: f64, by: f64) -> f64 {
     if relative.is_finite() { relative.ln_1p() } else { by.ln() - from.ln() }
 }
 
-/// Shape and rate of the gamma distribution with `E[λ] = λ̄ⱼ` and `E[ln λ]` on average over gamma distributions with
-/// these shapes and means, which it maximizes `Σⱼ E_qⱼ[ln p(λ)]` by.
+/// Shape and rate of the gamma distribution whose `E[λ]` and `E[ln λ]` are the averages over gamma distributions with
+/// these shapes and means: it maximizes `Σⱼ E_qⱼ[ln p(λ)]`. Relative error some ulp, however large the shapes.
 ///
 /// # Panics
 ///
@@ -34,8 +34,8 @@ pub(super) fn learned_gamma(
     if rate > 0.0 && rate.is_finite() { Ok((shape, rate)) } else { Err(no_prior()) }
 }
 
-/// The `x > (p − 1)/2` with `p ln x − ψₚ(x) = spread`: by how much `ln E[|Λ|]^{1/p}·p` of a Wishart matrix of order `p`
-/// and shape `x` exceeds `E ln |Λ|`. None unless the spread is positive and a finite `x` has it.
+/// The `x > (p − 1)/2` with `p ln x − ψₚ(x) = spread`: by how much `ln |E[Λ]|` exceeds `E ln |Λ|` for a Wishart matrix `Λ`
+/// of order `p` with `2x` degrees of freedom. None unless the spread is positive and a finite `x` has it.
 ///
 /// Source: Minka (2002), *Estimating a gamma distribution*, solves `p = 1` in `1/x`, too.
 pub(super) fn shape_with_spread(order: usize, spread: f64) -> Option<f64> {
@@ -63,7 +63,7 @@ pub(super) fn shape_with_spread(order: usize, spread: f64) -> Option<f64> {
 /// Concentrations of the Dirichlet distribution with `E[ln pₓ] = logs[x]`.
 ///
 /// With `S` the sum sought, each is `ψ⁻¹(ψ(S) + E[ln pₓ])`, which leaves one equation in `1/S`. Relative error about
-/// `ε S`. Cost: some ten rounds of one inverse digamma for each category.
+/// `10 ε S`. Cost: some ten rounds of one inverse digamma for each category.
 ///
 /// # Source
 ///
