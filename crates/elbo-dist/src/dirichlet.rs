@@ -2,7 +2,11 @@
 
 use rand::Rng;
 
-use crate::{Categorical, ParameterError, gamma::standard_gamma, special::{digamma, ln_gamma_ratio}};
+use crate::{
+    Categorical, ParameterError,
+    gamma::standard_gamma,
+    special::{digamma, ln_gamma_ratio},
+};
 
 /// The Dirichlet distribution over probabilities, `ln p(p) = ln Γ(Σα) − Σ ln Γ(αₓ) + Σ (αₓ − 1) ln pₓ`.
 ///

@@ -4,8 +4,8 @@ use elbo_core::{ConjugatePrior, EmpiricalBayes, EstimateError, Evidence};
 
 use super::learning::dirichlet_with_logs;
 use crate::{
-    Bernoulli, BernoulliPacked, BernoulliStats, Beta, Binomial, BinomialPacked, BinomialStats, Geometric,
-    GeometricPacked, GeometricStats,
+    Bernoulli, BernoulliPacked, BernoulliStats, Beta, Binomial, BinomialPacked, BinomialStats,
+    Geometric, GeometricPacked, GeometricStats,
     binomial::ln_choose,
     special::{ln_gamma, ln_gamma_ratio, x_ln_y},
 };

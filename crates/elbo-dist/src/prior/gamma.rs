@@ -148,8 +148,7 @@ impl Evidence<Exponential> for Gamma {
 impl EmpiricalBayes for Gamma {
     /// Shape and rate by Newton's method in `1/a`. Cost: some five digammas.
     fn learned_from(&self, posteriors: &[Self]) -> Result<Self, EstimateError> {
-        let (shape, rate) =
-            learned_gamma(posteriors.iter().map(|q| (q.shape, q.expected_rate())))?;
+        let (shape, rate) = learned_gamma(posteriors.iter().map(|q| (q.shape, q.expected_rate())))?;
         Ok(Self { shape, rate })
     }
 }

@@ -29,7 +29,9 @@ impl Evidence<MultivariateGaussian> for NormalInverseWishart {
         Ok(self.copies() * of_gammas
             - half * (posterior_log_det - log_det)
             - half_added * posterior_log_det
-            - 0.5 * self.d() as f64 * (ln_growth(self.mean_pseudo_count, weight) + weight * PI.ln()))
+            - 0.5
+                * self.d() as f64
+                * (ln_growth(self.mean_pseudo_count, weight) + weight * PI.ln()))
     }
 
     /// Student's t about `m`: multivariate with `ν − d + 1` degrees of freedom and scale matrix
@@ -44,7 +46,8 @@ impl Evidence<MultivariateGaussian> for NormalInverseWishart {
         let half_added = 0.5 * self.repeats();
         let of_gammas: f64 = self.half_steps().map(|i| ln_gamma_ratio(half - i, half_added)).sum();
         let spread = (1.0 + self.mean_pseudo_count.recip()).sqrt();
-        let log_volume = 0.5 * self.scale.log_det() + self.d() as f64 * (spread.ln() + 0.5 * PI.ln());
+        let log_volume =
+            0.5 * self.scale.log_det() + self.d() as f64 * (spread.ln() + 0.5 * PI.ln());
         let constant = self.copies() * of_gammas - log_volume;
         let independent = self.copies() > 1.0;
         let mut x = vec![0.0; self.d()];

@@ -167,15 +167,19 @@ fn learning_fails_where_nothing_can_be_told_from_rounding() {
 #[test]
 fn learning_in_turn_with_posteriors_narrows_the_prior_to_what_differs() {
     let alike: Vec<_> = (0..4).map(|_| Poisson::new(3.0).unwrap().expected_stats(10.0)).collect();
-    let apart: Vec<_> = [1.0, 2.0, 4.0, 8.0].map(|rate| Poisson::new(rate).unwrap().expected_stats(10.0)).into();
+    let apart: Vec<_> =
+        [1.0, 2.0, 4.0, 8.0].map(|rate| Poisson::new(rate).unwrap().expected_stats(10.0)).into();
     let learn = |stats: &[elbo_dist::PoissonStats]| {
         let mut prior = Gamma::new(1.0, 1.0).unwrap();
         for _ in 0..1000 {
-            let posteriors: Vec<Gamma> = stats.iter().map(|stats| {
-                let mut posterior = prior;
-                ConjugatePrior::<Poisson>::posterior(&prior, stats, &mut posterior).unwrap();
-                posterior
-            }).collect();
+            let posteriors: Vec<Gamma> = stats
+                .iter()
+                .map(|stats| {
+                    let mut posterior = prior;
+                    ConjugatePrior::<Poisson>::posterior(&prior, stats, &mut posterior).unwrap();
+                    posterior
+                })
+                .collect();
             prior = prior.learned_from(&posteriors).unwrap();
         }
         prior
@@ -210,7 +214,8 @@ fn no_data_leave_the_prior() {
         &prior,
         &Poisson::new(1.0).unwrap().new_stats(),
         &mut posterior,
-    ).unwrap();
+    )
+    .unwrap();
     assert_eq!(posterior, prior);
 }
 

@@ -55,7 +55,8 @@ fn other_priors(p: &NormalInverseWishart) -> Vec<NormalInverseWishart> {
         let higher = least + f * (degrees - least);
         let times = |g: f64| scale.iter().map(|v| g * v).collect::<Vec<f64>>();
         let column = |i: usize| {
-            let stretch = |p: usize| if p / d == i { f } else { 1.0 } * if p % d == i { f } else { 1.0 };
+            let stretch =
+                |p: usize| if p / d == i { f } else { 1.0 } * if p % d == i { f } else { 1.0 };
             scale.iter().enumerate().map(|(p, v)| v * stretch(p)).collect::<Vec<f64>>()
         };
         let less_correlated: Vec<f64> = scale
@@ -329,7 +330,8 @@ fn predictions_integrate_to_one() {
             VVI => [4.0, 0.0, 0.0, 2.0],
             _ => [3.0, 0.0, 0.0, 3.0],
         };
-        let prior = NormalInverseWishart::new(structure, vec![1.0, -2.0], 0.7, 4.5, &scale).unwrap();
+        let prior =
+            NormalInverseWishart::new(structure, vec![1.0, -2.0], 0.7, 4.5, &scale).unwrap();
         let point = MultivariateGaussian::standard(structure, vec![0.0; 2]);
         let density = |x: f64, y: f64| {
             let mut out = [f64::NAN];
@@ -339,7 +341,10 @@ fn predictions_integrate_to_one() {
         let coarse = |f: &dyn Fn(f64) -> f64| -> f64 {
             // Trapezoids in t, x = sinh 2t: the integrand falls like a power of x, so exponentially in t.
             let step = 1.0 / 16.0;
-            (-112..=112).map(|i| step * f64::from(i)).map(|t| f((2.0 * t).sinh()) * 2.0 * (2.0 * t).cosh() * step).sum()
+            (-112..=112)
+                .map(|i| step * f64::from(i))
+                .map(|t| f((2.0 * t).sinh()) * 2.0 * (2.0 * t).cosh() * step)
+                .sum()
         };
         let integral = coarse(&|x| coarse(&|y| density(1.0 + x, y - 2.0)));
         assert!((integral - 1.0).abs() < 1e-8, "{structure:?}: {integral}");
@@ -356,7 +361,8 @@ fn the_evidence_of_far_data_is_exact() {
     let prior = NormalInverseWishart::new(VVV, vec![o + 1.0, -o], 0.5, 3.5, &scale).unwrap();
     let start = MultivariateGaussian::standard(VVV, vec![o + 2.0, -o]);
     let data = Table { data: vec![o, 1.0 - o, o + 1.0, -o, o + 4.0, 2.0 - o], d: 2 };
-    let evidence = prior.log_evidence(&WeightedSample::new(data, vec![1.0; 3]).stats(&start)).unwrap();
+    let evidence =
+        prior.log_evidence(&WeightedSample::new(data, vec![1.0; 3]).stats(&start)).unwrap();
     assert!((evidence + 12.444_192_463_725_518).abs() < 2e-14, "{evidence:.17}");
     let mut predicted = [f64::NAN];
     prior.log_predictive_into(&start, Rows::new(&[o + 3.0, 1.0 - o], 1, 2), &mut predicted);
@@ -367,9 +373,8 @@ fn the_evidence_of_far_data_is_exact() {
 #[test]
 fn a_shared_covariance_is_learned_once() {
     let scale = [3.0, 1.0, 1.0, 2.0];
-    let posterior = |mean: [f64; 2]| {
-        NormalInverseWishart::new(EEE, mean.to_vec(), 4.0, 9.0, &scale).unwrap()
-    };
+    let posterior =
+        |mean: [f64; 2]| NormalInverseWishart::new(EEE, mean.to_vec(), 4.0, 9.0, &scale).unwrap();
     let posteriors = [posterior([0.0, 0.0]), posterior([1.0, 0.0]), posterior([2.0, 3.0])];
     let learned = posteriors[0].learned_from(&posteriors).unwrap();
     assert_close(learned.degrees_of_freedom(), 9.0, 9.0);
