@@ -105,7 +105,6 @@ impl Bernoulli {
     }
 
     /// Overwrites the probability, which the caller knows to be one.
-    #[allow(dead_code, reason = "a conjugate prior moves its point by it")]
     pub(crate) fn set(&mut self, probability: f64) {
         self.probability = probability;
     }
@@ -200,7 +199,6 @@ pub struct BernoulliPacked {
 
 impl BernoulliPacked {
     /// Rows are scored by `ln_p` if true, by `ln_q` if false.
-    #[allow(dead_code, reason = "a conjugate prior packs by it")]
     pub(crate) fn set(&mut self, j: usize, ln_p: f64, ln_q: f64) {
         self.components[j] = LnOdds { ln_p, ln_q };
     }

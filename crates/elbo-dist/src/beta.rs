@@ -44,6 +44,11 @@ use crate::{
 /// # Ok::<(), elbo_dist::ParameterError>(())
 /// ```
 ///
+/// As a distribution over a probability it is the conjugate prior of [`Bernoulli`](crate::Bernoulli),
+/// [`Binomial`](crate::Binomial) and [`Geometric`](crate::Geometric) and, with data added, their posterior. Read it as `a`
+/// successes and `b` failures already seen under variational Bayes, as `a − 1` and `b − 1` of them under MAP: `a = b = 1`
+/// is flat. Mode and density are in the probability.
+///
 /// # Source
 ///
 /// Johnson, Kotz & Balakrishnan (1995), *Continuous Univariate Distributions*, volume 2, chapter 25.

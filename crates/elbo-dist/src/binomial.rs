@@ -144,7 +144,6 @@ impl Binomial {
     }
 
     /// Overwrites the probability, which the caller knows to be one.
-    #[allow(dead_code, reason = "a conjugate prior moves its point by it")]
     pub(crate) fn set(&mut self, probability: f64) {
         self.probability = probability;
     }
@@ -228,7 +227,6 @@ pub struct BinomialPacked {
 
 impl BinomialPacked {
     /// Rows are scored by `ln (n choose x) + x · ln_p + (n − x) · ln_q`.
-    #[allow(dead_code, reason = "a conjugate prior packs by it")]
     pub(crate) fn set(&mut self, j: usize, ln_p: f64, ln_q: f64) {
         self.components[j] = LnOdds { ln_p, ln_q };
     }

@@ -112,6 +112,11 @@ impl Exponential {
         let standard: f64 = rng.sample(Exp1);
         standard / self.rate
     }
+
+    /// Overwrites the rate, which the caller knows to be positive and finite.
+    pub(crate) fn set(&mut self, rate: f64) {
+        self.rate = rate;
+    }
 }
 
 univariate!(Exponential, f64, log_density);
@@ -182,7 +187,6 @@ pub struct ExponentialPacked {
 
 impl ExponentialPacked {
     /// Rows are scored by `log_rate − rate · x`.
-    #[allow(dead_code, reason = "the seam for conjugate priors")]
     pub(crate) fn set(&mut self, j: usize, log_rate: f64, rate: f64) {
         self.components[j] = Packed { log_rate, rate };
     }

@@ -47,7 +47,8 @@ use crate::{
 /// ```
 ///
 /// As a distribution over a rate `λ` it is the conjugate prior of a [`Poisson`](crate::Poisson) and, with data added, its
-/// posterior. Read it as `b` observations already made, in which `a` events were counted. Mode and density are in `λ`.
+/// posterior. Read it as `b` observations already made, in which `a` events were counted. It is that of an
+/// [`Exponential`](crate::Exponential), too: `a` observations already made that add up to `b`. Mode and density are in `λ`.
 ///
 /// ```
 /// use elbo_core::ConjugatePrior;

@@ -116,7 +116,6 @@ impl Geometric {
     }
 
     /// Overwrites the probability, which the caller knows to be in `(0, 1]`.
-    #[allow(dead_code, reason = "a conjugate prior moves its point by it")]
     pub(crate) fn set(&mut self, probability: f64) {
         self.probability = probability;
     }
@@ -196,7 +195,6 @@ pub struct GeometricPacked {
 
 impl GeometricPacked {
     /// Rows are scored by `ln_p + x · ln_q`.
-    #[allow(dead_code, reason = "a conjugate prior packs by it")]
     pub(crate) fn set(&mut self, j: usize, ln_p: f64, ln_q: f64) {
         self.components[j] = LnOdds { ln_p, ln_q };
     }

@@ -51,6 +51,10 @@
 //! | [`Gamma`], [`InverseGamma`], [`Weibull`] | `&[f64]` above 0 | |
 //! | [`Exponential`] | `&[f64]` from 0 on | |
 //! | [`Beta`] | `&[f64]` between 0 and 1 | |
+//! | [`StickBreaking`] | [`Categorical`] | sticks `v` | `E[pₓ]` | `aⱼ` of category `j`, `bⱼ` of later ones |
+//! | [`NormalInverseGamma`] | [`Gaussian`] | `μ, σ²` | Student's t, `2a` degrees of freedom | `κ` of the mean, `2a` of the variance `b/a` |
+//! | [`NormalGamma`] | [`Gaussian`] | `μ, 1/σ²` | the same | the same |
+//! | [`NormalInverseWishart`] | [`MultivariateGaussian`] | `μ, Σ` | multivariate t; one per column if diagonal | `κ` of the mean, `ν` of the scale `Ψ/ν` |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!

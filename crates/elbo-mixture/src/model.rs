@@ -7,7 +7,7 @@ use elbo_core::{
     Family, Inference, LatentModel, Matrix, MatrixMut, MaximumAPosteriori, MaximumLikelihood,
     Repairs, RowError, Statistics, VariationalBayes, Weighted, add_scaled, spurious_components,
 };
-use elbo_dist::{Categorical, CategoricalPacked, Dirichlet};
+use elbo_dist::{Categorical, CategoricalPacked};
 
 use crate::{Mixture, mixture::posterior};
 
@@ -96,21 +96,22 @@ impl<F: Family> MixtureModel<F, MaximumLikelihood, MaximumLikelihood> {
     }
 }
 
-impl<F: Family, P: ConjugatePrior<F>>
-    MixtureModel<F, MaximumAPosteriori<P>, MaximumAPosteriori<Dirichlet>>
+impl<F: Family, P: ConjugatePrior<F>, W: ConjugatePrior<Categorical>>
+    MixtureModel<F, MaximumAPosteriori<P>, MaximumAPosteriori<W>>
 {
-    /// Maximum a posteriori: the cure for singular components.
-    pub fn map(prior: P, weights: Dirichlet) -> Self {
+    /// Maximum a posteriori: the cure for singular components. The prior of the weights is a
+    /// [`Dirichlet`](elbo_dist::Dirichlet) or a [`StickBreaking`](elbo_dist::StickBreaking) one.
+    pub fn map(prior: P, weights: W) -> Self {
         Self::new(MaximumAPosteriori::new(prior), MaximumAPosteriori::new(weights))
     }
 }
 
-impl<F: Family, P: ConjugatePrior<F>>
-    MixtureModel<F, VariationalBayes<P>, VariationalBayes<Dirichlet>>
+impl<F: Family, P: ConjugatePrior<F>, W: ConjugatePrior<Categorical>>
+    MixtureModel<F, VariationalBayes<P>, VariationalBayes<W>>
 {
     /// Variational Bayes: posteriors over weights and components; a sparse weight prior empties what the data do not
     /// need.
-    pub fn vb(prior: P, weights: Dirichlet) -> Self {
+    pub fn vb(prior: P, weights: W) -> Self {
         Self::new(VariationalBayes::new(prior), VariationalBayes::new(weights))
     }
 }

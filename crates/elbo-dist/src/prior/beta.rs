@@ -1,10 +1,12 @@
 //! The beta distribution as the prior of probabilities.
 
-use elbo_core::{EmpiricalBayes, EstimateError};
+use elbo_core::{ConjugatePrior, EmpiricalBayes, EstimateError, Evidence};
 
 use super::learning::dirichlet_with_logs;
 use crate::{
-    Beta,
+    Bernoulli, BernoulliPacked, BernoulliStats, Beta, Binomial, BinomialPacked, BinomialStats,
+    Geometric, GeometricPacked, GeometricStats,
+    binomial::ln_choose,
     special::{ln_gamma, ln_gamma_ratio, x_ln_y},
 };
 
@@ -58,5 +60,103 @@ impl EmpiricalBayes for Beta {
     /// As a [`Dirichlet`](crate::Dirichlet) of two categories.
     fn learned_from(&self, posteriors: &[Self]) -> Result<Self, EstimateError> {
         Self::learned(posteriors.iter().copied())
+    }
+}
+
+/// The prior of families whose likelihood is that of trials; they differ in what they count.
+macro_rules! prior_of_trials {
+    ($family:ty, $stats:ty, $packed:ty, lowest: $lowest:expr) => {
+        impl ConjugatePrior<$family> for Beta {
+            fn posterior(&self, stats: &$stats, posterior: &mut Self) -> Result<(), EstimateError> {
+                stats.check()?;
+                *posterior = self.after(stats.successes(), stats.failures());
+                Ok(())
+            }
+
+            /// `(a − 1)/(a + b − 2)`. With `a` or `b` equal to 1 it is the boundary, 0 or 1, where the density is largest
+            /// and finite, if the family has a distribution there. With one below 1 the density is infinite there, and with
+            /// both equal to 1 the same everywhere: no mode.
+            fn mode_into(&self, point: &mut $family) -> Result<(), EstimateError> {
+                let mode = self.mode_of_probability()?;
+                if mode < $lowest {
+                    let (parameter, value) = ("probability", self.a);
+                    return Err(EstimateError::NoMode { component: 0, parameter, value });
+                }
+                point.set(mode);
+                Ok(())
+            }
+
+            /// `E[p] = a/(a + b)`.
+            fn mean_into(&self, point: &mut $family) {
+                point.set(self.mean());
+            }
+
+            /// In `p`. At 0 and 1 the limit.
+            fn log_prior(&self, point: &$family) -> f64 {
+                self.log_density_of(point.probability(), 1.0 - point.probability())
+            }
+
+            fn kl_divergence(&self, prior: &Self) -> f64 {
+                self.kl_divergence(prior)
+            }
+
+            fn pack(&self, j: usize, packed: &mut $packed) {
+                let (ln_p, ln_rest) = self.expected_logs();
+                packed.set(j, ln_p, ln_rest);
+            }
+        }
+    };
+}
+
+prior_of_trials!(Bernoulli, BernoulliStats, BernoulliPacked, lowest: 0.0);
+prior_of_trials!(Binomial, BinomialStats, BinomialPacked, lowest: 0.0);
+prior_of_trials!(Geometric, GeometricStats, GeometricPacked, lowest: f64::MIN_POSITIVE);
+
+impl Evidence<Bernoulli> for Beta {
+    fn log_evidence(&self, stats: &BernoulliStats) -> Result<f64, EstimateError> {
+        stats.check()?;
+        Ok(self.log_evidence_of(stats.successes(), stats.failures()))
+    }
+
+    /// `ln a/(a + b)` and `ln b/(a + b)`.
+    fn log_predictive_into(&self, _: &Bernoulli, data: &[bool], out: &mut [f64]) {
+        assert_eq!(out.len(), data.len(), "one log probability per observation");
+        let total = self.a + self.b;
+        let (success, failure) = ((self.a / total).ln(), (self.b / total).ln());
+        out.iter_mut().zip(data).for_each(|(out, x)| *out = if *x { success } else { failure });
+    }
+}
+
+impl Evidence<Binomial> for Beta {
+    /// Without `Σ wᵢ ln (n choose xᵢ)`, which the statistics do not hold.
+    fn log_evidence(&self, stats: &BinomialStats) -> Result<f64, EstimateError> {
+        stats.check()?;
+        Ok(self.log_evidence_of(stats.successes(), stats.failures()))
+    }
+
+    /// Beta-binomial; `−∞` beyond the number of trials.
+    fn log_predictive_into(&self, point: &Binomial, data: &[u64], out: &mut [f64]) {
+        assert_eq!(out.len(), data.len(), "one log probability per observation");
+        for (out, x) in out.iter_mut().zip(data) {
+            *out = point.trials().checked_sub(*x).map_or(f64::NEG_INFINITY, |failures| {
+                let (x, failures) = (*x as f64, failures as f64);
+                ln_choose(x, failures) + self.log_evidence_of(x, failures)
+            });
+        }
+    }
+}
+
+impl Evidence<Geometric> for Beta {
+    fn log_evidence(&self, stats: &GeometricStats) -> Result<f64, EstimateError> {
+        stats.check()?;
+        Ok(self.log_evidence_of(stats.successes(), stats.failures()))
+    }
+
+    /// Beta-geometric, whose tail falls like `x^{−(a + 1)}`.
+    fn log_predictive_into(&self, _: &Geometric, data: &[u64], out: &mut [f64]) {
+        assert_eq!(out.len(), data.len(), "one log probability per observation");
+        for (out, x) in out.iter_mut().zip(data) {
+            *out = self.log_evidence_of(1.0, *x as f64);
+        }
     }
 }

@@ -4,7 +4,7 @@ use elbo_core::{ConjugatePrior, EmpiricalBayes, EstimateError, Evidence};
 
 use super::learning::{learned_gamma, ln_growth};
 use crate::{
-    Gamma, Poisson,
+    Exponential, ExponentialPacked, ExponentialStats, Gamma, Poisson,
     poisson::{PoissonPacked, PoissonStats},
     special::{ln_factorial, ln_gamma, ln_gamma_ratio, x_ln_y},
 };
@@ -82,6 +82,65 @@ impl Evidence<Poisson> for Gamma {
         assert_eq!(out.len(), data.len(), "one log probability per observation");
         for (out, x) in out.iter_mut().zip(data) {
             *out = self.log_evidence_of(*x as f64, 1.0) - ln_factorial(*x);
+        }
+    }
+}
+
+impl ConjugatePrior<Exponential> for Gamma {
+    fn posterior(
+        &self,
+        stats: &ExponentialStats,
+        posterior: &mut Self,
+    ) -> Result<(), EstimateError> {
+        stats.check()?;
+        *posterior = self.after(stats.total_weight(), stats.total());
+        Ok(())
+    }
+
+    /// `(a − 1)/b`; none for `a ≤ 1`, where the density is largest at the rate 0, which no exponential distribution has.
+    fn mode_into(&self, point: &mut Exponential) -> Result<(), EstimateError> {
+        let rate = self.mode_of_rate()?;
+        if rate == 0.0 {
+            let (parameter, value) = ("rate", self.shape);
+            return Err(EstimateError::NoMode { component: 0, parameter, value });
+        }
+        point.set(rate);
+        Ok(())
+    }
+
+    /// `E[λ] = a/b`.
+    fn mean_into(&self, point: &mut Exponential) {
+        point.set(self.expected_rate());
+    }
+
+    fn log_prior(&self, point: &Exponential) -> f64 {
+        self.log_density_of_rate(point.rate())
+    }
+
+    fn kl_divergence(&self, prior: &Self) -> f64 {
+        self.kl_divergence(prior)
+    }
+
+    fn pack(&self, j: usize, packed: &mut ExponentialPacked) {
+        packed.set(j, self.expected_log_rate(), self.expected_rate());
+    }
+}
+
+impl Evidence<Exponential> for Gamma {
+    fn log_evidence(&self, stats: &ExponentialStats) -> Result<f64, EstimateError> {
+        stats.check()?;
+        Ok(self.log_evidence_of(stats.total_weight(), stats.total()))
+    }
+
+    /// Lomax, a Pareto distribution from 0 on: `a bᵃ/(b + x)^{a + 1}`; 0 for what is missing, `−∞` below 0.
+    fn log_predictive_into(&self, _: &Exponential, data: &[f64], out: &mut [f64]) {
+        assert_eq!(out.len(), data.len(), "one log density per observation");
+        for (out, x) in out.iter_mut().zip(data) {
+            *out = match x {
+                x if x.is_nan() => 0.0,
+                x if *x < 0.0 => f64::NEG_INFINITY,
+                x => self.log_evidence_of(1.0, *x),
+            };
         }
     }
 }

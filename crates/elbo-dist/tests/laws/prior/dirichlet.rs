@@ -145,8 +145,8 @@ fn extreme_concentrations_are_learned() {
         let q = Dirichlet::new(alpha.to_vec()).unwrap();
         let learned = flat.learned_from(std::slice::from_ref(&q)).unwrap();
         for (a, b) in learned.concentration().iter().zip(alpha) {
-            // The sum is known to ε times itself.
-            let tolerance = 1e-12 + 10.0 * f64::EPSILON * q.total_concentration();
+            // Digammas of size 20 have a few ulp; the sum S is known to what 1/S keeps of that.
+            let tolerance = 1e-12 + 100.0 * f64::EPSILON * q.total_concentration();
             assert!((a / b - 1.0).abs() < tolerance, "{alpha:?} {learned:?}");
         }
     }

@@ -11,7 +11,7 @@ use crate::{poisson::neighbors, rng};
 
 type Data = Of<Poisson, u64>;
 
-fn prior() -> impl Strategy<Value = Gamma> {
+pub(crate) fn prior() -> impl Strategy<Value = Gamma> {
     let positive = || (-3.0..3.0_f64).prop_map(f64::exp);
     (positive(), positive()).prop_map(|(shape, rate)| Gamma::new(shape, rate).unwrap())
 }
@@ -54,7 +54,7 @@ fn log_base(data: &Data) -> Vec<f64> {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the law's signature")]
-fn other_priors(p: &Gamma) -> Vec<Gamma> {
+pub(crate) fn other_priors(p: &Gamma) -> Vec<Gamma> {
     let (shape, rate) = (p.shape(), p.rate());
     let moved = FACTORS.map(|f| [(f * shape, rate), (shape, f * rate), (f * shape, f * rate)]);
     moved.as_flattened().iter().map(|(a, b)| Gamma::new(*a, *b).unwrap()).collect()

@@ -1,6 +1,8 @@
 //! Conjugate priors.
 
+mod beta;
 mod dirichlet;
+mod exponential;
 mod gamma;
 mod normal_gamma;
 mod normal_inverse_gamma;
