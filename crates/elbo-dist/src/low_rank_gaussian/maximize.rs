@@ -272,3 +272,65 @@ impl<'a> Analysis<'a> {
         (p, t)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const R: [f64; 16] =
+        [1.0, 0.5, -0.3, 0.2, 0.5, 1.0, 0.1, 0.4, -0.3, 0.1, 1.0, 0.25, 0.2, 0.4, 0.25, 1.0];
+
+    /// `ln |Σ| + tr(Σ⁻¹ R)`.
+    fn discrepancy(loadings: &[f64], psi: &[f64]) -> f64 {
+        let sigma = LowRankPlusDiagonal::new(loadings, psi, 1).unwrap();
+        let mut trace = 0.0;
+        for i in 0..4 {
+            let mut column = R[i * 4..][..4].to_vec();
+            sigma.solve_in_place(&mut column, &mut [0.0]);
+            trace += column[i];
+        }
+        sigma.log_det() + trace
+    }
+
+    #[test]
+    fn derivatives_agree_with_differences() {
+        const H: f64 = 1e-4;
+        let psi = [0.3, 0.6, 0.9, 0.7];
+        let at = |i: usize, h: f64| {
+            let mut psi = psi.to_vec();
+            psi[i] *= h.exp();
+            Analysis::new(&R, 1, psi).unwrap()
+        };
+        let here = at(0, 0.0);
+        assert!((here.objective - discrepancy(&here.loadings, &psi)).abs() < 1e-13);
+        let (gradient, hessian) = here.derivatives();
+        for i in 0..4 {
+            let (ahead, behind) = (at(i, H), at(i, -H));
+            // central differences are wrong by H² times a third derivative of size 1
+            let slope = (ahead.objective - behind.objective) / (2.0 * H);
+            assert!((slope - gradient[i]).abs() < 1e-7, "{slope} {}", gradient[i]);
+            let (ahead, behind) = (ahead.derivatives().0, behind.derivatives().0);
+            for j in 0..=i {
+                let curvature = (ahead[j] - behind[j]) / (2.0 * H);
+                let claimed = hessian[i * 4 + j];
+                assert!((curvature - claimed).abs() < 1e-7, "{i}, {j}: {curvature} {claimed}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_uniqueness_goes_to_its_best_value() {
+        let mut analysis = Analysis::new(&R, 1, vec![0.9, 0.2, 0.5, 0.4]).unwrap();
+        let before = analysis.objective;
+        analysis.improve_uniquenesses();
+        let (loadings, psi) = (&analysis.loadings, &analysis.psi);
+        let after = discrepancy(loadings, psi);
+        assert!(after < before - 1e-3, "{after} is hardly below {before}");
+        // the last one was moved with all others where they are now
+        for h in [1e-3, -1e-3] {
+            let mut near = psi.clone();
+            near[3] *= 1.0 + h;
+            assert!(discrepancy(loadings, &near) > after);
+        }
+    }
+}
