@@ -189,7 +189,9 @@ impl Dirichlet {
     /// One draw of probabilities.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Categorical {
         let shares = self.sample_shares(rng);
-        Categorical::from_weights(&shares).expect("the largest share is at least 1/m")
+        let mut point = Categorical::uniform(self.categories());
+        point.set(shares.iter().copied(), shares.iter().sum());
+        point
     }
 
     /// One draw as a row, none of its shares zero: what is below the smallest normal number is rounded up to it, as
@@ -210,7 +212,9 @@ impl Dirichlet {
         let mut shares: Vec<f64> =
             self.concentration.iter().map(|a| log_gamma_variable(*a)).collect();
         let log_sum = elbo_linalg::log_sum_exp(&shares);
-        shares.iter_mut().for_each(|x| *x = (*x - log_sum).exp().max(f64::MIN_POSITIVE));
+        for x in &mut shares {
+            *x = (*x - log_sum).exp().max(f64::MIN_POSITIVE);
+        }
         shares
     }
 }

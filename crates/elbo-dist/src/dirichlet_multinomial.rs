@@ -226,6 +226,47 @@ impl DirichletMultinomialStats {
         if possible && (self.weight > 0.0 || !any) { Ok(()) } else { Err(INFEASIBLE) }
     }
 
+    /// `α₀`, if there are data that have an estimate.
+    fn origin(&self) -> Result<Vec<f64>, EstimateError> {
+        if self.weight == 0.0 || self.of_total[0] == 0.0 {
+            return Err(EstimateError::NoWeight { component: 0, weight: self.weight });
+        }
+        if self.of_total[3] == 0.0 {
+            return Err(EstimateError::Unsupported {
+                what: "a concentration",
+                structure: "rows of at most one trial",
+            });
+        }
+        if self.of_categories[1].contains(&0.0) {
+            return Err(EstimateError::Boundary {
+                component: 0,
+                parameter: "concentration of a category that was never counted",
+                limit: "zero",
+                cure: "leave the category out, or take a Multinomial",
+            });
+        }
+        let origin: Vec<f64> = self.of_categories[0].iter().map(|a| a / self.weight).collect();
+        if self.is_at_the_multinomial(&origin) {
+            return Err(EstimateError::Boundary {
+                component: 0,
+                parameter: "total concentration",
+                limit: "infinity",
+                cure: "its rows vary no more than those of a Multinomial: take that",
+            });
+        }
+        Ok(origin)
+    }
+
+    /// The sums of logarithms of each category and of the total at `α₀`; none if there are no such sums.
+    fn sums(&self, origin: &[f64]) -> Option<(Vec<LogSum>, LogSum)> {
+        let [m0, m1, m2, _] = self.of_total;
+        let total = LogSum::new(origin.iter().sum(), [m0, m1, m2])?;
+        let moments = |j: usize| [1, 2, 3].map(|part: usize| self.of_categories[part][j]);
+        let categories: Option<Vec<LogSum>> =
+            origin.iter().enumerate().map(|(j, a)| LogSum::new(*a, moments(j))).collect();
+        Some((categories?, total))
+    }
+
     /// How much more than a multinomial's the squared counts are: `Σⱼ Σwxⱼ(xⱼ − 1)/pⱼ − Σwn(n − 1)`. By Stirling the
     /// log-likelihood at `α = A p` is that of the multinomial plus this over `2A` for large `A`.
     fn excess(&self, probabilities: impl Iterator<Item = f64>) -> f64 {
@@ -368,7 +409,9 @@ impl Family for DirichletMultinomial {
                     to[category] += sum;
                 }
             }
-            counts.iter_mut().for_each(|x| *x *= *x - 1.0);
+            for x in &mut *counts {
+                *x *= *x - 1.0;
+            }
             for (j, stats) in stats.iter_mut().enumerate() {
                 stats.of_categories[5][category] += weighted_sum(counts, weights.row(j));
             }
@@ -378,7 +421,9 @@ impl Family for DirichletMultinomial {
             stats.weight += w.iter().sum::<f64>();
             add_scaled(&mut stats.of_total[..3], 1.0, &scratch.ladder.moments(*total, trials, w));
         }
-        trials.iter_mut().for_each(|n| *n *= *n - 1.0);
+        for n in &mut *trials {
+            *n *= *n - 1.0;
+        }
         for (j, stats) in stats.iter_mut().enumerate() {
             stats.of_total[3] += weighted_sum(trials, weights.row(j));
         }
@@ -392,39 +437,9 @@ impl Family for DirichletMultinomial {
         next: &mut Self,
     ) -> Result<Repairs, EstimateError> {
         stats.check()?;
-        let [m0, m1, m2, pairs] = stats.of_total;
-        if stats.weight == 0.0 || m0 == 0.0 {
-            return Err(EstimateError::NoWeight { component: 0, weight: stats.weight });
-        }
-        if pairs == 0.0 {
-            return Err(EstimateError::Unsupported {
-                what: "a concentration",
-                structure: "rows of at most one trial",
-            });
-        }
-        if stats.of_categories[1].contains(&0.0) {
-            return Err(EstimateError::Boundary {
-                component: 0,
-                parameter: "concentration of a category that was never counted",
-                limit: "zero",
-                cure: "leave the category out, or take a Multinomial",
-            });
-        }
-        let origin: Vec<f64> = stats.of_categories[0].iter().map(|a| a / stats.weight).collect();
-        if stats.is_at_the_multinomial(&origin) {
-            return Err(EstimateError::Boundary {
-                component: 0,
-                parameter: "total concentration",
-                limit: "infinity",
-                cure: "its rows vary no more than those of a Multinomial: take that",
-            });
-        }
-        let total = LogSum::new(origin.iter().sum(), [m0, m1, m2]).ok_or(INFEASIBLE)?;
-        let moments = |j: usize| [1, 2, 3].map(|part| stats.of_categories[part][j]);
-        let categories: Option<Vec<LogSum>> =
-            origin.iter().enumerate().map(|(j, a)| LogSum::new(*a, moments(j))).collect();
-        let mut concentration = origin;
-        bound::raise(&categories.ok_or(INFEASIBLE)?, &total, &mut concentration);
+        let mut concentration = stats.origin()?;
+        let (categories, total) = stats.sums(&concentration).ok_or(INFEASIBLE)?;
+        bound::raise(&categories, &total, &mut concentration);
         next.prior = Dirichlet::new(concentration).map_err(|_| INFEASIBLE)?;
         Ok(Repairs::default())
     }

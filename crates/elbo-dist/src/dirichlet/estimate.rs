@@ -120,7 +120,9 @@ fn ascend(
         if gained >= -noise && trial.iter().all(|a| *a > 0.0 && a.is_finite()) {
             return Some((gained, noise));
         }
-        direction.iter_mut().for_each(|d| *d *= 0.5);
+        for d in &mut *direction {
+            *d *= 0.5;
+        }
     }
     None
 }

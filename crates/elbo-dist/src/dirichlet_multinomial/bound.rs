@@ -50,7 +50,7 @@ impl LogSum {
         }
         let node = |r: f64, weight: f64| Node { r, count: (weight * (at + r)) * (at + r) };
         let (r, weight) = if m1 > 0.0 { (m2 / m1, m1 * (m1 / m2)) } else { (0.0, 0.0) };
-        if !(weight <= m0 * (1.0 + ROUNDING)) {
+        if weight.is_nan() || weight > m0 * (1.0 + ROUNDING) {
             return None; // m₁² ≤ m₀m₂ by Cauchy and Schwarz
         }
         Some(Self {

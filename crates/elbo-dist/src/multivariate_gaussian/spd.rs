@@ -74,7 +74,9 @@ impl Spd {
     pub(crate) fn scale_factor(&self) -> Vec<f64> {
         let mut l = self.whitening.clone();
         if self.is_diagonal() {
-            l.iter_mut().for_each(|u| *u = u.recip());
+            for u in &mut l {
+                *u = u.recip();
+            }
         } else {
             invert_lower_in_place(&mut l, self.d);
         }
