@@ -58,8 +58,8 @@ use crate::{
 ///
 /// # Source
 ///
-/// Murphy (2012), *Machine Learning: A Probabilistic Perspective*, section 7.6; Rossi, Allenby & McCulloch (2005),
-/// *Bayesian Statistics and Marketing*, section 2.8.
+/// Murphy (2012), *Machine Learning: A Probabilistic Perspective*, section 7.6; Zellner (1971), *An
+/// Introduction to Bayesian Inference in Econometrics*, chapter 8.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -78,7 +78,8 @@ pub(super) mod sealed {
 /// promises more, as it does far from the maximum. [`fit_single`](elbo_core::fit_single) iterates; in a mixture one step
 /// per EM step is enough.
 ///
-/// Constant or collinear covariates are [`EstimateError::Singular`] with their column. A likelihood without a maximum
+/// Constant or collinear covariates are [`EstimateError::Singular`] with their column. So is a start so far off that all
+/// curvature comes from a few rows: linear predictors should not be wrong by 30 more at some rows than at others. A likelihood without a maximum
 /// is [`EstimateError::Boundary`] once it shows: at once where no response differs from zero, and as soon as one
 /// set of coefficients separates the two classes of a logistic regression. Where only some coefficients run off (a
 /// covariate that is different from zero only where counts are zero), gains vanish before anything shows, and the fit
@@ -88,7 +89,7 @@ pub(super) mod sealed {
 ///
 /// # Source
 ///
-/// McCullagh & Nelder (1989), *Generalized Linear Models*, section 2.5; the length of steps: Sun & Tran-Dinh (2019),
+/// Nelder & Wedderburn (1972), J. R. Stat. Soc. A 135(3); the length of steps: Sun & Tran-Dinh (2019),
 /// Math. Program. 178; the bound: Jaakkola & Jordan (2000), Stat. Comput. 10(1).
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(

@@ -154,7 +154,9 @@ impl RegressionStats {
         let decrement: f64 = newton.iter().zip(&self.newton.gradient).map(|(d, g)| d * g).sum();
         let (factor, promised) = damping(reach);
         let mut change = newton;
-        change.iter_mut().for_each(|d| *d *= factor);
+        for d in &mut change {
+            *d *= factor;
+        }
         if let Some(bound) = &self.bound {
             let other = self.solve(bound, limits)?;
             let gain: f64 = other.iter().zip(&bound.gradient).map(|(d, g)| 0.5 * d * g).sum();

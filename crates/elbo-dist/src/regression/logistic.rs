@@ -91,7 +91,9 @@ impl Link for Logistic {
             *room = -eta.abs();
         }
         exp_in_place(room);
-        room.iter_mut().for_each(|e| *e += 1.0);
+        for e in &mut *room {
+            *e += 1.0;
+        }
         ln_in_place(room);
         for (eta, log) in eta.iter_mut().zip(&*room) {
             *eta = eta.min(0.0) - log;

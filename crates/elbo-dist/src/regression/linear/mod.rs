@@ -64,8 +64,8 @@ pub use stats::LinearGaussianStats;
 ///
 /// # Source
 ///
-/// Anderson (2003), *An Introduction to Multivariate Statistical Analysis*, section 8.2; mixtures of them: DeSarbo &
-/// Cron (1988), J. Classif. 5(2).
+/// Anderson (2003), *An Introduction to Multivariate Statistical Analysis*, section 8.2; mixtures of them: Quandt &
+/// Ramsey (1978), J. Amer. Stat. Assoc. 73.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
