@@ -134,6 +134,7 @@ impl Link for Logistic {
     fn limits() -> Limits {
         Limits {
             what: "logistic regression",
+            is_log: false,
             limit: "±∞, where it separates the responses",
             cure: "remove the covariate that separates them, or add data where it does not",
         }
