@@ -75,11 +75,13 @@ pub(super) mod sealed {
 /// more than `R`. The log-likelihood never falls, since third derivatives of these log-likelihoods are bounded by second
 /// ones; and convergence is quadratic, since `R` goes to zero with the step. For logistic responses the step of the
 /// quadratic lower bound of Jaakkola and Jordan (the EM step of Pólya-Gamma augmentation) is taken instead where that
-/// promises more, as it does far from the maximum. [`fit_single`](elbo_core::fit_single) iterates; in a mixture one step
-/// per EM step is enough.
+/// promises more, as it does far from the maximum; for counts, one factor for all rates.
+/// [`fit_single`](elbo_core::fit_single) iterates; in a mixture one step per EM step is enough.
 ///
-/// Constant or collinear covariates are [`EstimateError::Singular`] with their column. A likelihood without a maximum
-/// is [`EstimateError::Boundary`] once it shows: at once where no response differs from zero, and as soon as one
+/// Constant or collinear covariates are [`EstimateError::Singular`] with their column. So is a start so far off that all
+/// curvature comes from a few rows: linear predictors should not be wrong by 30 more at some rows than at others.
+///
+/// A likelihood without a maximum is [`EstimateError::Boundary`] once it shows: at once where no response differs from zero, and as soon as one
 /// set of coefficients separates the two classes of a logistic regression. Where only some coefficients run off (a
 /// covariate that is different from zero only where counts are zero), gains vanish before anything shows, and the fit
 /// stops at large coefficients.
@@ -88,7 +90,7 @@ pub(super) mod sealed {
 ///
 /// # Source
 ///
-/// McCullagh & Nelder (1989), *Generalized Linear Models*, section 2.5; the length of steps: Sun & Tran-Dinh (2019),
+/// Nelder & Wedderburn (1972), J. R. Stat. Soc. A 135(3); the length of steps: Sun & Tran-Dinh (2019),
 /// Math. Program. 178; the bound: Jaakkola & Jordan (2000), Stat. Comput. 10(1).
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(

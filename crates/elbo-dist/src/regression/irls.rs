@@ -154,12 +154,25 @@ impl RegressionStats {
         let decrement: f64 = newton.iter().zip(&self.newton.gradient).map(|(d, g)| d * g).sum();
         let (factor, promised) = damping(reach);
         let mut change = newton;
-        change.iter_mut().for_each(|d| *d *= factor);
+        for d in &mut change {
+            *d *= factor;
+        }
+        let mut best = promised * decrement;
         if let Some(bound) = &self.bound {
             let other = self.solve(bound, limits)?;
             let gain: f64 = other.iter().zip(&bound.gradient).map(|(d, g)| 0.5 * d * g).sum();
-            if gain > promised * decrement {
-                change = other;
+            if gain > best {
+                (change, best) = (other, gain);
+            }
+        }
+        if limits.is_log && self.has_intercept {
+            // One factor for all rates is best where it makes their sum that of the counts; at the origin itself, the
+            // curvature of the intercept is this sum.
+            let (counted, expected) = (self.response, self.newton.curvature(0, 0));
+            let log_factor = ((counted - expected) / expected).ln_1p();
+            if counted * ((-log_factor).exp_m1() + log_factor) > best {
+                change.fill(0.0);
+                change[0] = log_factor;
             }
         }
         self.apply(&change, plane);
@@ -229,6 +242,8 @@ fn damping(reach: f64) -> (f64, f64) {
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub(super) what: &'static str,
+    /// Means are exponentials of linear predictors, so that they are curvatures, too.
+    pub(super) is_log: bool,
     pub(super) limit: &'static str,
     pub(super) cure: &'static str,
 }

@@ -91,7 +91,9 @@ impl Link for Logistic {
             *room = -eta.abs();
         }
         exp_in_place(room);
-        room.iter_mut().for_each(|e| *e += 1.0);
+        for e in &mut *room {
+            *e += 1.0;
+        }
         ln_in_place(room);
         for (eta, log) in eta.iter_mut().zip(&*room) {
             *eta = eta.min(0.0) - log;
@@ -132,6 +134,7 @@ impl Link for Logistic {
     fn limits() -> Limits {
         Limits {
             what: "logistic regression",
+            is_log: false,
             limit: "±∞, where it separates the responses",
             cure: "remove the covariate that separates them, or add data where it does not",
         }

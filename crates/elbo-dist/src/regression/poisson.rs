@@ -112,6 +112,7 @@ impl Link for LogLinear {
     fn limits() -> Limits {
         Limits {
             what: "Poisson regression",
+            is_log: true,
             limit: "−∞, where nothing is counted",
             cure: "use fewer components, or add data with events",
         }

@@ -3,6 +3,8 @@
 mod flat;
 mod kernels;
 mod maximize;
+#[cfg(feature = "serde")]
+mod parameters;
 mod stats;
 
 use std::f64::consts::TAU;
@@ -64,13 +66,13 @@ pub use stats::LinearGaussianStats;
 ///
 /// # Source
 ///
-/// Anderson (2003), *An Introduction to Multivariate Statistical Analysis*, section 8.2; mixtures of them: DeSarbo &
-/// Cron (1988), J. Classif. 5(2).
+/// Anderson (2003), *An Introduction to Multivariate Statistical Analysis*, section 8.2; mixtures of them: Quandt &
+/// Ramsey (1978), J. Amer. Stat. Assoc. 73.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(into = "Parameters", try_from = "Parameters")
+    serde(into = "parameters::Parameters", try_from = "parameters::Parameters")
 )]
 pub struct LinearGaussian {
     plane: Plane,
@@ -352,7 +354,6 @@ impl Family for LinearGaussian {
             plane: self.plane.clone(),
             constant: 0.0,
             whitening: self.covariance.whitening().to_vec(),
-            // Room for a posterior's spread, so that packing one allocates nothing.
             spread: Vec::new(),
         };
         LinearGaussianPacked { components: vec![packed; k] }
@@ -505,42 +506,4 @@ pub(crate) fn parse_covariance(q: usize, numbers: &[f64]) -> Result<Spd, Paramet
         column: flat.column,
         variance: flat.variance,
     })
-}
-
-#[cfg(feature = "serde")]
-#[derive(serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Parameters {
-    center: Vec<f64>,
-    value_at_center: Vec<f64>,
-    coefficients: Vec<Vec<f64>>,
-    covariance: Vec<f64>,
-    has_intercept: bool,
-}
-
-#[cfg(feature = "serde")]
-impl From<LinearGaussian> for Parameters {
-    fn from(line: LinearGaussian) -> Self {
-        let coefficients = line.coefficients().chunks_exact(line.covariates());
-        Self {
-            coefficients: coefficients.map(<[f64]>::to_vec).collect(),
-            covariance: line.covariance.values,
-            has_intercept: line.has_intercept,
-            center: line.plane.center,
-            value_at_center: line.plane.value,
-        }
-    }
-}
-
-#[cfg(feature = "serde")]
-impl TryFrom<Parameters> for LinearGaussian {
-    type Error = ParameterError;
-
-    fn try_from(p: Parameters) -> Result<Self, ParameterError> {
-        let slopes = p.coefficients.concat();
-        if p.has_intercept {
-            return Self::centered(p.center, p.value_at_center, slopes, &p.covariance);
-        }
-        Self::without_intercept(p.value_at_center.len(), slopes, &p.covariance)
-    }
 }

@@ -268,13 +268,17 @@ impl Statistics for LinearGaussianStats {
     fn visit<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
         let Sums { u, r, uu, ru, rr } = &self.sums;
         see(std::slice::from_ref(&self.weight));
-        [u, r, uu, ru, rr].into_iter().for_each(|part| see(part));
+        for part in [u, r, uu, ru, rr] {
+            see(part);
+        }
     }
 
     fn visit_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
         let Sums { u, r, uu, ru, rr } = &mut self.sums;
         see(std::slice::from_mut(&mut self.weight));
-        [u, r, uu, ru, rr].into_iter().for_each(|part| see(part));
+        for part in [u, r, uu, ru, rr] {
+            see(part);
+        }
     }
 
     fn axpy(&mut self, factor: f64, other: &Self) {

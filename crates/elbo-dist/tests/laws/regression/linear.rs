@@ -261,9 +261,9 @@ pub(crate) fn moved(best: &LinearGaussian, step: &[f64]) -> LinearGaussian {
     let (mean_steps, factor_steps) = step.split_at(of_value + p * q);
     if best.is_diagonal() {
         let scale: Vec<f64> = factors.iter().map(|l| l.exp()).collect();
-        for o in 0..q {
+        for (o, scale) in scale.iter().enumerate() {
             let places = (0..of_value / q).map(|_| o).chain((0..p).map(|a| of_value + o * p + a));
-            places.for_each(|place| means[place] += scale[o] * mean_steps[place]);
+            places.for_each(|place| means[place] += scale * mean_steps[place]);
         }
         factors.iter_mut().zip(factor_steps).for_each(|(l, step)| *l += step);
         return best.with_unconstrained(&mut &flat[..]);
@@ -313,17 +313,23 @@ fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
     for i in 0..n {
         let pivot = (i..n).max_by(|r, s| a[*r][i].abs().total_cmp(&a[*s][i].abs())).unwrap();
         a.swap(i, pivot);
-        b.iter_mut().for_each(|b| b.swap(i, pivot));
+        for b in &mut b {
+            b.swap(i, pivot);
+        }
         for row in 0..n {
             if row != i {
                 let factor = a[row][i] / a[i][i];
                 let from = a[i].clone();
                 a[row].iter_mut().zip(&from).for_each(|(x, y)| *x -= factor * y);
-                b.iter_mut().for_each(|b| b[row] -= factor * b[i]);
+                for b in &mut b {
+                    b[row] -= factor * b[i];
+                }
             }
         }
     }
-    b.iter_mut().for_each(|b| b.iter_mut().enumerate().for_each(|(i, x)| *x /= a[i][i]));
+    for b in &mut b {
+        b.iter_mut().enumerate().for_each(|(i, x)| *x /= a[i][i]);
+    }
     b
 }
 
@@ -382,10 +388,10 @@ fn estimates_agree_with_statsmodels() {
     let weights = vec![1.0, 2.0, 0.5, 1.0, 1.5, 1.0, 0.25, 1.0];
     let sample = WeightedSample::new(Pairs::new(x.to_vec(), 2, y.to_vec(), 1), weights);
     let fit = fitted(&LinearGaussian::standard(2, 1), &sample);
-    assert_close(fit.intercept()[0], 0.8534855620113004, 100.0);
-    assert_close(fit.coefficients()[0], 1.318466030340653, 100.0);
-    assert_close(fit.coefficients()[1], -0.6746111961052366, 100.0);
-    assert_close(fit.covariance()[0], 0.05569208672817686, 100.0);
+    assert_close(fit.intercept()[0], 0.853_485_562_011_300_4, 100.0);
+    assert_close(fit.coefficients()[0], 1.318_466_030_340_653, 100.0);
+    assert_close(fit.coefficients()[1], -0.674_611_196_105_236_6, 100.0);
+    assert_close(fit.covariance()[0], 0.055_692_086_728_176_86, 100.0);
 }
 
 #[test]
@@ -394,7 +400,7 @@ fn far_data_lose_nothing() {
     let shift = 2.0_f64.powi(27);
     let x: Vec<f64> = (0..16).map(|i| f64::from((i * 7) % 16) / 16.0).collect();
     let y: Vec<f64> =
-        x.iter().enumerate().map(|(i, x)| 3.0 * x + f64::from((i as u32 * 5) % 4) / 8.0).collect();
+        x.iter().enumerate().map(|(i, x)| 3.0 * x + ((i * 5) % 4) as f64 / 8.0).collect();
     let moved = |v: &[f64]| v.iter().map(|v| v + shift).collect::<Vec<f64>>();
     let near = WeightedSample::new(Pairs::new(x.clone(), 1, y.clone(), 1), vec![1.0; 16]);
     let far = WeightedSample::new(Pairs::new(moved(&x), 1, moved(&y), 1), vec![1.0; 16]);
@@ -412,7 +418,7 @@ fn far_data_lose_nothing() {
 fn responses_that_are_almost_determined_keep_their_variance() {
     // Errors are 10⁻⁹ of the signal: their variance is 10⁻¹⁸ of the response's, which power sums would lose.
     let x: Vec<f64> = (0..32).map(f64::from).collect();
-    let error = |i: usize| if i % 2 == 0 { 1e-8 } else { -1e-8 };
+    let error = |i: usize| if i.is_multiple_of(2) { 1e-8 } else { -1e-8 };
     let y: Vec<f64> = x.iter().enumerate().map(|(i, x)| 2.0 * x + error(i)).collect();
     let sample = WeightedSample::new(Pairs::new(x, 1, y, 1), vec![1.0; 32]);
     let start = LinearGaussian::new(vec![0.0], vec![2.0], &[1.0]).unwrap();
