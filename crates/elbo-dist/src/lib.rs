@@ -33,6 +33,8 @@
 //! | [`StudentT`] | `&[f64]` | |
 //! | [`Laplace`] | `&[f64]` | |
 //! | [`Uniform`] | `&[f64]` | |
+//! | [`VonMises`] | `&[f64]` angles | [`VonMisesFisherPrior`] |
+//! | [`VonMisesFisher`] | [`Rows`](elbo_core::Rows) of norm 1 | [`VonMisesFisherPrior`] |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!
@@ -68,6 +70,8 @@ pub mod special;
 mod student_t;
 mod uniform;
 mod univariate;
+mod von_mises;
+mod von_mises_fisher;
 
 pub use beta::Beta;
 pub use categorical::{Categorical, CategoricalPacked, CategoricalScratch, CategoricalStats};
@@ -81,7 +85,11 @@ pub use multivariate_gaussian::{
     MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
 };
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
-pub use prior::{NormalInverseGamma, NormalInverseWishart};
+pub use prior::{NormalInverseGamma, NormalInverseWishart, VonMisesFisherPrior};
 pub use student_t::{StudentT, StudentTPacked, StudentTScratch, StudentTStats};
 pub use uniform::{Uniform, UniformPacked};
 pub use univariate::{Number, Univariate};
+pub use von_mises::{VonMises, VonMisesPacked, VonMisesScratch, VonMisesStats};
+pub use von_mises_fisher::{
+    Directions, VonMisesFisher, VonMisesFisherPacked, VonMisesFisherScratch, VonMisesFisherStats,
+};

@@ -38,8 +38,8 @@ pub use normal::{
     erf, erf_inv, erfc, erfc_inv, ln_standard_normal_cdf, standard_normal_cdf,
     standard_normal_quantile, standard_normal_quantile_ln,
 };
-pub(crate) use resultant::{inverse_mean_resultant_length_of_pair, mean_resultant_complement};
 pub use resultant::{
     bessel_ratio, inverse_mean_resultant_length, mean_resultant_length,
     mean_resultant_length_derivative,
 };
+pub(crate) use resultant::{inverse_mean_resultant_length_of_pair, mean_resultant_complement};

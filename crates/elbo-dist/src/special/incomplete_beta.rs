@@ -162,8 +162,7 @@ fn complement_of_series(a: f64, b: f64, at: Split) -> f64 {
 fn fraction(a: f64, b: f64, at: Split) -> f64 {
     let (x, y) = (at.x.high, at.y.high);
     // From the one of x and y that is exact.
-    let below_mean =
-        if at.x.low == 0.0 { x.mul_add(-(a + b), a) } else { y.mul_add(a + b, -b) };
+    let below_mean = if at.x.low == 0.0 { x.mul_add(-(a + b), a) } else { y.mul_add(a + b, -b) };
     let first = a * (below_mean + 1.0) / (a + 1.0);
     continued_fraction(first, |k| {
         let center = a + 2.0 * k;

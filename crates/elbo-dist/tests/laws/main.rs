@@ -10,6 +10,8 @@ mod prior;
 mod special;
 mod student_t;
 mod uniform;
+mod von_mises;
+mod von_mises_fisher;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 

@@ -53,7 +53,7 @@ mod family {
         student_t().prop_map(|t| StudentT::new(t.location(), t.scale(), t.dof()).unwrap()),
         sample(),
         Just(Data::new(vec![f64::MAX, f64::MIN, f64::INFINITY, f64::NAN])),
-        2e5
+        1e6
     );
 }
 

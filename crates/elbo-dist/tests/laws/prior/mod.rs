@@ -4,3 +4,4 @@ mod dirichlet;
 mod gamma;
 mod normal_inverse_gamma;
 mod normal_inverse_wishart;
+mod von_mises_fisher;
