@@ -259,6 +259,10 @@ impl LaplaceStats {
         if pull > 0.0 { pull.copysign(first) / mass } else { 0.0 }
     }
 
+    fn is_empty(&self) -> bool {
+        self.sums.iter().all(|s| *s == 0.0)
+    }
+
     fn is_feasible(&self) -> bool {
         let [weight, mass, first, second, distance, held] = self.sums;
         let finite = self.origin.is_finite() && self.sums.iter().all(|s| s.is_finite());
@@ -299,7 +303,7 @@ impl Statistics for LaplaceStats {
     }
 
     fn axpy(&mut self, factor: f64, other: &Self) {
-        if self.sums == [0.0; 6] {
+        if self.is_empty() {
             self.origin = other.origin;
         }
         add_scaled(&mut self.sums, factor, &other.about(self.origin));
@@ -396,7 +400,7 @@ impl Family for Laplace {
     }
 
     fn maximize(&self, stats: &LaplaceStats, next: &mut Self) -> Result<Repairs, EstimateError> {
-        if stats.sums == [0.0; 6] {
+        if stats.is_empty() {
             return Err(EstimateError::NoWeight { component: 0, weight: 0.0 });
         }
         if !stats.is_feasible() {

@@ -265,11 +265,11 @@ impl VonMisesStats {
     }
 
     fn about(&self, origin: f64) -> [f64; 3] {
-        if origin == self.origin {
+        let turn = self.origin - origin;
+        if turn == 0.0 {
             return self.sums;
         }
         let [weight, sine, rest] = self.sums;
-        let turn = self.origin - origin;
         let (sin, cos) = turn.sin_cos();
         let half_sine = (0.5 * turn).sin();
         let away = 2.0 * half_sine * half_sine;
@@ -287,7 +287,7 @@ impl Statistics for VonMisesStats {
     }
 
     fn axpy(&mut self, factor: f64, other: &Self) {
-        if self.sums == [0.0; 3] {
+        if self.sums.iter().all(|s| *s == 0.0) {
             self.origin = other.origin;
         }
         add_scaled(&mut self.sums, factor, &other.about(self.origin));

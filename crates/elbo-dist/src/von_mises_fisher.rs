@@ -141,7 +141,7 @@ impl VonMisesFisher {
             out.iter_mut().zip(&self.direction).for_each(|(x, m)| *x -= along * m);
             let norm = dot(out, out).sqrt();
             if norm > 1e-3 {
-                out.iter_mut().for_each(|x| *x /= norm);
+                divide(out, norm);
                 break;
             }
         }
@@ -150,7 +150,7 @@ impl VonMisesFisher {
             *x = m - distance * m + sine * *x;
         }
         let norm = dot(out, out).sqrt();
-        out.iter_mut().for_each(|x| *x /= norm);
+        divide(out, norm);
     }
 
     /// `1 − μᵀx` of a draw.
@@ -202,6 +202,12 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+fn divide(x: &mut [f64], by: f64) {
+    for x in x {
+        *x /= by;
+    }
+}
+
 /// `vector` divided by its norm; what has norm 1 to rounding already is left as it is.
 pub(crate) fn unit(
     parameter: &'static str,
@@ -218,9 +224,9 @@ pub(crate) fn unit(
         return Err(ParameterError::NotPositive { parameter, value: 0.0 });
     }
     if (dot(&vector, &vector) - 1.0).abs() > 4.0 * vector.len() as f64 * f64::EPSILON {
-        vector.iter_mut().for_each(|x| *x /= largest);
+        divide(&mut vector, largest);
         let norm = dot(&vector, &vector).sqrt();
-        vector.iter_mut().for_each(|x| *x /= norm);
+        divide(&mut vector, norm);
     }
     Ok(vector)
 }

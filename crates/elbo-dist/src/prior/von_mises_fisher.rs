@@ -191,7 +191,9 @@ impl VonMisesFisherPrior {
         }
         let resultant = square.sqrt();
         if resultant > 0.0 {
-            posterior.direction.iter_mut().for_each(|m| *m /= resultant);
+            for m in &mut posterior.direction {
+                *m /= resultant;
+            }
         } else {
             posterior.direction.copy_from_slice(&self.direction);
         }

@@ -23,6 +23,8 @@ mod of_directions {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn learning_twice_is_learning_at_once(prior in prior(3), a in sample(3), b in sample(3), points in vec(point(3), 3)) {
             let (a, b) = (a.stats(&points[0]), b.stats(&points[1]));
@@ -57,6 +59,8 @@ mod of_angles {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn learning_twice_is_learning_at_once(prior in prior(2), a in angles(), b in angles(), points in vec(angle(), 3)) {
             let (a, b) = (a.stats(&points[0]), b.stats(&points[1]));
@@ -166,6 +170,8 @@ fn large_and_concentrated_posteriors_keep_their_digits() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))] // quadratures in every density
+
     #[test]
     fn the_mode_is_highest(prior in prior(4), other in point(4), sample in sample(4)) {
         let mut posterior = prior.clone();
