@@ -57,6 +57,14 @@ pub enum DataError {
         /// Its sum.
         sum: f64,
     },
+    /// A row that must be a direction has another norm than 1.
+    #[error("row {row} has norm {norm}, not 1; divide every row by its norm")]
+    Norm {
+        /// Row, from 0.
+        row: usize,
+        /// Its norm.
+        norm: f64,
+    },
     /// Two views of the same units that are not equally long.
     #[error(
         "{left} rows of {of} do not pair with {right} rows of {with}; give one of each per unit"

@@ -32,14 +32,13 @@ use crate::{
 /// The exact answer for one sample is the weighted median, [`estimate`](Self::estimate). It has no sufficient statistics
 /// of fixed length, so as a component the Laplace is a Gaussian of exponentially distributed variance (Phillips 2002):
 /// [`LaplaceStats`] weigh every row by `1/δ`, `δ = |x − μ₀|` at the current median `μ₀`. As
-/// `|x − μ| ≤ ½[(x − μ)²/δ + δ]`, with equality at `μ₀`, no step of [`maximize`](Family::maximize) lowers the likelihood. The bound holds for
-/// every `δ > 0`; that of a row nearer than `10⁻¹³ b` is `10⁻¹³ b`, where the bound misses by less than rounding.
+/// `|x − μ| ≤ ½[(x − μ)²/δ + δ]`, with equality at `μ₀`, no step of [`maximize`](Family::maximize) lowers the likelihood.
+/// Rows at `μ₀` itself, where that weight is infinite, enter with their distance `|μ − μ₀|` as it is: the step is zero
+/// exactly if the rows there outweigh the pull of the others, and `μ₀` then is the weighted median.
 ///
-/// Steps are those of Weiszfeld. Towards a median between many observations the distance falls by a factor of about
-/// `1 − 1/ln n` each; on reaching it, by far more than two. A median started on an observation leaves it by a factor of about `|g|/w` per
-/// step, with `w` its weight and `g` the pull of all others; where that is below one, the observation is the median.
-/// Where the likelihood is flat, between the two middle ones of an even number, any point in between is
-/// a fixed point.
+/// Towards a median among many observations the distance falls by a factor of about `1 − 1/ln n` per step; next to an
+/// observation that is the median by about `|g|/w`, with `w` its weight and `g < w` the pull of all others. Between the two
+/// middle ones of an even number the likelihood is flat, and any point is a fixed point.
 ///
 /// # Source
 ///
@@ -182,7 +181,8 @@ impl FlatParameters for Laplace {
     }
 }
 
-/// Rows nearer to the median than this many scales are weighed as if they were that far.
+/// Rows nearer to the median than this many scales are at the median: moving them there changes no density by more than
+/// rounding.
 const FLOOR: f64 = 1e-13;
 
 /// The weighted median of rows `(x, w)`, in an order that changes.
@@ -219,16 +219,18 @@ fn between(rows: &[(f64, f64)], middle: usize, value: f64, [below, above]: [f64;
     neighbor.map_or(value, |other| value.midpoint(other))
 }
 
-/// Weighted statistics of a [`Laplace`], taken at a current median `μ₀`: with `δ = |x − μ₀|`, but at least `10⁻¹³ b₀`,
-/// `Σw`, `Σw/δ`, `Σw(x − c)/δ`, `Σw(x − c)²/δ` and `Σwδ` about an origin `c`.
+/// Weighted statistics of a [`Laplace`], taken at a current median `μ₀`: with `δ = |x − μ₀|` and an origin `c`, `Σw`, `Σw/δ`,
+/// `Σw(x − c)/δ`, `Σw(x − c)²/δ` and `Σwδ`, the last four without rows at the median, `δ ≤ 10⁻¹³ b₀`; and the weight `w₀` of
+/// those.
 ///
-/// They are taken with `c = μ₀`; merging across origins recenters by the binomial formula. With `x` in unit `u`, the sums
-/// are in observations, `1/u`, observations, `u` and `u`.
+/// They are taken with `c = μ₀`; merging across origins recenters by the binomial formula, and rows at one's own median
+/// become rows at a distance of the other's. With `x` in unit `u`, the sums are in observations, `1/u`, observations, `u`, `u` and
+/// observations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LaplaceStats {
     origin: f64,
-    sums: [f64; 5],
+    sums: [f64; 6],
 }
 
 impl LaplaceStats {
@@ -237,39 +239,57 @@ impl LaplaceStats {
         self.sums[0]
     }
 
-    /// `Σ(w/δ)x / Σ(w/δ)`, the next median; NaN without data.
+    /// The next median: the least point of `½Σw(x − μ)²/δ + w₀|μ − c|`; the origin without data.
     pub fn median(&self) -> f64 {
-        self.origin + self.sums[2] / self.sums[1]
+        self.origin + self.step()
     }
 
-    /// `½ Σw[(x − median)²/δ + δ] / Σw`, the next scale; NaN without data.
+    /// The next scale: `Σw[(x − median)²/δ + δ]/2Σw`, rows at the origin by their distance; NaN without data.
     pub fn mean_distance(&self) -> f64 {
-        0.5 * (self.scatter() + self.sums[4]) / self.sums[0]
+        let [weight, mass, first, second, distance, held] = self.sums;
+        let step = self.step();
+        let scatter = second + step * (step * mass - 2.0 * first);
+        (0.5 * (scatter + distance) + held * step.abs()) / weight
     }
 
-    fn scatter(&self) -> f64 {
-        self.sums[3] - self.sums[2] * (self.sums[2] / self.sums[1])
+    /// From the origin to the next median: the pull of the other rows less that of the rows here, if it is more than that.
+    fn step(&self) -> f64 {
+        let [_, mass, first, .., held] = self.sums;
+        let pull = (first.abs() - held).max(0.0);
+        if pull > 0.0 { pull.copysign(first) / mass } else { 0.0 }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sums.iter().all(|s| *s == 0.0)
     }
 
     fn is_feasible(&self) -> bool {
-        let [weight, mass, _, second, distance] = self.sums;
+        let [weight, mass, first, second, distance, held] = self.sums;
         let finite = self.origin.is_finite() && self.sums.iter().all(|s| s.is_finite());
-        // By the inequality of Cauchy and Schwarz Σw/δ · Σwδ ≥ (Σw)².
+        // By the inequality of Cauchy and Schwarz: Σw/δ · Σwδ ≥ (Σw)², Σw/δ · Σwx²/δ ≥ (Σwx/δ)².
+        let others = weight - held;
         finite
-            && [weight, mass, distance].iter().all(|s| *s > 0.0)
-            && second >= 0.0
-            && self.scatter() >= -RESOLUTION * second
-            && mass * (distance / weight) >= weight * (1.0 - RESOLUTION)
+            && weight > 0.0
+            && [mass, second, distance, held].iter().all(|s| *s >= 0.0)
+            && others >= -RESOLUTION * weight
+            && mass * distance >= others * (others - RESOLUTION * weight)
+            && mass * second - first * first >= -RESOLUTION * mass * second
     }
 
-    fn about(&self, origin: f64) -> [f64; 5] {
+    fn about(&self, origin: f64) -> [f64; 6] {
         let shift = self.origin - origin;
         if shift == 0.0 {
             return self.sums;
         }
-        let [weight, mass, first, second, distance] = self.sums;
-        let moved = second + shift * (2.0 * first + shift * mass);
-        [weight, mass, first + shift * mass, moved, distance]
+        let [weight, mut mass, first, second, mut distance, held] = self.sums;
+        let mut moved = [first + shift * mass, second + shift * (2.0 * first + shift * mass)];
+        if held != 0.0 {
+            let away = shift.abs();
+            mass += held / away;
+            moved = [moved[0] + held * shift.signum(), moved[1] + held * away];
+            distance += held * away;
+        }
+        [weight, mass, moved[0], moved[1], distance, 0.0]
     }
 }
 
@@ -283,7 +303,7 @@ impl Statistics for LaplaceStats {
     }
 
     fn axpy(&mut self, factor: f64, other: &Self) {
-        if self.sums == [0.0; 5] {
+        if self.is_empty() {
             self.origin = other.origin;
         }
         add_scaled(&mut self.sums, factor, &other.about(self.origin));
@@ -330,7 +350,7 @@ impl Family for Laplace {
     }
 
     fn new_stats(&self) -> LaplaceStats {
-        LaplaceStats { origin: self.median, sums: [0.0; 5] }
+        LaplaceStats { origin: self.median, sums: [0.0; 6] }
     }
 
     fn new_packed(&self, k: usize) -> LaplacePacked {
@@ -354,7 +374,7 @@ impl Family for Laplace {
 
     fn reset_all(packed: &LaplacePacked, stats: &mut [LaplaceStats]) {
         for (stats, component) in stats.iter_mut().zip(&packed.components) {
-            *stats = LaplaceStats { origin: component.center, sums: [0.0; 5] };
+            *stats = LaplaceStats { origin: component.center, sums: [0.0; 6] };
         }
     }
 
@@ -380,15 +400,15 @@ impl Family for Laplace {
     }
 
     fn maximize(&self, stats: &LaplaceStats, next: &mut Self) -> Result<Repairs, EstimateError> {
-        if stats.sums == [0.0; 5] {
+        if stats.is_empty() {
             return Err(EstimateError::NoWeight { component: 0, weight: 0.0 });
         }
         if !stats.is_feasible() {
             return Err(EstimateError::Infeasible { component: 0, what: "Laplace distribution" });
         }
         let (median, scale) = (stats.median(), stats.mean_distance());
-        // Nothing but rows at the floor: a point mass, whose scale has nowhere to go but down.
-        if !(scale > 4.0 * FLOOR * self.scale && scale.is_normal()) {
+        // Nothing but rows at the median, or all but: a point mass.
+        if !(scale > FLOOR * self.scale && scale.is_normal()) {
             let variance = scale * scale;
             return Err(EstimateError::Singular { component: 0, column: 0, variance });
         }
@@ -397,9 +417,8 @@ impl Family for Laplace {
     }
 
     fn expected_stats(&self, weight: f64) -> LaplaceStats {
-        let sums = [weight, weight * EXPECTED_INVERSE / self.scale, 0.0, weight, weight];
-        let [weight, mass, first, second, distance] = sums;
-        let sums = [weight, mass, first, second * self.scale, distance * self.scale];
+        let (mass, distance) = (weight * EXPECTED_INVERSE / self.scale, weight * self.scale);
+        let sums = [weight, mass, 0.0, distance, distance, weight * FLOOR];
         LaplaceStats { origin: self.median, sums }
     }
 
@@ -413,8 +432,8 @@ impl Family for Laplace {
     }
 }
 
-/// `E[b/δ] = E₁(f) + (1 − e⁻ᶠ)/f = −γ − ln f + 1 + O(f)` at the floor `f = 10⁻¹³`.
-const EXPECTED_INVERSE: f64 = 30.356_390_544_021_06;
+/// `E[b/δ; δ > fb] = E₁(f) = −γ − ln f + O(f)` at `f = 10⁻¹³`.
+const EXPECTED_INVERSE: f64 = 29.356_390_544_021_06;
 
 /// What is below this share of the terms added is rounding: `2¹⁰` units in the last place.
 const RESOLUTION: f64 = 1024.0 * f64::EPSILON;
@@ -423,19 +442,19 @@ const RESOLUTION: f64 = 1024.0 * f64::EPSILON;
 const LANES: usize = 8;
 
 /// The sums of [`LaplaceStats`] over a block; what is missing or of weight zero counts for nothing.
-fn tangent_sums(at: &Packed, data: &[f64], weights: &[f64]) -> [f64; 5] {
+fn tangent_sums(at: &Packed, data: &[f64], weights: &[f64]) -> [f64; 6] {
     let floor = (FLOOR * at.scale).max(f64::MIN_POSITIVE);
-    let mut sums = [[0.0; LANES]; 5];
+    let mut sums = [[0.0; LANES]; 6];
     let mut add = |lane: usize, x: f64, w: f64| {
         let w = if x.is_nan() { 0.0 } else { w };
         let d = if w == 0.0 { 0.0 } else { x - at.center };
-        let distance = d.abs().max(floor);
-        let sign = d / distance;
+        let distance = d.abs();
+        let (held, w_away) = if distance > floor { (0.0, w) } else { (w, 0.0) };
         sums[0][lane] += w;
-        sums[1][lane] += w / distance;
-        sums[2][lane] += w * sign;
-        sums[3][lane] += w * (sign * d);
-        sums[4][lane] += w * distance;
+        sums[1][lane] += w_away / distance.max(floor);
+        sums[2][lane] += w_away.copysign(d);
+        sums[3][lane] += w_away * distance;
+        sums[5][lane] += held;
     };
     let (rows, weight_rows) = (data.chunks_exact(LANES), weights.chunks_exact(LANES));
     for (lane, (x, w)) in rows.remainder().iter().zip(weight_rows.remainder()).enumerate() {
@@ -446,6 +465,7 @@ fn tangent_sums(at: &Packed, data: &[f64], weights: &[f64]) -> [f64; 5] {
             add(lane, x[lane], w[lane]);
         }
     }
+    sums[4] = sums[3]; // (x − c)²/δ = δ about the tangent's own origin
     sums.map(|lanes| lanes.iter().sum())
 }
 

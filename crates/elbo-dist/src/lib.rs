@@ -55,6 +55,8 @@
 //! | [`NormalInverseGamma`] | [`Gaussian`] | `μ, σ²` | Student's t, `2a` degrees of freedom | `κ` of the mean, `2a` of the variance `b/a` |
 //! | [`NormalGamma`] | [`Gaussian`] | `μ, 1/σ²` | the same | the same |
 //! | [`NormalInverseWishart`] | [`MultivariateGaussian`] | `μ, Σ` | multivariate t; one per column if diagonal | `κ` of the mean, `ν` of the scale `Ψ/ν` |
+//! | [`VonMises`] | `&[f64]` angles | [`VonMisesFisherPrior`] |
+//! | [`VonMisesFisher`] | [`Rows`](elbo_core::Rows) of norm 1 | [`VonMisesFisherPrior`] |
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!
@@ -109,6 +111,8 @@ mod support;
 mod tally;
 mod uniform;
 mod univariate;
+mod von_mises;
+mod von_mises_fisher;
 mod weibull;
 mod wishart;
 mod zero_inflated;
@@ -151,7 +155,7 @@ pub use negative_binomial::{
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
 pub use prior::{
     MatrixNormalInverseWishart, NormalGamma, NormalInverseGamma, NormalInverseWishart,
-    StickBreaking,
+    StickBreaking, VonMisesFisherPrior,
 };
 pub use regression::{
     CanonicalLink, CanonicalRegression, LinearGaussian, LinearGaussianPacked,
@@ -161,6 +165,10 @@ pub use regression::{
 pub use student_t::{StudentT, StudentTPacked, StudentTScratch, StudentTStats};
 pub use uniform::{Uniform, UniformPacked};
 pub use univariate::{Number, Univariate};
+pub use von_mises::{VonMises, VonMisesPacked, VonMisesScratch, VonMisesStats};
+pub use von_mises_fisher::{
+    Directions, VonMisesFisher, VonMisesFisherPacked, VonMisesFisherScratch, VonMisesFisherStats,
+};
 pub use weibull::{Weibull, WeibullPacked, WeibullScratch, WeibullStats};
 pub use wishart::{Wishart, WishartPacked, WishartScratch, WishartStats};
 pub use zero_inflated::{

@@ -66,7 +66,7 @@ impl Uniform {
         if low > high {
             return Err(EstimateError::NoWeight { component: 0, weight: 0.0 });
         }
-        if low == high {
+        if low >= high {
             return Err(EstimateError::Singular { component: 0, column: 0, variance: 0.0 });
         }
         let infeasible = EstimateError::Infeasible { component: 0, what: "uniform distribution" };

@@ -9,9 +9,11 @@ mod normal_gamma;
 mod normal_inverse_gamma;
 mod normal_inverse_wishart;
 mod stick_breaking;
+mod von_mises_fisher;
 
 pub use matrix_normal_inverse_wishart::MatrixNormalInverseWishart;
 pub use normal_gamma::NormalGamma;
 pub use normal_inverse_gamma::NormalInverseGamma;
 pub use normal_inverse_wishart::NormalInverseWishart;
 pub use stick_breaking::StickBreaking;
+pub use von_mises_fisher::VonMisesFisherPrior;

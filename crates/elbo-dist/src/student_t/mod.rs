@@ -463,7 +463,7 @@ fn central(t: f64, dof: f64) -> f64 {
 /// Newton's method on the logarithm of the smaller of `p` and `½ − p` as a function of `ln t`, which is concave: after
 /// the first step it converges from one side.
 fn upper_quantile(p: f64, dof: f64) -> f64 {
-    if p == 0.0 || p == 0.5 {
+    if p == 0.0 || p >= 0.5 {
         return if p == 0.0 { f64::INFINITY } else { 0.0 };
     }
     let standard = Packed::point(&StudentT { location: 0.0, scale: 1.0, dof, dof_is_fixed: true });

@@ -69,6 +69,10 @@ impl StudentTStats {
         self.sums[LOG] / weight + log_mean
     }
 
+    fn is_empty(&self) -> bool {
+        self.sums.iter().all(|s| *s == 0.0)
+    }
+
     /// `Σwq(x − location)²` in squared units.
     fn scatter(&self) -> f64 {
         let [_, share, .., first, second] = self.sums;
@@ -82,7 +86,7 @@ impl StudentTStats {
         if !(origin_is_finite && self.sums.iter().all(|s| s.is_finite())) {
             return infeasible;
         }
-        if self.sums == [0.0; 6] {
+        if self.is_empty() {
             return Err(EstimateError::NoWeight { component: 0, weight: 0.0 });
         }
         let [weight, share, _, log, _, second] = self.sums;
@@ -104,7 +108,7 @@ impl StudentTStats {
     /// The same sums about another center and in another unit.
     fn about(&self, (center, unit): (f64, f64)) -> [f64; 6] {
         let (shift, ratio) = ((self.center - center) / self.unit, unit / self.unit);
-        if shift == 0.0 && ratio == 1.0 {
+        if shift == 0.0 && ratio - 1.0 == 0.0 {
             return self.sums;
         }
         let [weight, share, complement, log, first, second] = self.sums;
@@ -129,7 +133,7 @@ impl Statistics for StudentTStats {
     }
 
     fn axpy(&mut self, factor: f64, other: &Self) {
-        if self.sums == [0.0; 6] {
+        if self.is_empty() {
             (self.center, self.unit) = other.origin();
         }
         let others = other.about(self.origin());

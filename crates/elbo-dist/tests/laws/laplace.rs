@@ -68,10 +68,46 @@ mod family {
     );
 }
 
+/// The density has a kink at the median, so integrals are taken on either side of it.
 mod univariate {
+    use elbo_laws::univariate::{
+        Continuous, density_integrates_to_the_cdf, draws_follow_the_cdf, integrate,
+        quantile_inverts_the_cdf,
+    };
+
     use super::*;
 
-    elbo_laws::continuous_laws!(laplace(), rng);
+    proptest! {
+        #[test]
+        fn density_cdf_and_quantile_agree(laplace in laplace(), p in 0.001..0.5_f64, q in 0.001..0.5_f64) {
+            let (f, c, inverse) = (|x| laplace.log_density(x), |x| laplace.cdf(x), |p| laplace.quantile(p));
+            let of = Continuous { log_density: &f, cdf: &c, quantile: &inverse };
+            density_integrates_to_the_cdf(&of, [p, q]);
+            density_integrates_to_the_cdf(&of, [1.0 - p, 1.0 - q]);
+            quantile_inverts_the_cdf(&of, p * q);
+            quantile_inverts_the_cdf(&of, 1.0 - p * q);
+        }
+
+        #[test]
+        fn draws_follow_it(laplace in laplace(), seed in any::<u64>()) {
+            let mut rng = rng(seed);
+            let draws = (0..1000).map(|_| laplace.sample(&mut rng)).collect();
+            draws_follow_the_cdf(draws, |x| laplace.cdf(x), |x| laplace.cdf(x));
+        }
+
+        #[test]
+        fn moments_agree_with_quadrature(laplace in laplace()) {
+            let mean = |g: &dyn Fn(f64) -> f64| {
+                let g = |u: f64| g(laplace.quantile(u));
+                integrate(g, 0.0, 0.5) + integrate(g, 0.5, 1.0)
+            };
+            let close = |a: f64, b: f64| (a - b).abs() <= 1e-7 * (1.0 + b.abs());
+            prop_assert!(close(mean(&|x| x), laplace.mean()));
+            let square = |x: f64| (x - laplace.mean()).powi(2);
+            prop_assert!(close(mean(&square), laplace.variance()));
+            prop_assert!(close(mean(&|x| -laplace.log_density(x)), laplace.entropy()));
+        }
+    }
 }
 
 proptest! {
@@ -212,7 +248,7 @@ fn statistics_without_a_laplace_are_rejected() {
         WeightedSample::new(Data::new(xs.to_vec()), ws.to_vec()).stats(&start)
     };
     assert!(matches!(estimate(&start.new_stats()), Err(EstimateError::NoWeight { .. })));
-    let result = estimate(&observe(&[3.0; 5], &[1.0; 5]));
+    let result = estimate(&observe(&[3.0; 5], &[1.0; 5])); // at the median
     assert!(matches!(result, Err(EstimateError::Singular { .. })), "{result:?}");
     let mut negative = observe(&[1.0, 2.0], &[1.0, 1.0]);
     negative.scale(-1.0);

@@ -28,6 +28,8 @@ mod rows;
 mod special;
 mod student_t;
 mod uniform;
+mod von_mises;
+mod von_mises_fisher;
 mod weibull;
 mod wishart;
 mod zero_inflated;

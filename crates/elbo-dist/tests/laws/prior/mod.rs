@@ -8,6 +8,7 @@ mod normal_gamma;
 mod normal_inverse_gamma;
 mod normal_inverse_wishart;
 mod stick_breaking;
+mod von_mises_fisher;
 
 /// What a hyper-parameter is multiplied by to get a neighbor: near enough to show where a sum of divergences is flat,
 /// and far.
