@@ -33,7 +33,8 @@ pub fn mean_resultant_length(d: usize, kappa: f64) -> f64 {
 
 /// `A_d′(κ) = 1 − A_d(κ)² − (d − 1) A_d(κ) / κ`, positive, without the cancellation of this formula.
 ///
-/// For `d ≥ 1` and `κ ≥ 0`; NaN for negative `κ`. For the variance of the cosine to the mean direction.
+/// For `d ≥ 1` and `κ ≥ 0`; NaN for negative `κ`. Within 100 ulp (62 measured, in low dimensions for `κ` from some 20 to 64,
+/// where each step of the recurrence adds to the error; 3 elsewhere). For the variance of the cosine to the mean direction.
 pub fn mean_resultant_length_derivative(d: usize, kappa: f64) -> f64 {
     match d {
         _ if kappa.is_nan() || kappa < 0.0 => f64::NAN,
@@ -45,7 +46,8 @@ pub fn mean_resultant_length_derivative(d: usize, kappa: f64) -> f64 {
 
 /// The `κ ≥ 0` with `A_d(κ) = r`, for `d ≥ 1` and `0 ≤ r ≤ 1`; NaN elsewhere. Infinite for `r = 1`.
 ///
-/// As accurate as `r` determines it: the residual is within 4 ulp of the smaller of `r` and `1 − r`.
+/// As accurate as `r` determines it: the residual is within 4 ulp of `r`, and from `κ = 64` on within 4 ulp of the
+/// smaller of `r` and `1 − r`.
 ///
 /// Source: Newton's method on `ln A/(1 − A)`, which is nearly linear in `ln κ`; start by Banerjee, Dhillon, Ghosh & Sra
 /// (2005), J. Mach. Learn. Res. 6.
