@@ -31,6 +31,7 @@
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
 //! | [`Bernoulli`] | `&[bool]` | |
 //! | [`Binomial`] | `&[u64]` successes | |
+//! | [`BetaBinomial`] | `&[u64]` successes | |
 //! | [`Geometric`] | `&[u64]` failures | |
 //! | [`NegativeBinomial`] | `&[u64]` counts | |
 //! | [`ZeroInflated`] of one of these | `&[u64]` counts | |
@@ -55,6 +56,7 @@
 
 mod bernoulli;
 mod beta;
+mod beta_binomial;
 mod binomial;
 mod block;
 mod categorical;
@@ -76,6 +78,7 @@ mod zero_inflated;
 
 pub use bernoulli::{Bernoulli, BernoulliPacked, BernoulliStats};
 pub use beta::Beta;
+pub use beta_binomial::{BetaBinomial, BetaBinomialPacked, BetaBinomialScratch, BetaBinomialStats};
 pub use binomial::{Binomial, BinomialPacked, BinomialScratch, BinomialStats};
 pub use categorical::{Categorical, CategoricalPacked, CategoricalScratch, CategoricalStats};
 pub use dirichlet::Dirichlet;

@@ -2,6 +2,7 @@
 #![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
 
 mod bernoulli;
+mod beta_binomial;
 mod binomial;
 mod categorical;
 mod gaussian;
