@@ -119,7 +119,8 @@ impl Binomial {
     /// `−E[ln p(X)]`, in nats. Cost: a sum over at most some thousand counts, however many trials.
     pub fn entropy(&self) -> f64 {
         let (n, p) = (self.trials as f64, self.probability);
-        let spread = Spread { mean: self.mean(), std_dev: self.variance().sqrt(), last: n };
+        let spread =
+            Spread { mean: self.mean(), std_dev: self.variance().sqrt(), last: n, is_cut: false };
         let log_probability = |x: f64| ln_binomial(x, n - x, n, p);
         spread.expectation(log_probability, |_, log_probability| -log_probability)
     }

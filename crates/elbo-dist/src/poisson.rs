@@ -98,7 +98,7 @@ impl Poisson {
     /// `−E[ln p(X)]`, in nats. Cost: a sum over at most some thousand counts, whatever the rate.
     pub fn entropy(&self) -> f64 {
         let (rate, std_dev) = (self.rate, self.rate.sqrt());
-        let spread = Spread { mean: rate, std_dev, last: f64::INFINITY };
+        let spread = Spread { mean: rate, std_dev, last: f64::INFINITY, is_cut: false };
         spread.expectation(|x| ln_poisson(x, rate), |_, log_probability| -log_probability)
     }
 

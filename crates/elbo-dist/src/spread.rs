@@ -8,6 +8,8 @@ pub(crate) struct Spread {
     pub(crate) std_dev: f64,
     /// The last possible count; may be infinite.
     pub(crate) last: f64,
+    /// Do the terms go on smoothly beyond `last`, where they are cut off?
+    pub(crate) is_cut: bool,
 }
 
 /// Below this count every term is summed.
@@ -66,6 +68,10 @@ impl Spread {
             // Σ_{x ≥ a} F = ∫ F from a − ½, plus F′(a − ½)/24, minus less than rounding
             term(direct, 1.0 / 24.0);
             term(direct - 1.0, -1.0 / 24.0);
+        }
+        if self.is_cut && last >= self.last {
+            term(last + 1.0, -1.0 / 24.0);
+            term(last, 1.0 / 24.0);
         }
         let (mut from, end) = (direct - 0.5, last + 0.5);
         while from < end {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A family of counts, `u64`: [`Poisson`](crate::Poisson), [`NegativeBinomial`](crate::NegativeBinomial),
-/// [`Binomial`](crate::Binomial), [`Geometric`](crate::Geometric).
+/// [`Binomial`](crate::Binomial), [`BetaBinomial`](crate::BetaBinomial), [`Geometric`](crate::Geometric).
 pub trait Counts: Univariate<Value = u64> + for<'a> Family<Batch<'a> = &'a [u64]> {}
 
 impl<F: Univariate<Value = u64> + for<'a> Family<Batch<'a> = &'a [u64]>> Counts for F {}

@@ -146,19 +146,16 @@ impl NegativeBinomial {
     }
 
     fn spread(&self) -> Spread {
-        Spread { mean: self.mean, std_dev: self.variance().sqrt(), last: f64::INFINITY }
+        Spread {
+            mean: self.mean,
+            std_dev: self.variance().sqrt(),
+            last: f64::INFINITY,
+            is_cut: false,
+        }
     }
 
-    /// `ln p(x)` at a count, or between counts.
     fn ln_p(&self, x: f64) -> f64 {
-        let (r, mean) = (self.size, self.mean);
-        if x == 0.0 {
-            return -r * (mean / r).ln_1p();
-        }
-        // r/(r + x) times the binomial probability of r successes among r + x trials
-        let (n, total) = (r + x, r + mean);
-        let misfit = deviance(r, n * (r / total)) + deviance(x, n * (mean / total));
-        ln_choose_at_mean(r, x, n) - misfit - (x / r).ln_1p()
+        ln_negative_binomial(x, self.size, self.mean)
     }
 }
 
@@ -357,8 +354,8 @@ impl Family for NegativeBinomial {
     }
 
     fn expected_stats(&self, weight: f64) -> NegativeBinomialStats {
-        let mut stats = NegativeBinomialStats::default();
-        stats.events = weight * self.mean;
+        let tally = vec![0.0; tally::LEN];
+        let mut stats = NegativeBinomialStats { events: weight * self.mean, tally };
         self.spread().for_each_node(
             |x| self.ln_p(x),
             |x, p, _| {
@@ -371,6 +368,17 @@ impl Family for NegativeBinomial {
     fn free_parameters(&self, k: usize) -> usize {
         2 * k
     }
+}
+
+/// `ln p(x)` of size `r` at a count, or between counts.
+pub(crate) fn ln_negative_binomial(x: f64, r: f64, mean: f64) -> f64 {
+    if x == 0.0 {
+        return -r * (mean / r).ln_1p();
+    }
+    // r/(r + x) times the binomial probability of r successes among r + x trials
+    let (n, total) = (r + x, r + mean);
+    let misfit = deviance(r, n * (r / total)) + deviance(x, n * (mean / total));
+    ln_choose_at_mean(r, x, n) - misfit - (x / r).ln_1p()
 }
 
 #[cfg(feature = "serde")]
