@@ -182,7 +182,10 @@ impl EmpiricalBayes for Dirichlet {
             let expected = posterior.expected_log_probabilities();
             logs.iter_mut().zip(expected).for_each(|(sum, log)| *sum += log);
         }
-        logs.iter_mut().for_each(|log| *log /= posteriors.len() as f64);
+        let n = posteriors.len() as f64;
+        for log in &mut logs {
+            *log /= n;
+        }
         Ok(Self { concentration: dirichlet_with_logs(&logs)? })
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn dirichlet_with_logs(logs: &[f64]) -> Result<Vec<f64>, EstimateErro
     let m = logs.len() as f64;
     let missing = 1.0 - logs.iter().map(|l| l.exp()).sum::<f64>();
     // Σ exp E[ln p] < 1, and by about (m − 1)/2S; what differences of digammas of size ln S leave below this is rounding.
-    if !(missing > 1024.0 * f64::EPSILON) {
+    if missing.is_nan() || missing <= 1024.0 * f64::EPSILON {
         return Err(no_prior());
     }
     let concentrations = |total: f64| {

@@ -118,14 +118,17 @@ impl StickBreaking {
     /// One draw of probabilities.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Categorical {
         let mut left = 1.0;
-        let mut weights: Vec<f64> = Vec::with_capacity(self.categories());
+        let mut probabilities: Vec<f64> = Vec::with_capacity(self.categories());
         for stick in &self.sticks {
             let share = stick.sample(rng);
-            weights.push(left * share);
+            probabilities.push(left * share);
             left *= 1.0 - share;
         }
-        weights.push(left);
-        Categorical::from_weights(&weights).expect("shares of a stick sum to about one")
+        probabilities.push(left);
+        let sum = probabilities.iter().sum(); // one, but for rounding
+        let mut point = Categorical::uniform(self.categories());
+        point.set(probabilities.into_iter(), sum);
+        point
     }
 
     /// Each stick with the weight of its category and that of all later ones.

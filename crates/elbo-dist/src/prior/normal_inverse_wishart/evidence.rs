@@ -117,7 +117,9 @@ impl NormalInverseWishart {
         let spread = open / n + differ / (self.repeats() * self.copies());
         let degrees = 2.0 * shape_with_spread(order, spread).ok_or_else(no_prior)?;
         let mut values = precision.inverse();
-        values.iter_mut().for_each(|v| *v *= degrees);
+        for value in &mut values {
+            *value *= degrees;
+        }
         let scale = Spd::new(values, self.d()).map_err(|_| no_prior())?;
         let above = degrees > (order - 1) as f64;
         if above && degrees.is_finite() { Ok((degrees, scale)) } else { Err(no_prior()) }

@@ -35,7 +35,9 @@ pub(crate) fn log_base(data: &Data) -> Vec<f64> {
 fn other_priors(p: &Dirichlet) -> Vec<Dirichlet> {
     let moved = |f: f64, which: &[usize]| {
         let mut alpha = p.concentration().to_vec();
-        which.iter().for_each(|x| alpha[*x] *= f);
+        for x in which {
+            alpha[*x] *= f;
+        }
         Dirichlet::new(alpha).unwrap()
     };
     let groups: [&[usize]; 5] = [&[0], &[1], &[2], &[0, 1], &[0, 1, 2]];
