@@ -197,7 +197,7 @@ impl Means {
                 let reached = self.log_likelihood(next.0, next.1);
                 let rounding = 64.0 * f64::EPSILON * (1.0 + height.abs());
                 // Below 10⁻³ a step is surely inside the region of quadratic convergence.
-                if reached >= height - rounding || length * most < 1e-3 {
+                if reached.is_nan() || reached >= height - rounding || length * most < 1e-3 {
                     height = reached;
                     break next;
                 }

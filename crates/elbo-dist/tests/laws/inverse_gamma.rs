@@ -107,6 +107,7 @@ proptest! {
 
     #[test]
     fn densities_agree_with_statrs(g in smooth(), p in 0.001..0.999_f64) {
+        prop_assume!(g.shape() < 100.0); // beyond that powers overflow in statrs
         let x = g.quantile(p);
         let other = statrs::distribution::InverseGamma::new(g.shape(), g.scale()).unwrap();
         let terms = g.shape() * (2.0 + g.shape().ln().abs() + x.ln().abs() + g.scale().ln().abs());
