@@ -125,30 +125,55 @@ pub use beta_binomial::{BetaBinomial, BetaBinomialPacked, BetaBinomialScratch, B
 pub use binomial::{Binomial, BinomialPacked, BinomialScratch, BinomialStats};
 pub use categorical::{Categorical, CategoricalPacked, CategoricalScratch, CategoricalStats};
 pub use dirichlet::{Dirichlet, DirichletPacked, DirichletScratch, DirichletStats};
-pub use dirichlet_multinomial::{DirichletMultinomial, DirichletMultinomialPacked, DirichletMultinomialScratch, DirichletMultinomialStats};
+pub use dirichlet_multinomial::{
+    DirichletMultinomial, DirichletMultinomialPacked, DirichletMultinomialScratch,
+    DirichletMultinomialStats,
+};
 pub use error::ParameterError;
 pub use exponential::{Exponential, ExponentialPacked, ExponentialStats};
 pub use gamma::{Gamma, GammaPacked, GammaScratch, GammaStats};
 pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
 pub use geometric::{Geometric, GeometricPacked, GeometricScratch, GeometricStats};
-pub use independent::{Column, ColumnPrior, ColumnStats, Independent, IndependentPacked, IndependentPrior, IndependentScratch};
+pub use independent::{
+    Column, ColumnPrior, ColumnStats, Independent, IndependentPacked, IndependentPrior,
+    IndependentScratch,
+};
 pub use inverse_gamma::{InverseGamma, InverseGammaScratch};
 pub use inverse_wishart::InverseWishart;
 pub use laplace::{Laplace, LaplacePacked, LaplaceStats};
 pub use log_normal::{LogNormal, LogNormalScratch};
 pub use low_rank_gaussian::{LowRankGaussian, LowRankGaussianPacked, LowRankGaussianScratch};
 pub use multinomial::{Multinomial, MultinomialPacked, MultinomialScratch, MultinomialStats};
-pub use multivariate_gaussian::{CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked, MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing};
-pub use multivariate_student_t::{MultivariateStudentT, MultivariateStudentTPacked, MultivariateStudentTScratch, MultivariateStudentTStats};
-pub use negative_binomial::{NegativeBinomial, NegativeBinomialPacked, NegativeBinomialScratch, NegativeBinomialStats};
+pub use multivariate_gaussian::{
+    CovarianceStructure, MultivariateGaussian, MultivariateGaussianPacked,
+    MultivariateGaussianScratch, MultivariateGaussianStats, ParseStructureError, Sharing,
+};
+pub use multivariate_student_t::{
+    MultivariateStudentT, MultivariateStudentTPacked, MultivariateStudentTScratch,
+    MultivariateStudentTStats,
+};
+pub use negative_binomial::{
+    NegativeBinomial, NegativeBinomialPacked, NegativeBinomialScratch, NegativeBinomialStats,
+};
 pub use poisson::{Poisson, PoissonPacked, PoissonScratch, PoissonStats};
-pub use prior::{MatrixNormalInverseWishart, NormalGamma, NormalInverseGamma, NormalInverseWishart, StickBreaking, VonMisesFisherPrior};
-pub use regression::{CanonicalLink, CanonicalRegression, LinearGaussian, LinearGaussianPacked, LinearGaussianScratch, LinearGaussianStats, LogLinear, Logistic, LogisticRegression, PoissonRegression, RegressionPacked, RegressionScratch, RegressionStats};
+pub use prior::{
+    MatrixNormalInverseWishart, NormalGamma, NormalInverseGamma, NormalInverseWishart,
+    StickBreaking, VonMisesFisherPrior,
+};
+pub use regression::{
+    CanonicalLink, CanonicalRegression, LinearGaussian, LinearGaussianPacked,
+    LinearGaussianScratch, LinearGaussianStats, LogLinear, Logistic, LogisticRegression,
+    PoissonRegression, RegressionPacked, RegressionScratch, RegressionStats,
+};
 pub use student_t::{StudentT, StudentTPacked, StudentTScratch, StudentTStats};
 pub use uniform::{Uniform, UniformPacked};
 pub use univariate::{Number, Univariate};
 pub use von_mises::{VonMises, VonMisesPacked, VonMisesScratch, VonMisesStats};
-pub use von_mises_fisher::{Directions, VonMisesFisher, VonMisesFisherPacked, VonMisesFisherScratch, VonMisesFisherStats};
+pub use von_mises_fisher::{
+    Directions, VonMisesFisher, VonMisesFisherPacked, VonMisesFisherScratch, VonMisesFisherStats,
+};
 pub use weibull::{Weibull, WeibullPacked, WeibullScratch, WeibullStats};
 pub use wishart::{Wishart, WishartPacked, WishartScratch, WishartStats};
-pub use zero_inflated::{Counts, ZeroInflated, ZeroInflatedPacked, ZeroInflatedScratch, ZeroInflatedStats};
+pub use zero_inflated::{
+    Counts, ZeroInflated, ZeroInflatedPacked, ZeroInflatedScratch, ZeroInflatedStats,
+};
