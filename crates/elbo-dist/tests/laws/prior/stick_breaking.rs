@@ -22,7 +22,9 @@ fn positive() -> impl Strategy<Value = f64> {
 }
 
 fn general() -> impl Strategy<Value = StickBreaking> {
-    uniform3((positive(), positive())).prop_map(|sticks| sticks_of(&sticks))
+    uniform3((positive(), positive()))
+        .prop_map(|sticks| sticks_of(&sticks))
+        .prop_filter("a process stays one", |prior| prior.concentration().is_none())
 }
 
 fn process() -> impl Strategy<Value = StickBreaking> {
