@@ -7,8 +7,9 @@ use elbo_core::{
 use rand::Rng;
 
 use crate::{
-    Bernoulli, Binomial, Categorical, Gaussian, Geometric, Laplace, Number, Poisson, StudentT,
-    Uniform, Univariate,
+    Bernoulli, Beta, BetaBinomial, Binomial, Categorical, Exponential, Gamma, Gaussian, Geometric,
+    InverseGamma, Laplace, LogNormal, NegativeBinomial, Number, Poisson, StudentT, Uniform,
+    Univariate, VonMises, Weibull, ZeroInflated,
 };
 
 /// A univariate family whose batch is a slice of its values: what a column of a table can hold.
@@ -398,14 +399,34 @@ columns! {
     Laplace(Laplace),
     /// A number in a known range.
     Uniform(Uniform),
+    /// An angle, in radians.
+    VonMises(VonMises),
+    /// A positive number.
+    Exponential(Exponential),
+    /// A positive number.
+    Gamma(Gamma),
+    /// A positive number.
+    InverseGamma(InverseGamma),
+    /// A positive number.
+    LogNormal(LogNormal),
+    /// A positive number.
+    Weibull(Weibull),
+    /// A number between 0 and 1.
+    Beta(Beta),
     /// A truth value, 0 or 1.
     Bernoulli(Bernoulli),
     /// A number of successes among a known number of trials.
     Binomial(Binomial),
+    /// The same, overdispersed.
+    BetaBinomial(BetaBinomial),
     /// A number of failures before the first success.
     Geometric(Geometric),
     /// A count.
     Poisson(Poisson),
+    /// A count, overdispersed.
+    NegativeBinomial(NegativeBinomial),
+    /// A count with extra zeros.
+    ZeroInflatedPoisson(ZeroInflated<Poisson>),
     /// A category code.
     Categorical(Categorical),
 }

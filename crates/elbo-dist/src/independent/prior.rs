@@ -3,7 +3,10 @@
 use elbo_core::{ConjugatePrior, EstimateError};
 
 use super::{Column, ColumnStats, Independent, IndependentPacked, column::PackedColumn, in_column};
-use crate::{Categorical, Dirichlet, Gamma, Gaussian, NormalInverseGamma, ParameterError, Poisson};
+use crate::{
+    Bernoulli, Beta, Binomial, Categorical, Dirichlet, Exponential, Gamma, Gaussian, Geometric,
+    NormalInverseGamma, ParameterError, Poisson,
+};
 
 macro_rules! priors {
     (
@@ -103,14 +106,20 @@ priors! {
     {
         /// Of a [`Gaussian`] column.
         NormalInverseGamma(NormalInverseGamma),
-        /// Of a [`Poisson`] column.
+        /// Of a [`Poisson`] or [`Exponential`] column.
         Gamma(Gamma),
+        /// Of a [`Bernoulli`], [`Binomial`] or [`Geometric`] column.
+        Beta(Beta),
         /// Of a [`Categorical`] column.
         Dirichlet(Dirichlet),
     }
     {
         NormalInverseGamma => Gaussian(Gaussian),
         Gamma => Poisson(Poisson),
+        Gamma => Exponential(Exponential),
+        Beta => Bernoulli(Bernoulli),
+        Beta => Binomial(Binomial),
+        Beta => Geometric(Geometric),
         Dirichlet => Categorical(Categorical),
     }
 }
