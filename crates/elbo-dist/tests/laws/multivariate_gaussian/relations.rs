@@ -6,7 +6,7 @@ use elbo_dist::{MultivariateGaussian, NormalInverseWishart, ParameterError};
 use elbo_laws::parameters::{
     coordinates_give_the_distribution_back, every_point_is_a_distribution,
 };
-use elbo_laws::{Sample, WeightedSample, assert_close};
+use elbo_laws::{WeightedSample, assert_close};
 use proptest::{collection::vec, prelude::*};
 
 use super::{Table, fitted, gaussian, two_passes};
@@ -245,7 +245,6 @@ fn fitted_far_from_zero_from_draws() {
     // correlations of 4000 draws are within five standard errors of 0.5
     assert!((fit.correlation()[1] - 0.5).abs() < 5.0 * 0.75 / 4000.0_f64.sqrt());
     elbo_laws::family::fitting_draws_recovers_the_distribution(&truth, &sample.data);
-    let _ = sample.data.batch();
 }
 
 #[cfg(feature = "serde")]
