@@ -24,40 +24,63 @@
 //! # Ok::<(), elbo_dist::ParameterError>(())
 //! ```
 //!
+//! # Families
+//!
 //! | family | observations | prior |
 //! |---|---|---|
-//! | [`Gaussian`] | `&[f64]` | [`NormalInverseGamma`] |
-//! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
-//! | [`LowRankGaussian`] | [`Rows`](elbo_core::Rows) | |
-//! | [`MultivariateStudentT`] | [`Rows`](elbo_core::Rows) | |
-//! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`] |
-//! | [`Bernoulli`] | `&[bool]` | |
-//! | [`Binomial`] | `&[u64]` successes | |
-//! | [`Geometric`] | `&[u64]` failures | |
+//! | [`Bernoulli`] | `&[bool]` | [`Beta`] |
+//! | [`Binomial`] | `&[u64]` successes | [`Beta`] |
+//! | [`BetaBinomial`] | `&[u64]` successes | |
+//! | [`Geometric`] | `&[u64]` failures | [`Beta`] |
+//! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
 //! | [`NegativeBinomial`] | `&[u64]` counts | |
 //! | [`ZeroInflated`] of one of these | `&[u64]` counts | |
-//! | [`Poisson`] | `&[u64]` counts | [`Gamma`] |
-//! | [`Dirichlet`] | [`Rows`](elbo_core::Rows) of shares | |
+//! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`], [`StickBreaking`] |
 //! | [`Multinomial`] | [`Rows`](elbo_core::Rows) of counts | [`Dirichlet`] |
 //! | [`DirichletMultinomial`] | [`Rows`](elbo_core::Rows) of counts | |
+//! | [`Gaussian`] | `&[f64]` | [`NormalInverseGamma`], [`NormalGamma`] |
+//! | [`StudentT`], [`Laplace`], [`Uniform`] | `&[f64]` | |
+//! | [`VonMises`] | `&[f64]` angles | [`VonMisesFisherPrior`] |
+//! | [`Exponential`] | `&[f64]` from 0 on | [`Gamma`] |
+//! | [`Gamma`], [`InverseGamma`], [`LogNormal`], [`Weibull`] | `&[f64]` above 0 | |
+//! | [`Beta`] | `&[f64]` between 0 and 1 | |
+//! | [`Dirichlet`] | [`Rows`](elbo_core::Rows) of shares | |
+//! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
+//! | [`LowRankGaussian`], [`MultivariateStudentT`] | [`Rows`](elbo_core::Rows) | |
+//! | [`VonMisesFisher`] | [`Rows`](elbo_core::Rows) of norm 1 | [`VonMisesFisherPrior`] |
 //! | [`Wishart`], [`InverseWishart`] | [`Rows`](elbo_core::Rows) of matrices | |
 //! | [`LinearGaussian`] | pairs of [`Rows`](elbo_core::Rows): covariates, responses | [`MatrixNormalInverseWishart`] |
 //! | [`LogisticRegression`] | [`Rows`](elbo_core::Rows) and `&[bool]` | |
 //! | [`PoissonRegression`] | [`Rows`](elbo_core::Rows) and `&[u64]` counts | |
-//! | [`StudentT`] | `&[f64]` | |
-//! | [`Laplace`] | `&[f64]` | |
-//! | [`Uniform`] | `&[f64]` | |
-//! | [`LogNormal`] | `&[f64]` above 0 | |
-//! | [`Gamma`], [`InverseGamma`], [`Weibull`] | `&[f64]` above 0 | |
-//! | [`Exponential`] | `&[f64]` from 0 on | |
-//! | [`Beta`] | `&[f64]` between 0 and 1 | |
+//! | [`Independent`], one of the above for each column | [`Rows`](elbo_core::Rows) of mixed type | [`IndependentPrior`] |
+//!
+//! [`fit_single`](elbo_core::fit_single) estimates any of them from weighted data in one call.
+//!
+//! # Priors
+//!
+//! A prior and the posterior are one type: data add to it. Each has its mode (MAP), expectations, a KL divergence and
+//! draws (variational Bayes); as [`Evidence`](elbo_core::Evidence) it knows what the data are worth and what comes next,
+//! and as [`EmpiricalBayes`](elbo_core::EmpiricalBayes) it is learned from the posteriors of components that share it.
+//!
+//! | prior | of | mode and density in | predicts | pseudo-counts |
+//! |---|---|---|---|---|
+//! | [`Dirichlet`] | [`Categorical`], [`Multinomial`] | `p` | `αₓ/Σα`, Dirichlet-multinomial | `αₓ` of category `x` |
 //! | [`StickBreaking`] | [`Categorical`] | sticks `v` | `E[pₓ]` | `aⱼ` of category `j`, `bⱼ` of later ones |
+//! | [`Beta`] | [`Bernoulli`], [`Binomial`], [`Geometric`] | `p` | `a/(a + b)`, beta-binomial, beta-geometric | `a` successes, `b` failures |
+//! | [`Gamma`] | [`Poisson`] | `λ` | negative binomial | `a` events in `b` observations |
+//! | [`Gamma`] | [`Exponential`] | `λ` | Lomax | `a` observations that add up to `b` |
 //! | [`NormalInverseGamma`] | [`Gaussian`] | `μ, σ²` | Student's t, `2a` degrees of freedom | `κ` of the mean, `2a` of the variance `b/a` |
 //! | [`NormalGamma`] | [`Gaussian`] | `μ, 1/σ²` | the same | the same |
 //! | [`NormalInverseWishart`] | [`MultivariateGaussian`] | `μ, Σ` | multivariate t; one per column if diagonal | `κ` of the mean, `ν` of the scale `Ψ/ν` |
-//! | [`VonMises`] | `&[f64]` angles | [`VonMisesFisherPrior`] |
-//! | [`VonMisesFisher`] | [`Rows`](elbo_core::Rows) of norm 1 | [`VonMisesFisherPrior`] |
-//! | [`BetaBinomial`] | `&[u64]` successes | |
+//! | [`MatrixNormalInverseWishart`] | [`LinearGaussian`] | `B, Σ` | multivariate t | `K` of the coefficients, `ν` of the scale `Ψ/ν` |
+//! | [`VonMisesFisherPrior`] | [`VonMisesFisher`], [`VonMises`] | `μ, κ` | | `c` unit vectors that add up to `β₀m₀` |
+//!
+//! Pseudo-counts are those of expectations. A mode counts `αₓ − 1` where they are `αₓ`, and there is none where less than
+//! nothing would be counted: that is [`EstimateError::NoMode`](elbo_core::EstimateError::NoMode), never a clamp. Which
+//! coordinates a mode is taken in is part of a prior: the same distribution has other modes in others.
+//!
+//! A type that is the prior of several families ([`Gamma`], [`Beta`], [`Dirichlet`]) needs to be told which one is meant:
+//! `ConjugatePrior::<Poisson>::posterior(&prior, …)`.
 //!
 //! Special functions whose accuracy is measured are in [`special`].
 //!

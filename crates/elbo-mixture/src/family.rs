@@ -4,7 +4,7 @@ use elbo_core::{
     BLOCK, BLOCK_STRIDE, Batch, DataError, Draw, EstimateError, Family, FlatParameters, Matrix,
     MatrixMut, Repairs, Statistics,
 };
-use elbo_dist::{Categorical, CategoricalStats};
+use elbo_dist::CategoricalStats;
 use rand::Rng;
 
 use crate::{Mixture, mixture::posterior};

@@ -143,8 +143,9 @@ impl Means {
     /// The point whose logit is the mean logit.
     fn center(&self) -> Share {
         let Share { of_a, of_b } = self.origin;
-        // e^±(logit / 2), so that neither side overflows before the other vanishes
-        let root = (0.5 * self.logit).exp();
+        // e^±(logit / 2), so that neither side overflows before the other vanishes; no share of a number is nearer to 0 or 1
+        // than e^−1360, though expected logarithms may ask for it.
+        let root = (0.5 * self.logit).clamp(-340.0, 340.0).exp();
         Share::new(of_a * root, of_b / root)
     }
 

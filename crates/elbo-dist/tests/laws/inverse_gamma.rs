@@ -107,8 +107,9 @@ proptest! {
 
     #[test]
     fn densities_agree_with_statrs(g in smooth(), p in 0.001..0.999_f64) {
-        prop_assume!(g.shape() < 100.0); // beyond that powers overflow in statrs
         let x = g.quantile(p);
+        // statrs multiplies xᵃ and bᵃ, which overflow.
+        prop_assume!(g.shape() * (x.ln().abs() + g.scale().ln().abs()) < 600.0);
         let other = statrs::distribution::InverseGamma::new(g.shape(), g.scale()).unwrap();
         let terms = g.shape() * (2.0 + g.shape().ln().abs() + x.ln().abs() + g.scale().ln().abs());
         // statrs takes ln Γ by a Lanczos sum, good to 1e-13 of its size, and Q(a, x) to 2e-9.

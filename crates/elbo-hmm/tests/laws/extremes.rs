@@ -181,8 +181,28 @@ fn densities_that_overflow_are_named() {
     x[299] = 1e200; // its square is infinite: the density is zero
     let error = HmmError::EStep(EStepError::ImpossibleStep { sequence: 0, step: 299 });
     assert_eq!(hmm.log_likelihood(&x[..]), Err(error));
-    x[10] = f64::NAN;
+    x[10] = f64::INFINITY;
     assert!(matches!(hmm.log_likelihood(&x[..]), Err(HmmError::Data(_))));
+}
+
+#[test]
+fn a_missing_step_says_nothing_and_time_goes_on() {
+    let (initial, transition) = ([0.3, 0.7], [[0.9, 0.1], [0.4, 0.6]]);
+    let hmm = Hmm::new(&initial, &transition, gaussians([0.0, 3.0], 1.0)).unwrap();
+    let x = [0.5, f64::NAN, 2.0];
+    let density = |j: usize, x: f64| hmm.emission()[j].log_density(x).exp();
+    let mut sum = 0.0;
+    for i in 0..2 {
+        for j in 0..2 {
+            for k in 0..2 {
+                let path = initial[i] * transition[i][j] * transition[j][k];
+                sum += path * density(i, x[0]) * density(k, x[2]);
+            }
+        }
+    }
+    assert!((hmm.log_likelihood(&x[..]).unwrap() - sum.ln()).abs() < 1e-14);
+    let state = hmm.smooth(&x[..]).unwrap();
+    assert!(state.iter().all(|p| *p > 0.0));
 }
 
 #[test]
