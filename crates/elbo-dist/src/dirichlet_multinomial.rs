@@ -36,7 +36,8 @@ use ladder::Ladder;
 /// them from both sides everywhere, and agree with them at `α₀` to second order. The step maximizes the bound that
 /// results, which lies below the likelihood and touches it at `α₀`. So no step lowers the likelihood, and near a maximum
 /// the steps are those of Newton's method up to higher order: the error is squared each time. Some five to ten steps do
-/// from any start. (Minka's fixed point, whose bound agrees to first order only, takes hundreds where `A` is large.)
+/// from most starts, some forty where the parts of `α` are off by factors of hundreds. (Minka's fixed point, whose bound
+/// agrees to first order only, takes hundreds where `A` is large.)
 ///
 /// Rows that vary no more than a multinomial's push `α` to infinity: [`EstimateError::Boundary`]. A category that was
 /// never counted pushes its `αⱼ` to zero, the same error. Rows of one trial say nothing about `A`.

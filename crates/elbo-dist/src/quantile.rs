@@ -18,8 +18,8 @@ pub(crate) fn continuous(
     density: impl Fn(f64) -> f64,
 ) -> f64 {
     check(p);
-    if p == 0.0 || p == 1.0 {
-        return if p == 0.0 { support.0 } else { support.1 };
+    if p <= 0.0 || p >= 1.0 {
+        return if p <= 0.0 { support.0 } else { support.1 };
     }
     let (mut below, mut above) = bracket(p, support, start, scale, &cdf);
     let mut x = if below < start && start < above { start } else { middle(below, above) };
@@ -33,7 +33,7 @@ pub(crate) fn continuous(
         let newton = x - error / density(x);
         let next = if below < newton && newton < above { newton } else { middle(below, above) };
         // The bracket is closed, or what is left to gain is below rounding.
-        if next <= below || next >= above || next == x {
+        if next <= below || next >= above || next.to_bits() == x.to_bits() {
             return above.min(next.max(x));
         }
         if (next - x).abs() <= f64::EPSILON * x.abs() {

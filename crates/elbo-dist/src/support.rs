@@ -8,7 +8,7 @@ fn check(
     needed: &'static str,
     inside: impl Fn(f64) -> bool,
 ) -> Result<(), DataError> {
-    let Some(row) = data.iter().position(|x| !x.is_nan() && !(x.is_finite() && inside(*x))) else {
+    let Some(row) = data.iter().position(|x| !(x.is_nan() || x.is_finite() && inside(*x))) else {
         return Ok(());
     };
     let value = data[row];

@@ -38,7 +38,8 @@ impl Number for u64 {
         reason = "whole and within range, as checked"
     )]
     fn from_f64(x: f64) -> Option<Self> {
-        (x >= 0.0 && x < 18_446_744_073_709_551_616.0 && x.fract() == 0.0).then(|| x as Self)
+        let inside = (0.0..18_446_744_073_709_551_616.0).contains(&x);
+        (inside && x.fract() == 0.0).then_some(x as Self)
     }
 
     fn to_f64(self) -> f64 {

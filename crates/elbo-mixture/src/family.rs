@@ -210,7 +210,9 @@ impl<F: Family + FlatParameters> FlatParameters for Mixture<F> {
     fn write_unconstrained(&self, out: &mut Vec<f64>) {
         let (weights, components) = self.parts();
         weights.write_unconstrained(out);
-        components.iter().for_each(|component| component.write_unconstrained(out));
+        for component in components {
+            component.write_unconstrained(out);
+        }
     }
 
     fn with_unconstrained(&self, from: &mut &[f64]) -> Self {
@@ -224,7 +226,7 @@ impl<F: Family + FlatParameters> FlatParameters for Mixture<F> {
         for (c, (weight, component)) in self.weights().iter().zip(self.components()).enumerate() {
             see(&format!("weight {c}"), *weight);
             component.for_each_parameter(&mut |name, value| {
-                see(&format!("component {c} {name}"), value)
+                see(&format!("component {c} {name}"), value);
             });
         }
     }

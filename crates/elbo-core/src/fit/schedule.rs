@@ -169,7 +169,7 @@ impl<S: Statistics> Sampled<S> {
                     .e_step
                     .run_how(task.model, at.params, task.data, how, task.cancel, &mut self.drawn)
                     .map_err(stopped)?;
-                if rate == 1.0 && draw == 0 {
+                if rate >= 1.0 && draw == 0 {
                     self.running.set_zero();
                     self.running.align(&self.drawn);
                 }
@@ -281,7 +281,7 @@ impl<M: LatentModel> Online<M> {
             let step = (self.steps as f64 + 1.0 + self.delay).powf(-self.decay);
             let rate = if whole { 1.0 } else { step };
             self.fresh.scale(1.0 / share);
-            if rate == 1.0 {
+            if rate >= 1.0 {
                 self.running.set_zero();
                 self.running.align(&self.fresh);
             }

@@ -44,7 +44,7 @@ use crate::ParameterError;
 ///
 /// # Source
 ///
-/// Lazarsfeld & Henry (1968), *Latent Structure Analysis*; McLachlan & Peel (2000), *Finite Mixture Models*, section 5.2.
+/// Lazarsfeld & Henry (1968), *Latent Structure Analysis*.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -277,7 +277,7 @@ impl FlatParameters for Independent {
     fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
         for (place, column) in self.columns.iter().enumerate() {
             column.for_each_parameter(&mut |name, value| {
-                see(&format!("column {place} {name}"), value)
+                see(&format!("column {place} {name}"), value);
             });
         }
     }

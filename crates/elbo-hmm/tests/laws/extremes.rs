@@ -192,11 +192,10 @@ fn a_missing_step_says_nothing_and_time_goes_on() {
     let x = [0.5, f64::NAN, 2.0];
     let density = |j: usize, x: f64| hmm.emission()[j].log_density(x).exp();
     let mut sum = 0.0;
-    for i in 0..2 {
-        for j in 0..2 {
-            for k in 0..2 {
-                let path = initial[i] * transition[i][j] * transition[j][k];
-                sum += path * density(i, x[0]) * density(k, x[2]);
+    for (i, start) in initial.iter().enumerate() {
+        for (j, to_missing) in transition[i].iter().enumerate() {
+            for (k, to_last) in transition[j].iter().enumerate() {
+                sum += start * to_missing * to_last * density(i, x[0]) * density(k, x[2]);
             }
         }
     }
