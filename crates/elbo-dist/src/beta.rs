@@ -22,7 +22,7 @@ use crate::{
     error::positive,
     gamma::standard_gamma,
     quantile,
-    special::{beta_regularized, digamma, ln_minus_digamma},
+    special::{beta_regularized, digamma, inverse_beta_regularized, ln_minus_digamma},
     support::check_open_unit,
     univariate::univariate,
 };
@@ -123,11 +123,8 @@ impl Beta {
     ///
     /// If `p` is not in `[0, 1]`.
     pub fn quantile(&self, p: f64) -> f64 {
-        let at = self.component();
-        let start = self.mean().clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON);
-        let scale = self.variance().sqrt();
-        let density = |x: f64| at.score(x).exp();
-        quantile::continuous(p, (0.0, 1.0), (start, scale), |x| self.cdf(x), density)
+        quantile::check(p);
+        inverse_beta_regularized(self.a, self.b, p)
     }
 
     /// `ln B(a, b) − (a − 1) ψ(a) − (b − 1) ψ(b) + (a + b − 2) ψ(a + b)`, in nats.

@@ -16,6 +16,8 @@ use crate::{
     special::{digamma, ln_gamma, ln_gamma_ratio, x_ln_y},
 };
 
+pub(crate) use estimate::most_likely;
+
 /// The Dirichlet distribution over probabilities, `ln p(p) = ln Γ(Σα) − Σ ln Γ(αₓ) + Σ (αₓ − 1) ln pₓ`.
 ///
 /// As a family its observations are rows of `m` shares that sum to one: compositions, proportions. They are read as
@@ -390,7 +392,7 @@ impl Family for Dirichlet {
             return Err(EstimateError::NoWeight { component: 0, weight });
         }
         let mean_logs: Vec<f64> = stats.log_sums.iter().map(|sum| sum / weight).collect();
-        estimate::most_likely(&mean_logs, &self.concentration, &mut next.concentration)?;
+        most_likely(&mean_logs, &self.concentration, &mut next.concentration)?;
         Ok(Repairs::default())
     }
 

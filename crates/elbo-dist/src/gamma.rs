@@ -20,10 +20,7 @@ use crate::{
     deviance::deviance_at,
     error::positive,
     quantile,
-    special::{
-        digamma, gamma_log_peak, gamma_p, gamma_q, ln_gamma, ln_minus_digamma,
-        standard_normal_quantile,
-    },
+    special::{digamma, gamma_log_peak, gamma_p, inverse_gamma_p, ln_minus_digamma},
     support::check_positive,
     univariate::univariate,
 };
@@ -139,7 +136,7 @@ impl Gamma {
 
     /// `P(X ≤ x) = P(a, bx)`.
     pub fn cdf(&self, x: f64) -> f64 {
-        if x <= 0.0 { 0.0 } else { lower_tail(self.shape, self.rate * x) }
+        if x <= 0.0 { 0.0 } else { gamma_p(self.shape, self.rate * x) }
     }
 
     /// The `x` with `P(X ≤ x) = p`.
@@ -148,7 +145,8 @@ impl Gamma {
     ///
     /// If `p` is not in `[0, 1]`.
     pub fn quantile(&self, p: f64) -> f64 {
-        standard_quantile(self.shape, p) / self.rate
+        quantile::check(p);
+        inverse_gamma_p(self.shape, p) / self.rate
     }
 
     /// `a − ln b + ln Γ(a) + (1 − a) ψ(a)`, in nats.
@@ -287,35 +285,6 @@ impl Family for Gamma {
 pub(crate) fn relative_spread(shape: f64, all: &GammaStats) -> f64 {
     let whole = all.log_spread();
     if whole > 0.0 { ln_minus_digamma(shape) / whole } else { 1.0 }
-}
-
-/// The `y` with `P(a, y) = p`.
-fn standard_quantile(a: f64, p: f64) -> f64 {
-    let at_one = Component::new(a, a);
-    let density = |y: f64| (at_one.score_of_log(y) - y.ln()).exp();
-    let start = start(a, standard_normal_quantile(p), p.ln());
-    quantile::continuous(p, (0.0, f64::INFINITY), start, |y| lower_tail(a, y), density)
-}
-
-/// `P(a, y)`; 1 where the rest underflows: from `y > 2000 + 4a` on it is below `e^(−0.4 y)`.
-fn lower_tail(a: f64, y: f64) -> f64 {
-    if y > 2000.0 + 4.0 * a { 1.0 } else { gamma_p(a, y) }
-}
-
-/// `Q(a, y)`; 0 where it underflows.
-pub(crate) fn upper_tail(a: f64, y: f64) -> f64 {
-    if y > 2000.0 + 4.0 * a { 0.0 } else { gamma_q(a, y) }
-}
-
-/// A point near the quantile `p` of `Ga(a, 1)`, given that of the standard normal distribution and `ln p`, and the size of a
-/// step: the cube of a normal variable, or the first term of the power series.
-///
-/// Source: Wilson & Hilferty (1931), PNAS 17(12).
-pub(crate) fn start(a: f64, normal: f64, log_p: f64) -> (f64, f64) {
-    let cube = 1.0 - (9.0 * a).recip() + normal / (3.0 * a.sqrt());
-    let power = ((log_p + ln_gamma(a + 1.0)) / a).exp();
-    let start = if cube < 0.1 { power } else { a * cube * cube * cube };
-    (start.clamp(f64::MIN_POSITIVE, f64::MAX), a.sqrt().max(start.min(1.0)))
 }
 
 /// `KL(Ga(a, b) ‖ Ga(a₀, b₀))` of shapes and rates; the same for inverse gammas of shapes and scales.

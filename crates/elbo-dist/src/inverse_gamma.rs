@@ -12,10 +12,10 @@ use crate::{
     error::positive,
     gamma::{
         Component, GammaPacked, GammaStats, kl_gamma, observe_all, relative_spread, score_all,
-        standard_gamma, start, upper_tail,
+        standard_gamma,
     },
     quantile,
-    special::{gamma_log_peak, ln_minus_digamma, standard_normal_quantile},
+    special::{gamma_log_peak, gamma_q, inverse_gamma_q, ln_minus_digamma},
     support::check_positive,
     univariate::univariate,
 };
@@ -103,7 +103,7 @@ impl InverseGamma {
 
     /// `P(X ≤ x) = Q(a, β/x)`.
     pub fn cdf(&self, x: f64) -> f64 {
-        if x <= 0.0 { 0.0 } else { upper_tail(self.shape, self.scale / x) }
+        if x <= 0.0 { 0.0 } else { gamma_q(self.shape, self.scale / x) }
     }
 
     /// The `x` with `P(X ≤ x) = p`.
@@ -112,7 +112,8 @@ impl InverseGamma {
     ///
     /// If `p` is not in `[0, 1]`.
     pub fn quantile(&self, p: f64) -> f64 {
-        self.scale * standard_quantile(self.shape, p)
+        quantile::check(p);
+        self.scale / inverse_gamma_q(self.shape, p)
     }
 
     /// `a + ln β + ln Γ(a) − (1 + a) ψ(a)`, in nats.
@@ -267,15 +268,6 @@ impl Family for InverseGamma {
     fn relative_spread(&self, all: &GammaStats) -> f64 {
         relative_spread(self.shape, all)
     }
-}
-
-/// The `x` with `Q(a, 1/x) = p`.
-fn standard_quantile(a: f64, p: f64) -> f64 {
-    let at_one = Component::new(a, a);
-    let density = |x: f64| (at_one.score_of_log(x.recip()) - x.ln()).exp();
-    let (at, _) = start(a, -standard_normal_quantile(p), (-p).ln_1p());
-    let at = at.recip().clamp(f64::MIN_POSITIVE, f64::MAX);
-    quantile::continuous(p, (0.0, f64::INFINITY), (at, at), |x| upper_tail(a, x.recip()), density)
 }
 
 #[cfg(feature = "serde")]

@@ -88,7 +88,12 @@ pub(crate) fn discrete(p: f64, start: u64, cdf: impl Fn(u64) -> f64) -> u64 {
     above
 }
 
-fn check(p: f64) {
+/// Refuses what is no probability.
+///
+/// # Panics
+///
+/// If `p` is not in `[0, 1]`.
+pub(crate) fn check(p: f64) {
     assert!((0.0..=1.0).contains(&p), "{p} is no probability");
 }
 

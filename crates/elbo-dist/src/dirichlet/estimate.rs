@@ -22,7 +22,7 @@ const RESOLUTION: f64 = 1024.0 * f64::EPSILON;
 /// # Source
 ///
 /// Minka (2000), *Estimating a Dirichlet distribution*, section 1.
-pub(super) fn most_likely(
+pub(crate) fn most_likely(
     mean_logs: &[f64],
     current: &[f64],
     next: &mut Vec<f64>,

@@ -2,8 +2,9 @@
 
 use elbo_core::EstimateError;
 
-use crate::special::{
-    digamma, inverse_digamma, ln_minus_digamma, log1p_minus, trigamma, trigamma_excess,
+use crate::{
+    dirichlet::most_likely,
+    special::{ln_minus_digamma, log1p_minus, trigamma_excess},
 };
 
 /// `ln((from + by)/from)` for `from > 0`, `by ≥ 0`, exact where little is added.
@@ -40,7 +41,7 @@ pub(super) fn learned_gamma(
 /// of order `p` with `2x` degrees of freedom. None unless the spread is positive and a finite `x` has it.
 ///
 /// Source: Minka (2002), *Estimating a gamma distribution*, solves `p = 1` in `1/x`, too.
-pub(super) fn shape_with_spread(order: usize, spread: f64) -> Option<f64> {
+pub(crate) fn shape_with_spread(order: usize, spread: f64) -> Option<f64> {
     if !(spread > 0.0 && spread.is_finite()) {
         return None;
     }
@@ -62,38 +63,12 @@ pub(super) fn shape_with_spread(order: usize, spread: f64) -> Option<f64> {
     (x.is_finite() && x > least).then_some(x)
 }
 
-/// Concentrations of the Dirichlet distribution with `E[ln pₓ] = logs[x]`.
-///
-/// With `S` the sum sought, each is `ψ⁻¹(ψ(S) + E[ln pₓ])`, which leaves one equation in `1/S`. Relative error about
-/// `10 ε S`; beyond some 10¹² nothing is left to be learned from. Cost: some ten rounds of one inverse digamma for each category.
-///
-/// # Source
-///
-/// Minka (2000), *Estimating a Dirichlet distribution*, section 1, for the fixed point.
+/// Concentrations of the Dirichlet distribution with `E[ln pₓ] = logs[x]`: the most likely one for them.
 pub(super) fn dirichlet_with_logs(logs: &[f64]) -> Result<Vec<f64>, EstimateError> {
-    let no_prior = || EstimateError::NoPrior { parameter: "total concentration" };
-    let m = logs.len() as f64;
-    let missing = 1.0 - logs.iter().map(|l| l.exp()).sum::<f64>();
-    // Σ exp E[ln p] < 1, and by about (m − 1)/2S; what differences of digammas of size ln S leave below this is rounding.
-    if missing.is_nan() || missing <= 1024.0 * f64::EPSILON {
-        return Err(no_prior());
-    }
-    let concentrations = |total: f64| {
-        let of_total = digamma(total);
-        logs.iter().map(move |l| inverse_digamma(of_total + l))
-    };
-    let inverse = increasing_root(2.0 * missing / (m - missing), |inverse| {
-        let total = inverse.recip();
-        let (mut sum, mut slopes) = (0.0, 0.0);
-        for a in concentrations(total) {
-            sum += a;
-            slopes += trigamma(a).recip();
-        }
-        (sum * inverse - 1.0, sum - total * trigamma(total) * slopes)
-    });
-    let concentration: Vec<f64> = concentrations(inverse.ok_or_else(no_prior)?.recip()).collect();
-    let usable = concentration.iter().all(|a| *a > 0.0 && a.is_finite());
-    if usable { Ok(concentration) } else { Err(no_prior()) }
+    let mut concentration = Vec::with_capacity(logs.len());
+    most_likely(logs, &vec![1.0; logs.len()], &mut concentration)
+        .map_err(|_| EstimateError::NoPrior { parameter: "total concentration" })?;
+    Ok(concentration)
 }
 
 /// The zero of an increasing function of a positive number, given with its slope: Newton's method, kept between

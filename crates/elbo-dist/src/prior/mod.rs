@@ -3,7 +3,7 @@
 mod beta;
 mod dirichlet;
 mod gamma;
-mod learning;
+pub(crate) mod learning;
 mod matrix_normal_inverse_wishart;
 mod normal_gamma;
 mod normal_inverse_gamma;

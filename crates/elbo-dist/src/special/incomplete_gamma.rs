@@ -108,8 +108,8 @@ enum Region {
 fn region(a: f64, x: f64) -> Region {
     if !(a > 0.0 && a < f64::INFINITY && x >= 0.0) {
         Region::Outside
-    } else if x == 0.0 || x == f64::INFINITY {
-        Region::Edge { p: f64::from(x > 0.0) }
+    } else if x == 0.0 || x > 2000.0 + 4.0 * a {
+        Region::Edge { p: f64::from(x > 0.0) } // from there on Q is below e^(−0.4 x)
     } else if a >= MANY && (0.45 * a..2.0 * a).contains(&x) {
         Region::Uniform
     } else if x < 1.0 && a <= 1.0 {

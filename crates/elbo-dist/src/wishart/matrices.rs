@@ -12,7 +12,8 @@ use crate::{
     gamma::standard_gamma,
     linear::{Linear, check_entries, check_width, weighted_sum},
     multivariate_gaussian::spd::Spd,
-    special::{digamma, ln_multivariate_gamma, multivariate_digamma, trigamma},
+    prior::learning::shape_with_spread,
+    special::{ln_multivariate_gamma, multivariate_digamma},
 };
 
 /// Weighted sufficient statistics of a [`Wishart`](crate::Wishart): `Σw`, in matrices, `Σw X` and `Σw ln |X|`. An
@@ -268,48 +269,8 @@ pub(crate) fn most_likely(d: usize, stats: &WishartStats) -> Result<(f64, Spd), 
             cure: "all its matrices are the same: use fewer components, or fix them",
         });
     }
-    Ok((degrees_of_freedom(d, shortfall)?, mean))
-}
-
-/// The `ν` with `d ln(ν/2) − ψ_d(ν/2) = shortfall`, by Newton's method on the reciprocals of both sides: the left side is
-/// about `1/(ν/2 − (d − 1)/2)` near its pole and `d(d + 1)/2ν` far off, so that its reciprocal is nearly straight.
-fn degrees_of_freedom(d: usize, shortfall: f64) -> Result<f64, EstimateError> {
-    const STEPS: usize = 100;
-    let order = d as f64;
-    let pole = 0.5 * (order - 1.0);
-    let mut a = pole + 0.25 * order * (order + 1.0) / shortfall;
-    let mut before = f64::INFINITY;
-    for _ in 0..STEPS {
-        let (value, slope) = gap(d, a);
-        let newton = a + value * (shortfall / value - 1.0) * (value / shortfall) / slope;
-        let next = if newton > pole { newton } else { 0.5 * (a + pole) };
-        let moved = (next - a).abs();
-        a = next;
-        if moved <= 4.0 * f64::EPSILON * a || (moved >= 0.5 * before && moved <= 1e-9 * a) {
-            return Ok(2.0 * a);
-        }
-        before = moved;
-    }
-    Err(EstimateError::NotSettled { what: "degrees of freedom", iterations: STEPS })
-}
-
-/// `Σⱼ [ln a − ψ(a − j/2)]` and its derivative.
-fn gap(d: usize, a: f64) -> (f64, f64) {
-    let terms = (0..d).map(|j| {
-        let shift = 0.5 * j as f64;
-        ln_minus_digamma(a - shift) - (-shift / a).ln_1p()
-    });
-    let slopes = (0..d).map(|j| a.recip() - trigamma(a - 0.5 * j as f64));
-    (terms.sum(), slopes.sum())
-}
-
-/// `ln x − ψ(x)`, from 100 on by Stirling's series (NIST DLMF 5.11.2), where the difference would cancel.
-fn ln_minus_digamma(x: f64) -> f64 {
-    if x < 100.0 {
-        return x.ln() - digamma(x);
-    }
-    let (u, u2) = (x.recip(), (x * x).recip());
-    0.5 * u + u2 * (1.0 / 12.0 - u2 * (1.0 / 120.0 - u2 / 252.0))
+    let half = shape_with_spread(d, shortfall).ok_or(WHAT)?;
+    Ok((2.0 * half, mean))
 }
 
 /// `Σ⁻¹ = UᵀU`, row-major.

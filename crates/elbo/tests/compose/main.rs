@@ -1,6 +1,8 @@
 //! Families of models share families of distributions: what a mixture learns of a `Poisson` and what a chain learns of it
 //! come from the same code, so where the two models coincide their numbers must.
 
+mod families;
+
 use elbo::{
     core::{ConjugatePrior, DataError, Family, FitError, Settings, Tolerance, Weighted},
     dist::{Categorical, Dirichlet, Gamma, Gaussian, NormalInverseGamma, Poisson},
