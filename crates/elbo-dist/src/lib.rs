@@ -4,11 +4,22 @@
 //! type is a mixture component, an HMM emission or a factor of something larger. Each prior is a
 //! [`ConjugatePrior`](elbo_core::ConjugatePrior) and, with data added, the posterior.
 //!
-//! Estimating a Gaussian from weighted data, without and with a prior:
+//! One call estimates a distribution from weighted data:
 //!
 //! ```
-//! use elbo_core::{ConjugatePrior, Family};
-//! use elbo_dist::{Gaussian, NormalInverseGamma};
+//! use elbo_dist::{StudentT, Weighted, fit_single};
+//!
+//! let x = [0.3, -1.2, 0.8, 0.1, 25.0, -0.4, 0.6, -0.9];
+//! let w = [1.0, 1.0, 1.0, 1.0, 0.5, 1.0, 1.0, 1.0];
+//! let fit = fit_single(StudentT::new(0.0, 1.0, 4.0)?, Weighted::new(&x[..], &w)?)?;
+//! assert!(fit.params.location().abs() < 0.5); // one outlier does not move it
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Step by step, a Gaussian without and with a prior:
+//!
+//! ```
+//! use elbo_dist::{ConjugatePrior, Family, Gaussian, NormalInverseGamma};
 //!
 //! let mut gaussian = Gaussian::new(0.0, 1.0)?;
 //! let mut stats = gaussian.new_stats();
@@ -54,8 +65,6 @@
 //! | [`PoissonRegression`] | [`Rows`](elbo_core::Rows) and `&[u64]` counts | |
 //! | [`Independent`], one of the above for each column | [`Rows`](elbo_core::Rows) of mixed type | [`IndependentPrior`] |
 //!
-//! [`fit_single`](elbo_core::fit_single) estimates any of them from weighted data in one call.
-//!
 //! # Priors
 //!
 //! A prior and the posterior are one type: data add to it. Each has its mode (MAP), expectations, a KL divergence and
@@ -97,6 +106,7 @@
 //!
 //! # Crate features
 //!
+//! - **rayon** (off): [`fit_single`] sums over the data on the current rayon pool; the same bits on any number of threads.
 //! - **serde** (off): `Serialize` and `Deserialize`; parameters and priors come in through their checked constructors.
 
 mod bernoulli;
@@ -141,6 +151,11 @@ mod von_mises_fisher;
 mod weibull;
 mod wishart;
 mod zero_inflated;
+
+pub use elbo_core::{
+    ConjugatePrior, DataError, Draw, EmpiricalBayes, EstimateError, Evidence, Family, Fit,
+    FitError, FlatParameters, OwnedRows, Rows, Statistics, Weighted, fit_single,
+};
 
 pub use bernoulli::{Bernoulli, BernoulliPacked, BernoulliStats};
 pub use beta::{Beta, BetaPacked, BetaScratch, BetaStats};

@@ -233,7 +233,8 @@ impl FlatParameters for Toy {
 
     fn with_unconstrained(&self, from: &mut &[f64]) -> Self {
         let at = take_front(from, 2);
-        let variance = if self.fault == Fault::CoordinatesOff { at[1] * at[1] } else { at[1].exp() };
+        let variance =
+            if self.fault == Fault::CoordinatesOff { at[1] * at[1] } else { at[1].exp() };
         Self { mean: at[0], variance, ..*self }
     }
 
