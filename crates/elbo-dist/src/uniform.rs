@@ -246,6 +246,10 @@ impl Family for Uniform {
         [weight]
     }
 
+    fn is_maximized_at_once(&self, _: &[f64; 1]) -> bool {
+        true
+    }
+
     fn free_parameters(&self, _: usize) -> usize {
         0
     }
