@@ -172,7 +172,9 @@ fn weigh(scores: &[f64], weights: Option<&[f64]>, start: usize) -> Result<f64, E
     let counts = |row: &usize| weights.is_none_or(|weights| weights[*row] > 0.0);
     match (0..scores.len()).filter(counts).find(|row| !scores[*row].is_finite()) {
         None => Ok(sum),
-        Some(row) if scores[row] == f64::NEG_INFINITY => Err(EStepError::Impossible { row: start + row }),
+        Some(row) if scores[row] == f64::NEG_INFINITY => {
+            Err(EStepError::Impossible { row: start + row })
+        }
         Some(row) => Err(EStepError::NotFinite { row: start + row }),
     }
 }

@@ -15,9 +15,7 @@ use crate::{
     error::{finite, not_negative},
     quadrature::interval,
     quantile,
-    special::{
-        ln_bessel_i_scaled, mean_resultant_complement, mean_resultant_length, sin_cos_into,
-    },
+    special::{ln_bessel_i_scaled, mean_resultant_complement, mean_resultant_length, sin_cos_into},
     univariate::univariate,
     von_mises_fisher::{Resultant, VonMisesFisherStats},
 };

@@ -20,10 +20,7 @@ use elbo_dist::{
 use nalgebra::{Const, DVector, DimMin, SMatrix, SVector};
 use rand::{SeedableRng, rngs::SmallRng};
 use rand_distr::{Distribution, multi::MultiDistribution, weighted::WeightedAliasIndex};
-use rv::{
-    dist as rvd,
-    traits::HasDensity,
-};
+use rv::{dist as rvd, traits::HasDensity};
 use statrs::distribution::{self as st, Continuous, Discrete};
 
 const N: usize = 1_000_000;
@@ -40,7 +37,6 @@ fn group<'a>(criterion: &'a mut Criterion, name: String, rows: usize) -> Group<'
         .throughput(Throughput::Elements(rows as u64));
     group
 }
-
 
 /// Equal to nine digits, counted from one on.
 fn assert_agreement(family: &str, peer: &str, ours: f64, theirs: f64) {
@@ -98,20 +94,31 @@ fn our_fit<'a, F: Family + 'a>(
     start: &F,
     batch: F::Batch<'a>,
 ) {
-    let mut group = group(criterion, format!("fit/{name},n={}", batch.len()), batch.len());
-    let fit = || {
+    our_estimate(criterion, name, batch.len(), || {
         let fitted = fit_single(start.clone(), elbo_core::Weighted::uniform(batch));
         fitted.expect("data that can be fitted").params
-    };
+    });
+}
+
+fn our_estimate<F>(criterion: &mut Criterion, name: &str, n: usize, fit: impl Fn() -> F) {
+    let mut group = group(criterion, format!("fit/{name},n={n}"), n);
     group.bench_function("elbo", |bencher| bencher.iter(|| black_box(fit())));
     group.finish();
+}
+
+/// How a family is fitted.
+enum Start<F, V> {
+    /// By `fit_single` from here.
+    At(F),
+    /// By an estimator of its own.
+    Exact(fn(&[V]) -> F),
 }
 
 /// Everything about a family of single numbers. `statrs` and `rv` are `None` where they lack it.
 fn univariate<F, V, S, R, D>(
     criterion: &mut Criterion,
     name: &str,
-    (family, start): (F, F),
+    (family, start): (F, Start<F, V>),
     (statrs, rv, sampler): (Option<S>, Option<R>, Option<D>),
 ) where
     V: Number,
@@ -130,7 +137,10 @@ fn univariate<F, V, S, R, D>(
         peer_loop(&mut density, (name, "rv"), &ours, &data, rv);
     }
     density.finish();
-    our_fit(criterion, name, &start, batch);
+    match start {
+        Start::At(start) => our_fit(criterion, name, &start, batch),
+        Start::Exact(estimate) => our_estimate(criterion, name, N, || estimate(&data)),
+    }
 
     let mut sample = group(criterion, format!("sample/{name},n={N}"), N);
     let mut rng = SmallRng::seed_from_u64(2);
@@ -153,7 +163,6 @@ fn univariate<F, V, S, R, D>(
     }
     sample.finish();
 }
-
 
 const NO_F64: Option<fn(&f64) -> f64> = None;
 const NO_U64: Option<fn(&u64) -> f64> = None;
@@ -190,7 +199,7 @@ macro_rules! ok {
 }
 
 fn real_line(c: &mut Criterion) {
-    let families = (ok!(Gaussian::new(1.0, 4.0)), ok!(Gaussian::new(0.0, 1.0)));
+    let families = (ok!(Gaussian::new(1.0, 4.0)), Start::At(ok!(Gaussian::new(0.0, 1.0))));
     let peers = (
         pdf(ok!(st::Normal::new(1.0, 2.0))),
         ln_f(ok!(rvd::Gaussian::new(1.0, 2.0))),
@@ -198,13 +207,15 @@ fn real_line(c: &mut Criterion) {
     );
     univariate(c, "gaussian", families, peers);
 
-    let families = (ok!(Laplace::new(1.0, 2.0)), ok!(Laplace::new(0.0, 1.0)));
+    let exact = |x: &[f64]| ok!(Laplace::estimate(x, &vec![1.0; x.len()]));
+    let families = (ok!(Laplace::new(1.0, 2.0)), Start::Exact(exact));
     let peers =
         (pdf(ok!(st::Laplace::new(1.0, 2.0))), ln_f(ok!(rvd::Laplace::new(1.0, 2.0))), NO_DRAW);
     univariate(c, "laplace", families, peers);
 
     // rv's Student t has no location and no scale.
-    let families = (ok!(StudentT::new(0.0, 1.0, 4.0)), ok!(StudentT::new(0.5, 2.0, 10.0)));
+    let families =
+        (ok!(StudentT::new(0.0, 1.0, 4.0)), Start::At(ok!(StudentT::new(0.5, 2.0, 10.0))));
     let peers = (
         pdf(ok!(st::StudentsT::new(0.0, 1.0, 4.0))),
         ln_f(ok!(rvd::StudentsT::new(4.0))),
@@ -212,7 +223,7 @@ fn real_line(c: &mut Criterion) {
     );
     univariate(c, "student_t", families, peers);
 
-    let families = (ok!(Uniform::new(-1.0, 3.0)), ok!(Uniform::new(-1e9, 1e9)));
+    let families = (ok!(Uniform::new(-1.0, 3.0)), Start::Exact(|x| ok!(Uniform::estimate(x))));
     let peers = (
         pdf(ok!(st::Uniform::new(-1.0, 3.0))),
         ln_f(ok!(rvd::Uniform::new(-1.0, 3.0))),
@@ -220,12 +231,17 @@ fn real_line(c: &mut Criterion) {
     );
     univariate(c, "uniform", families, peers);
 
-    let families = (ok!(VonMises::new(0.5, 4.0)), ok!(VonMises::new(0.0, 1.0)));
-    univariate(c, "von_mises", families, (NO_F64, ln_f(ok!(rvd::VonMises::new(0.5, 4.0))), NO_DRAW));
+    let families = (ok!(VonMises::new(0.5, 4.0)), Start::At(ok!(VonMises::new(0.0, 1.0))));
+    univariate(
+        c,
+        "von_mises",
+        families,
+        (NO_F64, ln_f(ok!(rvd::VonMises::new(0.5, 4.0))), NO_DRAW),
+    );
 }
 
 fn half_line(c: &mut Criterion) {
-    let families = (ok!(LogNormal::new(0.5, 1.44)), ok!(LogNormal::new(0.0, 1.0)));
+    let families = (ok!(LogNormal::new(0.5, 1.44)), Start::At(ok!(LogNormal::new(0.0, 1.0))));
     let peers = (
         pdf(ok!(st::LogNormal::new(0.5, 1.2))),
         ln_f(ok!(rvd::LogNormal::new(0.5, 1.2))),
@@ -233,7 +249,7 @@ fn half_line(c: &mut Criterion) {
     );
     univariate(c, "log_normal", families, peers);
 
-    let families = (ok!(Gamma::new(2.5, 0.5)), ok!(Gamma::new(1.0, 1.0)));
+    let families = (ok!(Gamma::new(2.5, 0.5)), Start::At(ok!(Gamma::new(1.0, 1.0))));
     let peers = (
         pdf(ok!(st::Gamma::new(2.5, 0.5))),
         ln_f(ok!(rvd::Gamma::new(2.5, 0.5))),
@@ -241,7 +257,7 @@ fn half_line(c: &mut Criterion) {
     );
     univariate(c, "gamma", families, peers);
 
-    let families = (ok!(InverseGamma::new(3.5, 2.0)), ok!(InverseGamma::new(1.0, 1.0)));
+    let families = (ok!(InverseGamma::new(3.5, 2.0)), Start::At(ok!(InverseGamma::new(1.0, 1.0))));
     let peers = (
         pdf(ok!(st::InverseGamma::new(3.5, 2.0))),
         ln_f(ok!(rvd::InvGamma::new(3.5, 2.0))),
@@ -249,7 +265,7 @@ fn half_line(c: &mut Criterion) {
     );
     univariate(c, "inverse_gamma", families, peers);
 
-    let families = (ok!(Weibull::new(1.7, 2.0)), ok!(Weibull::new(1.0, 1.0)));
+    let families = (ok!(Weibull::new(1.7, 2.0)), Start::At(ok!(Weibull::new(1.0, 1.0))));
     let peers = (
         pdf(ok!(st::Weibull::new(1.7, 2.0))),
         NO_F64,
@@ -257,7 +273,7 @@ fn half_line(c: &mut Criterion) {
     );
     univariate(c, "weibull", families, peers);
 
-    let families = (ok!(Exponential::new(0.5)), ok!(Exponential::new(1.0)));
+    let families = (ok!(Exponential::new(0.5)), Start::At(ok!(Exponential::new(1.0))));
     let peers = (
         pdf(ok!(st::Exp::new(0.5))),
         ln_f(ok!(rvd::Exponential::new(0.5))),
@@ -265,7 +281,7 @@ fn half_line(c: &mut Criterion) {
     );
     univariate(c, "exponential", families, peers);
 
-    let families = (ok!(Beta::new(2.5, 4.0)), ok!(Beta::new(1.0, 1.0)));
+    let families = (ok!(Beta::new(2.5, 4.0)), Start::At(ok!(Beta::new(1.0, 1.0))));
     let peers = (
         pdf(ok!(st::Beta::new(2.5, 4.0))),
         ln_f(ok!(rvd::Beta::new(2.5, 4.0))),
@@ -276,7 +292,7 @@ fn half_line(c: &mut Criterion) {
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
 fn counts(c: &mut Criterion) {
-    let families = (ok!(Poisson::new(12.5)), ok!(Poisson::new(1.0)));
+    let families = (ok!(Poisson::new(12.5)), Start::At(ok!(Poisson::new(1.0))));
     let poisson = ok!(rand_distr::Poisson::new(12.5));
     let peers = (
         pmf(ok!(st::Poisson::new(12.5))),
@@ -285,7 +301,7 @@ fn counts(c: &mut Criterion) {
     );
     univariate(c, "poisson", families, peers);
 
-    let families = (ok!(Binomial::new(40, 0.3)), ok!(Binomial::new(40, 0.5)));
+    let families = (ok!(Binomial::new(40, 0.3)), Start::At(ok!(Binomial::new(40, 0.5))));
     let peers = (
         pmf(ok!(st::Binomial::new(0.3, 40))),
         ln_f_count(ok!(rvd::Binomial::new(40, 0.3))),
@@ -293,7 +309,8 @@ fn counts(c: &mut Criterion) {
     );
     univariate(c, "binomial", families, peers);
 
-    let families = (ok!(NegativeBinomial::new(2.5, 6.0)), ok!(NegativeBinomial::new(1.0, 1.0)));
+    let families =
+        (ok!(NegativeBinomial::new(2.5, 6.0)), Start::At(ok!(NegativeBinomial::new(1.0, 1.0))));
     let p = families.0.probability();
     let peers = (
         pmf(ok!(st::NegativeBinomial::new(2.5, p))),
@@ -303,7 +320,7 @@ fn counts(c: &mut Criterion) {
     univariate(c, "negative_binomial", families, peers);
 
     // statrs counts trials, we and rv failures.
-    let families = (ok!(Geometric::new(0.2)), ok!(Geometric::new(0.5)));
+    let families = (ok!(Geometric::new(0.2)), Start::At(ok!(Geometric::new(0.5))));
     let statrs = ok!(st::Geometric::new(0.2));
     let peers = (
         Some(move |x: &u64| statrs.ln_pmf(x + 1)),
@@ -312,17 +329,18 @@ fn counts(c: &mut Criterion) {
     );
     univariate(c, "geometric", families, peers);
 
-    let families = (ok!(BetaBinomial::new(40, 2.5, 4.0)), ok!(BetaBinomial::new(40, 1.0, 1.0)));
+    let families =
+        (ok!(BetaBinomial::new(40, 2.5, 4.0)), Start::At(ok!(BetaBinomial::new(40, 1.0, 1.0))));
     let rv = ln_f_count(ok!(rvd::BetaBinomial::new(40, 2.5, 4.0)));
     univariate(c, "beta_binomial", families, (NO_U64, rv, NO_COUNT));
 
     let inflated = |share, rate| ok!(ZeroInflated::new(share, ok!(Poisson::new(rate))));
-    let families = (inflated(0.3, 12.5), inflated(0.5, 1.0));
+    let families = (inflated(0.3, 12.5), Start::At(inflated(0.5, 1.0)));
     univariate(c, "zero_inflated_poisson", families, (NO_U64, NO_U64, NO_COUNT));
 }
 
 fn categories(c: &mut Criterion) {
-    let families = (ok!(Bernoulli::new(0.3)), ok!(Bernoulli::new(0.5)));
+    let families = (ok!(Bernoulli::new(0.3)), Start::At(ok!(Bernoulli::new(0.5))));
     let (statrs, rv) = (ok!(st::Bernoulli::new(0.3)), ok!(rvd::Bernoulli::new(0.3)));
     let peers = (
         Some(move |x: &bool| statrs.ln_pmf(u64::from(*x))),
@@ -332,7 +350,7 @@ fn categories(c: &mut Criterion) {
     univariate(c, "bernoulli", families, peers);
 
     let weights: Vec<f64> = (1..=12).map(|x| f64::from(x) / 78.0).collect();
-    let families = (ok!(Categorical::new(weights.clone())), Categorical::uniform(12));
+    let families = (ok!(Categorical::new(weights.clone())), Start::At(Categorical::uniform(12)));
     let (statrs, rv) = (ok!(st::Categorical::new(&weights)), ok!(rvd::Categorical::new(&weights)));
     let alias = ok!(WeightedAliasIndex::new(weights));
     let peers = (
@@ -351,7 +369,9 @@ where
     let name = format!("multivariate_gaussian,d={D}");
     let mean: Vec<f64> = (0..D).map(|j| j as f64).collect();
     let covariance: Vec<f64> = (0..D * D)
-        .map(|p| 0.5_f64.powi((p / D).abs_diff(p % D) as i32) * (1.0 + (p / D + p % D) as f64 / D as f64))
+        .map(|p| {
+            0.5_f64.powi((p / D).abs_diff(p % D) as i32) * (1.0 + (p / D + p % D) as f64 / D as f64)
+        })
         .collect();
     let structure = CovarianceStructure::VVV;
     let family = ok!(MultivariateGaussian::new(structure, mean.clone(), &covariance));
@@ -359,8 +379,10 @@ where
     let drawn = family.draw(N, &mut rng);
     let (ours, mut density) = our_log_densities(c, &name, &family, drawn.rows());
 
-    let (statrs_mean, statrs_covariance) =
-        (SVector::<f64, D>::from_column_slice(&mean), SMatrix::<f64, D, D>::from_column_slice(&covariance));
+    let (statrs_mean, statrs_covariance) = (
+        SVector::<f64, D>::from_column_slice(&mean),
+        SMatrix::<f64, D, D>::from_column_slice(&covariance),
+    );
     let statrs = ok!(st::MultivariateNormal::new_from_nalgebra(statrs_mean, statrs_covariance));
     let rows: Vec<_> =
         drawn.data().chunks_exact(D).map(SVector::<f64, D>::from_column_slice).collect();

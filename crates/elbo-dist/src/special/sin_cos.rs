@@ -145,8 +145,12 @@ mod tests {
                 let want = x.sin_cos();
                 for (got, want) in [(got.0, want.0), (got.1, want.1)] {
                     // two ulp of the value, and the part of ½π that is missing times the number of quarters
-                    let near = (got - want).abs() <= 2.0 * f64::EPSILON * want.abs() + 1e-27 * x.abs();
-                    assert!(near || want.is_nan() && got.is_nan(), "{level}: {x:e} {got:e} {want:e}");
+                    let near =
+                        (got - want).abs() <= 2.0 * f64::EPSILON * want.abs() + 1e-27 * x.abs();
+                    assert!(
+                        near || want.is_nan() && got.is_nan(),
+                        "{level}: {x:e} {got:e} {want:e}"
+                    );
                 }
             }
         }
