@@ -111,6 +111,15 @@ pub trait Family: Clone + Send + Sync {
         Ok(repairs)
     }
 
+    /// Is what [`maximize`](Self::maximize) makes of `stats` the maximum of the likelihood itself, to rounding? Then a fit of
+    /// this distribution alone ends with one step.
+    ///
+    /// True for an exponential family whose statistics lose no digits by where they were taken; false unless overridden.
+    fn is_maximized_at_once(&self, stats: &Self::Stats) -> bool {
+        let _ = stats;
+        false
+    }
+
     /// Moves `next`, the outcome of a `maximize` that turned out to lower the objective, halfway back to `self`; false
     /// where the M-step cannot overshoot, which is the rule.
     ///

@@ -75,6 +75,13 @@ pub trait LatentModel: Send + Sync {
         false
     }
 
+    /// Is the M-step from these statistics, taken at `params`, the maximum itself, so that no further one can gain more than
+    /// rounding? Then the run ends there. The rule is false.
+    fn ends_here(&self, params: &Self::Params, stats: &Self::Stats) -> bool {
+        let _ = (params, stats);
+        false
+    }
+
     /// What the objective adds to the data term, in nats: 0, `ln p(θ)` or `−KL(q‖p)`.
     fn penalty(&self, params: &Self::Params) -> f64 {
         let _ = params;

@@ -11,7 +11,8 @@ use crate::{
 /// A family by itself, estimated by `E`: no label to fill in, only latent variables of the family's own, if it has any
 /// (the scales of a Student t).
 ///
-/// Where the family is an exponential one, the first M-step is the answer and the second finds nothing to gain.
+/// Where the family is an exponential one, the first M-step is the answer
+/// ([`Family::is_maximized_at_once`]), and the second E-step only evaluates it.
 #[derive(Clone, Debug)]
 pub struct SingleModel<F, E> {
     estimator: E,
@@ -107,18 +108,11 @@ impl<F: Family, E: Estimator<F>> LatentModel for SingleModel<F, E> {
             let n = rows.len();
             let scores = MatrixMut::new(block, 1, n, BLOCK_STRIDE);
             F::score_all(&params.packed, rows.units(), scores, family);
-            for (i, score) in block[..n].iter_mut().enumerate() {
-                let weight = rows.weights().map_or(1.0, |weights| weights[i]);
-                if weight > 0.0 {
-                    if *score == f64::NEG_INFINITY {
-                        return Err(EStepError::Impossible { row: start + i });
-                    }
-                    if !score.is_finite() {
-                        return Err(EStepError::NotFinite { row: start + i });
-                    }
-                    data_term += weight * *score;
-                }
-                *score = weight;
+            let scores = &mut block[..n];
+            data_term += weigh(scores, rows.weights(), start)?;
+            match rows.weights() {
+                None => scores.fill(1.0),
+                Some(weights) => scores.copy_from_slice(weights),
             }
             let weights = Matrix::new(block, 1, n, BLOCK_STRIDE);
             F::observe_all(&params.packed, stats, rows.units(), weights, family);
@@ -146,6 +140,10 @@ impl<F: Family, E: Estimator<F>> LatentModel for SingleModel<F, E> {
         moved
     }
 
+    fn ends_here(&self, params: &Self::Params, stats: &Self::Stats) -> bool {
+        params.point().is_maximized_at_once(&stats[0])
+    }
+
     fn penalty(&self, params: &Self::Params) -> f64 {
         self.estimator.penalty(&params.fits)
     }
@@ -153,6 +151,44 @@ impl<F: Family, E: Estimator<F>> LatentModel for SingleModel<F, E> {
     fn free_parameters(&self, params: &Self::Params) -> usize {
         params.point().free_parameters(1)
     }
+}
+
+/// Independent partial sums, so that the loop runs on vectors of numbers.
+const LANES: usize = 8;
+
+/// `Σwᵢ scoreᵢ` of the rows from `start` on. A row of weight zero counts for nothing, whatever its score.
+fn weigh(scores: &[f64], weights: Option<&[f64]>, start: usize) -> Result<f64, EStepError> {
+    let sum = match weights {
+        None => sum_of(scores.len(), |i| scores[i]),
+        Some(weights) => {
+            assert_eq!(weights.len(), scores.len(), "one weight per row");
+            sum_of(scores.len(), |i| if weights[i] > 0.0 { weights[i] * scores[i] } else { 0.0 })
+        }
+    };
+    if sum.is_finite() {
+        return Ok(sum);
+    }
+    // Which row it was is looked up only now; none, where finite scores overflow together.
+    let counts = |row: &usize| weights.is_none_or(|weights| weights[*row] > 0.0);
+    match (0..scores.len()).filter(counts).find(|row| !scores[*row].is_finite()) {
+        None => Ok(sum),
+        Some(row) if scores[row] == f64::NEG_INFINITY => {
+            Err(EStepError::Impossible { row: start + row })
+        }
+        Some(row) => Err(EStepError::NotFinite { row: start + row }),
+    }
+}
+
+fn sum_of(n: usize, term: impl Fn(usize) -> f64) -> f64 {
+    let mut sums = [0.0; LANES];
+    let whole = n - n % LANES;
+    for start in (0..whole).step_by(LANES) {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            *sum += term(start + lane);
+        }
+    }
+    (whole..n).for_each(|i| sums[i % LANES] += term(i));
+    sums.iter().sum()
 }
 
 /// Maximum likelihood of one distribution from weighted data, starting at `start`, on the library's default settings.

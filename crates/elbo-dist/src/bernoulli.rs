@@ -264,6 +264,10 @@ impl Family for Bernoulli {
         BernoulliStats { sums: [weight * self.probability, weight * (1.0 - self.probability)] }
     }
 
+    fn is_maximized_at_once(&self, _: &BernoulliStats) -> bool {
+        true
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         k
     }

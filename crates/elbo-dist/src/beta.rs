@@ -287,6 +287,11 @@ impl Family for Beta {
         Self::new(n * x, n * (1.0 - x)).map_err(|_| infeasible)
     }
 
+    /// Where the center lies near the origin.
+    fn is_maximized_at_once(&self, stats: &BetaStats) -> bool {
+        stats.is_centered()
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         2 * k
     }

@@ -224,12 +224,32 @@ impl Statistics for BinomialStats {
 pub struct BinomialPacked {
     trials: u64,
     components: Vec<LnOdds>,
+    /// `ln (n choose x)` from 0 to the number of trials, where these are few; otherwise empty.
+    ln_choose: Vec<f64>,
 }
+
+/// Up to so many trials coefficients come from a table.
+const TABLE: u64 = 1024;
 
 impl BinomialPacked {
     /// Rows are scored by `ln (n choose x) + x · ln_p + (n − x) · ln_q`.
     pub(crate) fn set(&mut self, j: usize, ln_p: f64, ln_q: f64) {
         self.components[j] = LnOdds { ln_p, ln_q };
+    }
+
+    /// `ln (n choose x)` of a block; `−∞` beyond the number of trials.
+    fn read_ln_choose(&self, data: &[u64], to: &mut [f64]) {
+        let at = |x: u64| {
+            let tabled = usize::try_from(x).ok().and_then(|x| self.ln_choose.get(x));
+            tabled.copied().unwrap_or_else(|| self.ln_choose_of(x))
+        };
+        to.iter_mut().zip(data).for_each(|(to, x)| *to = at(*x));
+    }
+
+    #[cold]
+    fn ln_choose_of(&self, x: u64) -> f64 {
+        let failures = self.trials.checked_sub(x);
+        failures.map_or(f64::NEG_INFINITY, |failures| ln_choose(x as f64, failures as f64))
     }
 }
 
@@ -265,7 +285,9 @@ impl Family for Binomial {
     }
 
     fn new_packed(&self, k: usize) -> BinomialPacked {
-        BinomialPacked { trials: self.trials, components: vec![LnOdds::default(); k] }
+        let last = if self.trials <= TABLE { self.trials + 1 } else { 0 };
+        let ln_choose = (0..last).map(|x| ln_choose(x as f64, (self.trials - x) as f64)).collect();
+        BinomialPacked { trials: self.trials, components: vec![LnOdds::default(); k], ln_choose }
     }
 
     fn new_scratch(_: &BinomialPacked) -> BinomialScratch {
@@ -286,21 +308,16 @@ impl Family for Binomial {
         check_shape(packed.components.len(), data.len(), out.rows(), out.columns());
         scratch.read(packed.trials, data);
         let BinomialScratch { successes, failures, ln_choose } = scratch;
-        for (i, ln_choose) in ln_choose[..data.len()].iter_mut().enumerate() {
-            let impossible = data[i] > packed.trials;
-            *ln_choose = if impossible {
-                f64::NEG_INFINITY
-            } else {
-                self::ln_choose(successes[i], failures[i])
-            };
-        }
+        let (successes, failures) = (&successes[..data.len()], &failures[..data.len()]);
+        let ln_choose = &mut ln_choose[..data.len()];
+        packed.read_ln_choose(data, ln_choose);
         for (j, LnOdds { ln_p, ln_q }) in packed.components.iter().enumerate() {
-            for (i, out) in out.row_mut(j).iter_mut().enumerate() {
+            let rows = successes.iter().zip(failures).zip(&*ln_choose);
+            for (out, ((x, y), ln_choose)) in out.row_mut(j).iter_mut().zip(rows) {
                 // 0 · ln 0 is 0 here: what did not happen costs nothing.
-                let (x, y) = (successes[i], failures[i]);
-                let of_successes = if x == 0.0 { 0.0 } else { x * ln_p };
-                let of_failures = if y == 0.0 { 0.0 } else { y * ln_q };
-                *out = ln_choose[i] + (of_successes + of_failures);
+                let of_successes = if *x == 0.0 { 0.0 } else { x * ln_p };
+                let of_failures = if *y == 0.0 { 0.0 } else { y * ln_q };
+                *out = ln_choose + (of_successes + of_failures);
             }
         }
     }
@@ -339,6 +356,10 @@ impl Family for Binomial {
         let trials = weight * self.trials as f64;
         let (p, q) = (self.probability, 1.0 - self.probability);
         BinomialStats { sums: [weight, trials * p, trials * q] }
+    }
+
+    fn is_maximized_at_once(&self, _: &BinomialStats) -> bool {
+        true
     }
 
     fn free_parameters(&self, k: usize) -> usize {

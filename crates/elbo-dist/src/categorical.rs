@@ -353,6 +353,11 @@ impl Family for Categorical {
         _: &mut CategoricalScratch,
     ) {
         check_shape(packed.k, data.len(), out.rows(), out.columns());
+        if packed.k == 1 {
+            let rows = out.row_mut(0).iter_mut().zip(data);
+            rows.for_each(|(out, x)| *out = packed.table[*x as usize]);
+            return;
+        }
         let (out, stride) = out.raw_mut();
         for (i, x) in data.iter().enumerate() {
             for (j, value) in packed.log_probabilities(*x as usize).iter().enumerate() {
@@ -407,6 +412,10 @@ impl Family for Categorical {
 
     fn expected_stats(&self, weight: f64) -> CategoricalStats {
         CategoricalStats { counts: self.probabilities.iter().map(|p| weight * p).collect() }
+    }
+
+    fn is_maximized_at_once(&self, _: &CategoricalStats) -> bool {
+        true
     }
 
     fn free_parameters(&self, k: usize) -> usize {

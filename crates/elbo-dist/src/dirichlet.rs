@@ -403,6 +403,10 @@ impl Family for Dirichlet {
         }
     }
 
+    fn is_maximized_at_once(&self, _: &DirichletStats) -> bool {
+        true
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         k * self.categories()
     }

@@ -283,6 +283,10 @@ impl Family for Exponential {
         ExponentialStats { sums: [weight, weight / self.rate] }
     }
 
+    fn is_maximized_at_once(&self, _: &ExponentialStats) -> bool {
+        true
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         k
     }

@@ -271,6 +271,11 @@ impl Family for Gamma {
         Self::new(self.shape, self.shape / mean).map_err(|_| infeasible)
     }
 
+    /// Where the mean lies near the origin.
+    fn is_maximized_at_once(&self, stats: &GammaStats) -> bool {
+        stats.is_centered()
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         2 * k
     }

@@ -336,6 +336,12 @@ impl Family for Gaussian {
         GaussianStats { origin: self.mean, sums: [weight, 0.0, weight * self.variance] }
     }
 
+    /// Where the mean lies within a standard deviation of the origin.
+    fn is_maximized_at_once(&self, stats: &GaussianStats) -> bool {
+        let shift = stats.mean() - stats.origin;
+        shift * shift <= stats.variance()
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         2 * k
     }

@@ -279,6 +279,10 @@ impl Family for Geometric {
         GeometricStats { sums: [weight, weight * self.mean()] }
     }
 
+    fn is_maximized_at_once(&self, _: &GeometricStats) -> bool {
+        true
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         k
     }

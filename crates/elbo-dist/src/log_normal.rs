@@ -229,6 +229,10 @@ impl Family for LogNormal {
         Ok(Self { log: self.log.moved_to(&[data[row].ln()], 0)? })
     }
 
+    fn is_maximized_at_once(&self, stats: &GaussianStats) -> bool {
+        self.log.is_maximized_at_once(stats)
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         2 * k
     }

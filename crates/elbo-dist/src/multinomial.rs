@@ -373,6 +373,10 @@ impl Family for Multinomial {
         MultinomialStats { weight, counts: self.mean(weight) }
     }
 
+    fn is_maximized_at_once(&self, _: &MultinomialStats) -> bool {
+        true
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         k * (self.categories() - 1)
     }

@@ -311,6 +311,10 @@ impl Family for Poisson {
         PoissonStats { sums: [weight, weight * self.rate] }
     }
 
+    fn is_maximized_at_once(&self, _: &PoissonStats) -> bool {
+        true
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         k
     }

@@ -44,6 +44,7 @@ mod incomplete_gamma;
 mod inverse;
 mod normal;
 mod resultant;
+mod sin_cos;
 mod slices;
 
 pub use bessel::ln_bessel_i;
@@ -68,4 +69,5 @@ pub use resultant::{
     mean_resultant_length_derivative,
 };
 pub(crate) use resultant::{inverse_mean_resultant_length_of_pair, mean_resultant_complement};
+pub(crate) use sin_cos::sin_cos_into;
 pub use slices::{digamma_in_place, digamma_into, ln_gamma_in_place, ln_gamma_into};

@@ -2,13 +2,15 @@
 
 use elbo_core::DataError;
 
+use crate::block::first;
+
 /// Refuses what is infinite or outside the support; NaN stands for a missing observation.
 fn check(
     data: &[f64],
     needed: &'static str,
     inside: impl Fn(f64) -> bool,
 ) -> Result<(), DataError> {
-    let Some(row) = data.iter().position(|x| !(x.is_nan() || x.is_finite() && inside(*x))) else {
+    let Some(row) = first(data, |x| !(x.is_nan() | (x.is_finite() & inside(x)))) else {
         return Ok(());
     };
     let value = data[row];
@@ -30,5 +32,5 @@ pub(crate) fn check_not_negative(data: &[f64]) -> Result<(), DataError> {
 
 /// Missing, or strictly between 0 and 1.
 pub(crate) fn check_open_unit(data: &[f64]) -> Result<(), DataError> {
-    check(data, "a number strictly between 0 and 1", |x| x > 0.0 && x < 1.0)
+    check(data, "a number strictly between 0 and 1", |x| (x > 0.0) & (x < 1.0))
 }

@@ -174,7 +174,9 @@ impl Packed {
     }
 
     fn score(&self, x: f64) -> f64 {
-        let score = if self.low <= x && x <= self.high { self.inside } else { f64::NEG_INFINITY };
+        // without a branch, so that the loop runs on vectors of numbers
+        let inside = (self.low <= x) & (x <= self.high);
+        let score = if inside { self.inside } else { f64::NEG_INFINITY };
         if x.is_nan() { 0.0 } else { score }
     }
 }
@@ -244,6 +246,10 @@ impl Family for Uniform {
 
     fn expected_stats(&self, weight: f64) -> [f64; 1] {
         [weight]
+    }
+
+    fn is_maximized_at_once(&self, _: &[f64; 1]) -> bool {
+        true
     }
 
     fn free_parameters(&self, _: usize) -> usize {

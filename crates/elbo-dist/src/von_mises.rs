@@ -15,7 +15,7 @@ use crate::{
     error::{finite, not_negative},
     quadrature::interval,
     quantile,
-    special::{ln_bessel_i_scaled, mean_resultant_complement, mean_resultant_length},
+    special::{ln_bessel_i_scaled, mean_resultant_complement, mean_resultant_length, sin_cos_into},
     univariate::univariate,
     von_mises_fisher::{Resultant, VonMisesFisherStats},
 };
@@ -331,9 +331,7 @@ pub struct VonMisesScratch {
 impl VonMisesScratch {
     fn fill(&mut self, data: &[f64]) -> (&[f64], &[f64]) {
         let (cos, sin) = (&mut self.cos[..data.len()], &mut self.sin[..data.len()]);
-        for (x, (cos, sin)) in data.iter().zip(cos.iter_mut().zip(sin.iter_mut())) {
-            (*sin, *cos) = x.sin_cos();
-        }
+        sin_cos_into(data, sin, cos);
         (cos, sin)
     }
 }
@@ -444,13 +442,20 @@ fn weighted_sums(origin: f64, cos: &[f64], sin: &[f64], weights: &[f64]) -> [f64
     let mut sums = [[0.0; LANES]; 3];
     let mut add = |lane: usize, cos: f64, sin: f64, w: f64| {
         let w = if cos.is_nan() { 0.0 } else { w };
-        let (c, s) = if w == 0.0 { (0.0, 0.0) } else { (cos - origin_cos, sin - origin_sin) };
+        let c = if w == 0.0 { 0.0 } else { cos - origin_cos };
+        let s = if w == 0.0 { 0.0 } else { sin - origin_sin };
         sums[0][lane] += w;
         sums[1][lane] += w * (origin_cos * s - origin_sin * c);
         sums[2][lane] += w * (0.5 * (c * c + s * s));
     };
-    for (i, ((c, s), w)) in cos.iter().zip(sin).zip(weights).enumerate() {
-        add(i % LANES, *c, *s, *w);
+    let rows = cos.chunks_exact(LANES).zip(sin.chunks_exact(LANES));
+    for ((c, s), w) in rows.zip(weights.chunks_exact(LANES)) {
+        for lane in 0..LANES {
+            add(lane, c[lane], s[lane], w[lane]);
+        }
+    }
+    for i in cos.len() - cos.len() % LANES..cos.len() {
+        add(i % LANES, cos[i], sin[i], weights[i]);
     }
     sums.map(|lanes| lanes.iter().sum())
 }

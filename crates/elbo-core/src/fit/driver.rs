@@ -219,6 +219,9 @@ impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
     /// One EM step and, where one is due, a leap.
     fn em_step(&mut self) -> ControlFlow<Stopped> {
         let iteration = self.progress.iterations();
+        let ends = !self.settings.tolerance.is_zero()
+            && self.settings.variant.beta(iteration) >= 1.0
+            && self.model.ends_here(&self.here.params, &self.here.stats);
         match self.model.m_step(&self.here.params, &self.here.stats, &mut self.spare.params) {
             Ok(repaired) => self.repairs.merge(repaired),
             Err(error) => return ControlFlow::Break(Stopped::MStep(error)),
@@ -231,6 +234,10 @@ impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
         self.tell_observer()?;
         if let Verdict::Done(why) = verdict {
             return ControlFlow::Break(why);
+        }
+        if ends {
+            self.progress.gap = Some(0.0);
+            return ControlFlow::Break(Stopped::Gap);
         }
         let gain = self.progress.last_gain;
         let due =

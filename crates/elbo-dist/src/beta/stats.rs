@@ -47,6 +47,11 @@ impl BetaStats {
         means.about(means.center()).1
     }
 
+    /// Is at least half of the sum about the origin spread, so that no digits cancel?
+    pub(super) fn is_centered(&self) -> bool {
+        2.0 * self.spread() >= self.sums[2] / self.sums[0]
+    }
+
     /// The same sums about another origin.
     fn about(&self, origin: Share) -> [f64; 3] {
         if self.origin == origin {

@@ -54,6 +54,11 @@ impl GammaStats {
         deviances / weight - deviance_at((first - weight) / weight, first / weight)
     }
 
+    /// Is at least half of the sum about the origin spread, so that no digits cancel?
+    pub(crate) fn is_centered(&self) -> bool {
+        2.0 * self.log_spread() >= self.sums[2] / self.sums[0]
+    }
+
     /// The same sums about another origin.
     fn about(&self, origin: f64) -> [f64; 3] {
         let [weight, first, deviances] = self.sums;
