@@ -1,8 +1,8 @@
 //! Probability distributions with weighted sufficient statistics, conjugate priors and special functions.
 //!
-//! Each distribution is a [`Family`](elbo_core::Family): it scores and absorbs weighted batches, so that the same
+//! Each distribution is a [`Family`]: it scores and absorbs weighted batches, so that the same
 //! type is a mixture component, an HMM emission or a factor of something larger. Each prior is a
-//! [`ConjugatePrior`](elbo_core::ConjugatePrior) and, with data added, the posterior.
+//! [`ConjugatePrior`] and, with data added, the posterior.
 //!
 //! One call estimates a distribution from weighted data:
 //!
@@ -47,29 +47,29 @@
 //! | [`NegativeBinomial`] | `&[u64]` counts | |
 //! | [`ZeroInflated`] of one of these | `&[u64]` counts | |
 //! | [`Categorical`] | `&[u32]` codes | [`Dirichlet`], [`StickBreaking`] |
-//! | [`Multinomial`] | [`Rows`](elbo_core::Rows) of counts | [`Dirichlet`] |
-//! | [`DirichletMultinomial`] | [`Rows`](elbo_core::Rows) of counts | |
+//! | [`Multinomial`] | [`Rows`] of counts | [`Dirichlet`] |
+//! | [`DirichletMultinomial`] | [`Rows`] of counts | |
 //! | [`Gaussian`] | `&[f64]` | [`NormalInverseGamma`], [`NormalGamma`] |
 //! | [`StudentT`], [`Laplace`], [`Uniform`] | `&[f64]` | |
 //! | [`VonMises`] | `&[f64]` angles | [`VonMisesFisherPrior`] |
 //! | [`Exponential`] | `&[f64]` from 0 on | [`Gamma`] |
 //! | [`Gamma`], [`InverseGamma`], [`LogNormal`], [`Weibull`] | `&[f64]` above 0 | |
 //! | [`Beta`] | `&[f64]` between 0 and 1 | |
-//! | [`Dirichlet`] | [`Rows`](elbo_core::Rows) of shares | |
-//! | [`MultivariateGaussian`] | [`Rows`](elbo_core::Rows) | [`NormalInverseWishart`] |
-//! | [`LowRankGaussian`], [`MultivariateStudentT`] | [`Rows`](elbo_core::Rows) | |
-//! | [`VonMisesFisher`] | [`Rows`](elbo_core::Rows) of norm 1 | [`VonMisesFisherPrior`] |
-//! | [`Wishart`], [`InverseWishart`] | [`Rows`](elbo_core::Rows) of matrices | |
-//! | [`LinearGaussian`] | pairs of [`Rows`](elbo_core::Rows): covariates, responses | [`MatrixNormalInverseWishart`] |
-//! | [`LogisticRegression`] | [`Rows`](elbo_core::Rows) and `&[bool]` | |
-//! | [`PoissonRegression`] | [`Rows`](elbo_core::Rows) and `&[u64]` counts | |
-//! | [`Independent`], one of the above for each column | [`Rows`](elbo_core::Rows) of mixed type | [`IndependentPrior`] |
+//! | [`Dirichlet`] | [`Rows`] of shares | |
+//! | [`MultivariateGaussian`] | [`Rows`] | [`NormalInverseWishart`] |
+//! | [`LowRankGaussian`], [`MultivariateStudentT`] | [`Rows`] | |
+//! | [`VonMisesFisher`] | [`Rows`] of norm 1 | [`VonMisesFisherPrior`] |
+//! | [`Wishart`], [`InverseWishart`] | [`Rows`] of matrices | |
+//! | [`LinearGaussian`] | pairs of [`Rows`]: covariates, responses | [`MatrixNormalInverseWishart`] |
+//! | [`LogisticRegression`] | [`Rows`] and `&[bool]` | |
+//! | [`PoissonRegression`] | [`Rows`] and `&[u64]` counts | |
+//! | [`Independent`], one of the above for each column | [`Rows`] of mixed type | [`IndependentPrior`] |
 //!
 //! # Priors
 //!
 //! A prior and the posterior are one type: data add to it. Each has its mode (MAP), expectations, a KL divergence and
-//! draws (variational Bayes); as [`Evidence`](elbo_core::Evidence) it knows what the data are worth and what comes next,
-//! and as [`EmpiricalBayes`](elbo_core::EmpiricalBayes) it is learned from the posteriors of components that share it.
+//! draws (variational Bayes); as [`Evidence`] it knows what the data are worth and what comes next,
+//! and as [`EmpiricalBayes`] it is learned from the posteriors of components that share it.
 //!
 //! | prior | of | mode and density in | predicts | pseudo-counts |
 //! |---|---|---|---|---|
@@ -85,7 +85,7 @@
 //! | [`VonMisesFisherPrior`] | [`VonMisesFisher`], [`VonMises`] | `μ, κ` | | `c` unit vectors that add up to `β₀m₀` |
 //!
 //! Pseudo-counts are those of expectations. A mode counts `αₓ − 1` where they are `αₓ`, and there is none where less than
-//! nothing would be counted: that is [`EstimateError::NoMode`](elbo_core::EstimateError::NoMode), never a clamp. Which
+//! nothing would be counted: that is [`EstimateError::NoMode`], never a clamp. Which
 //! coordinates a mode is taken in is part of a prior: the same distribution has other modes in others.
 //!
 //! A type that is the prior of several families ([`Gamma`], [`Beta`], [`Dirichlet`]) needs to be told which one is meant:

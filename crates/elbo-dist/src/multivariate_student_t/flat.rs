@@ -5,7 +5,7 @@ use rand::Rng;
 
 use super::MultivariateStudentT;
 
-/// Those of location and scale, as of a [`MultivariateGaussian`]; then `ln ν`, unless it is fixed.
+/// Those of location and scale, as of a [`MultivariateGaussian`](crate::MultivariateGaussian); then `ln ν`, unless it is fixed.
 impl FlatParameters for MultivariateStudentT {
     fn write_unconstrained(&self, out: &mut Vec<f64>) {
         self.shape.write_unconstrained(out);

@@ -28,7 +28,7 @@ use crate::{
 /// components share one `Σ` (`EEE`, `EEI`, `EII`), it is their number: `Σ` then has one distribution for all, which
 /// learns from all of them and is counted once. Other structures have no conjugate prior.
 ///
-/// Modes and densities are taken in `(μ, Σ)`. What stands for a posterior ([`ConjugatePrior::mean`]) is
+/// Modes and densities are taken in `(μ, Σ)`. What stands for a posterior ([`ConjugatePrior::mean_into`]) is
 /// `(m, Ψ/ν)`, the mean of `μ` and the inverse of the mean precision, which always exists.
 ///
 /// ```

@@ -54,7 +54,7 @@ impl Resultant {
     }
 }
 
-/// Weighted sufficient statistics of a [`VonMisesFisher`]: `Σw`, `Σw(x − c)` and `Σw½|x − c|²` about a unit vector `c`.
+/// Weighted sufficient statistics of a [`VonMisesFisher`](crate::VonMisesFisher): `Σw`, `Σw(x − c)` and `Σw½|x − c|²` about a unit vector `c`.
 ///
 /// The origin is the component's current direction, so that concentrated rows keep their digits; the last sum is
 /// `Σw(1 − cᵀx)`. Merging across origins recenters exactly. All are in observations.
