@@ -79,6 +79,7 @@ fn report_fit<'a, F: Family + 'a, E: Into<Box<dyn Error>>>(
 }
 
 /// A family of single numbers.
+#[allow(clippy::needless_pass_by_value, reason = "callers make them on the spot")]
 fn single<V: Number, F>(data: &[f64], family: F, start: F) -> Outcome
 where
     F: for<'a> Family<Batch<'a> = &'a [V]>,
@@ -138,7 +139,7 @@ fn run(family: &str, p: &[f64], x: &[f64]) -> Outcome {
 
 /// Parameters: `d` means, then the covariance row by row.
 fn multivariate_gaussian(p: &[f64], x: &[f64]) -> Outcome {
-    let d = (1..).find(|d| d + d * d >= p.len()).ok_or("no such d")?;
+    let d = (1..=p.len()).find(|d| d + d * d >= p.len()).ok_or("no such d")?;
     let structure = CovarianceStructure::VVV;
     let given = MultivariateGaussian::new(structure, p[..d].to_vec(), &p[d..])?;
     rows(x, d, &given, &MultivariateGaussian::standard(structure, vec![0.0; d]))

@@ -4,7 +4,7 @@ use elbo_core::{BLOCK, DataError};
 
 /// Refuses what is infinite; NaN stands for a missing observation, which scores 0 and is not observed.
 pub(crate) fn check_finite_or_missing(data: &[f64]) -> Result<(), DataError> {
-    match first(data, |x| x.is_infinite()) {
+    match first(data, f64::is_infinite) {
         None => Ok(()),
         Some(row) => Err(DataError::NotFinite { row, column: 0, value: data[row] }),
     }

@@ -32,5 +32,5 @@ pub(crate) fn check_not_negative(data: &[f64]) -> Result<(), DataError> {
 
 /// Missing, or strictly between 0 and 1.
 pub(crate) fn check_open_unit(data: &[f64]) -> Result<(), DataError> {
-    check(data, "a number strictly between 0 and 1", |x| (x > 0.0) & (x < 1.0))
+    check(data, "a number strictly between 0 and 1", |x| x > 0.0 && x < 1.0)
 }

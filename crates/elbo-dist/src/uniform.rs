@@ -1,6 +1,7 @@
 //! The continuous uniform distribution.
 
 use elbo_core::{DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs};
+use elbo_linalg::{Kernel, Level, Simd};
 use rand::{Rng, RngExt};
 
 use crate::{
@@ -174,10 +175,32 @@ impl Packed {
     }
 
     fn score(&self, x: f64) -> f64 {
-        // without a branch, so that the loop runs on vectors of numbers
-        let inside = (self.low <= x) & (x <= self.high);
-        let score = if inside { self.inside } else { f64::NEG_INFINITY };
+        let score = if self.low <= x && x <= self.high { self.inside } else { f64::NEG_INFINITY };
         if x.is_nan() { 0.0 } else { score }
+    }
+}
+
+struct Score<'a> {
+    component: &'a Packed,
+    data: &'a [f64],
+    out: &'a mut [f64],
+}
+
+impl Kernel for Score<'_> {
+    type Output = ();
+
+    #[allow(clippy::inline_always, reason = "inlined into the entry point of an instruction set")]
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (low, high) = (S::splat(self.component.low), S::splat(self.component.high));
+        let (inside, outside) = (S::splat(self.component.inside), S::splat(f64::NEG_INFINITY));
+        for (out, x) in self.out.chunks_mut(S::LANES).zip(self.data.chunks(S::LANES)) {
+            let x = S::load_or(x, f64::NAN);
+            let score = S::select(x.ge(low), inside, outside);
+            let score = S::select(high.ge(x), score, outside);
+            // what is missing says nothing
+            S::select(x.ge(outside), score, S::splat(0.0)).store_head(out);
+        }
     }
 }
 
@@ -210,9 +233,7 @@ impl Family for Uniform {
     fn score_all(packed: &UniformPacked, data: &[f64], mut out: MatrixMut<'_>, (): &mut ()) {
         check_shape(packed.components.len(), data.len(), out.rows(), out.columns());
         for (j, component) in packed.components.iter().enumerate() {
-            for (out, x) in out.row_mut(j).iter_mut().zip(data) {
-                *out = component.score(*x);
-            }
+            Level::detect().dispatch(Score { component, data, out: out.row_mut(j) });
         }
     }
 

@@ -395,7 +395,7 @@ fn categories(c: &mut Criterion) {
     univariate(c, "categorical", families, peers);
 }
 
-/// `n × D` Gaussian rows; rv gets its first 100,000.
+/// `n × D` Gaussian rows; rv, and statrs without a dimension known to the compiler, get the first 100,000.
 fn multivariate_gaussian<const D: usize>(c: &mut Criterion)
 where
     Const<D>: DimMin<Const<D>, Output = Const<D>>,
@@ -421,6 +421,12 @@ where
     let rows: Vec<_> =
         drawn.data().chunks_exact(D).map(SVector::<f64, D>::from_column_slice).collect();
     peer_loop(&mut density, (&name, "statrs"), &ours, &rows, |x| statrs.ln_pdf(x));
+    drop(rows);
+    let statrs = ok!(st::MultivariateNormal::new(mean.clone(), covariance.clone()));
+    let rows: Vec<_> =
+        drawn.data().chunks_exact(D).take(100_000).map(DVector::from_column_slice).collect();
+    let id = (&*name, "statrs,dynamic,n=100000");
+    peer_loop(&mut density, id, &ours, &rows, |x| statrs.ln_pdf(x));
     drop(rows);
 
     let rv = ok!(rvd::MvGaussian::new(
