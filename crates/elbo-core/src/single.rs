@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::{
     BLOCK, BLOCK_STRIDE, Batch, DataError, EStepError, EstimateError, Estimator, Family, Fit,
     FitError, Inference, LatentModel, Matrix, MatrixMut, MaximumLikelihood, Repairs, Settings,
-    Statistics, Weighted, fit,
+    Statistics, Stopped, Weighted, fit,
 };
 
 /// A family by itself, estimated by `E`: no label to fill in, only latent variables of the family's own, if it has any
@@ -198,7 +198,8 @@ fn sum_of(n: usize, term: impl Fn(usize) -> f64) -> f64 {
 ///
 /// # Errors
 ///
-/// [`FitError`] if the data are unusable or impossible at the start. Whatever stopped the fit later is in its report.
+/// [`FitError`] if the data are unusable or impossible at the start; [`FitError::NoMaximum`] if they have no estimate. That a
+/// fit did not converge is no error but in its report.
 pub fn fit_single<'a, F: Family>(
     start: F,
     data: impl Into<Weighted<'a, F::Batch<'a>>>,
@@ -210,6 +211,9 @@ where
     let model = SingleModel::new(MaximumLikelihood);
     let start = model.start(start, data.observations())?;
     let Fit { params, mut stats, report } = fit(&model, data, start, &Settings::default(), &())?;
+    if let Stopped::MStep(error) = report.stopped {
+        return Err(FitError::NoMaximum(error));
+    }
     let point = params.point().clone();
     Ok(Fit { params: point, stats: stats.swap_remove(0), report })
 }

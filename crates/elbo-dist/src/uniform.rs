@@ -136,7 +136,8 @@ impl Uniform {
 
     /// One draw.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        self.quantile(rng.random::<f64>())
+        let share: f64 = rng.random();
+        self.low + share * self.width()
     }
 }
 

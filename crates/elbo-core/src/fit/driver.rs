@@ -23,6 +23,9 @@ pub enum FitError {
     /// No start could be made.
     #[error("no start: {0}")]
     Start(#[from] EstimateError),
+    /// The likelihood of a distribution by itself has no maximum for these data.
+    #[error("no maximum: {0}")]
+    NoMaximum(#[source] EstimateError),
     /// The run was not begun because the fit was cancelled or out of time.
     #[error("not run: the fit was stopped before")]
     NotRun,
