@@ -26,7 +26,7 @@ fn exactly(iterations: usize, variant: Variant) -> Settings {
 /// From the truth a mixture of two such components, fitted to its own draws, climbs without breaking down.
 #[track_caller]
 fn climbs<F: Draw>(components: [F; 2]) {
-    let truth = Mixture::new(vec![0.4, 0.6], components.to_vec()).unwrap();
+    let truth = Mixture::new(vec![0.4, 0.6], Vec::from(components)).unwrap();
     let drawn = Draw::draw(&truth, 400, &mut ChaCha8Rng::seed_from_u64(7));
     let data = Weighted::uniform(F::batch_of(&drawn));
     let fitted =
