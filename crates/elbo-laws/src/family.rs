@@ -72,6 +72,29 @@ pub fn merging_parts_is_observing_the_whole<S: Sample>(
     assert_same(&whole, &merged, &[&left, &right, &whole]);
 }
 
+/// Parts observed by two distributions, each about its own origin, merge to what one of them observes of the whole.
+///
+/// For families whose statistics depend on the parameters through an origin alone. The algebra of statistics cannot tell
+/// a merge that forgets to move the origin from one that does.
+///
+/// # Panics
+///
+/// If not.
+pub fn origins_are_irrelevant<S: Sample>(
+    one: &S::Family,
+    other: &S::Family,
+    sample: &WeightedSample<S>,
+    cut: usize,
+) {
+    let n = sample.len();
+    let (left, right): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| *i < cut.clamp(1, n));
+    let (left, right) = (sample.pick(&left).stats(one), sample.pick(&right).stats(other));
+    let (whole, elsewhere) = (sample.stats(one), sample.stats(other));
+    let mut merged = left.clone();
+    elbo_core::Statistics::merge(&mut merged, &right);
+    assert_same(&whole, &merged, &[&left, &right, &whole, &elsewhere]);
+}
+
 /// The kernels for all components together agree with those for one, for scores and for statistics; and a scratch that
 /// has seen one chunk serves the next, bit for bit.
 ///

@@ -1,6 +1,9 @@
 //! Laws that never fail prove nothing: here they judge a Gaussian that is broken on purpose, one fault at a time.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
+    sync::OnceLock,
+};
 
 use elbo_core::{
     DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
@@ -16,6 +19,8 @@ enum Fault {
     MergeWithoutShift,
     /// The shift has the wrong sign.
     MergeWithWrongSign,
+    /// What is merged counts half.
+    MergeHalves,
     /// Rows count once whatever their weight.
     WeightsForgotten,
     /// A row of weight zero leaves a trace.
@@ -36,13 +41,14 @@ enum Fault {
     CoordinatesOff,
     /// Quantiles are those of a wider distribution.
     QuantilesOff,
-    /// Draws are too narrow by a tenth.
+    /// Draws are too narrow.
     DrawsNarrow,
 }
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 14] = [
     Fault::MergeWithoutShift,
     Fault::MergeWithWrongSign,
+    Fault::MergeHalves,
     Fault::WeightsForgotten,
     Fault::WeightZeroCounts,
     Fault::RowsForgotten,
@@ -97,7 +103,8 @@ impl Statistics for ToyStats {
         if self.sums.iter().all(|sum| *sum == 0.0) {
             self.origin = other.origin;
         }
-        elbo_core::add_scaled(&mut self.sums, factor, &other.about(self.origin));
+        let half = if self.fault == Fault::MergeHalves { 0.5 } else { 1.0 };
+        elbo_core::add_scaled(&mut self.sums, half * factor, &other.about(self.origin));
     }
 
     fn align(&mut self, like: &Self) {
@@ -132,11 +139,15 @@ impl Toy {
     }
 
     /// Draws at evenly spread probabilities.
-    fn draws(&self, n: u32) -> Vec<f64> {
-        let width = if self.fault == Fault::DrawsNarrow { 0.8 } else { 1.0 };
-        let honest = Self { fault: Fault::Nothing, ..*self };
-        let at = |i: u32| honest.quantile((f64::from(i) + 0.5) / f64::from(n));
-        (0..n).map(|i| self.mean + width * (at(i) - self.mean)).collect()
+    fn draws(&self) -> Vec<f64> {
+        static STANDARD: OnceLock<Vec<f64>> = OnceLock::new();
+        let standard = Self { mean: 0.0, variance: 1.0, fault: Fault::Nothing };
+        let standard = STANDARD.get_or_init(|| {
+            (0..300).map(|i| standard.quantile((f64::from(i) + 0.5) / 300.0)).collect()
+        });
+        let width = if self.fault == Fault::DrawsNarrow { 0.3 } else { 1.0 };
+        let scale = width * self.variance.sqrt();
+        standard.iter().map(|z| self.mean + scale * z).collect()
     }
 }
 
@@ -277,6 +288,9 @@ fn laws_of_families(fault: Fault) -> Vec<Law> {
         law("merging_parts_is_observing_the_whole", move || {
             family::merging_parts_is_observing_the_whole(&toy(0.0, 1.0), &sample(0.0), 13);
         }),
+        law("origins_are_irrelevant", move || {
+            family::origins_are_irrelevant(&toy(0.0, 1.0), &toy(3.0, 2.0), &sample(0.0), 13);
+        }),
         law("all_at_once_is_one_at_a_time", move || {
             let toys = [toy(0.0, 1.0), toy(2.0, 3.0)];
             family::all_at_once_is_one_at_a_time(&toys, &sample(0.0));
@@ -321,7 +335,7 @@ fn laws_of_numbers(fault: Fault) -> Vec<Law> {
         }),
         law("draws_follow_the_cdf", move || {
             let cdf = |x: f64| toy.cdf(x);
-            univariate::draws_follow_the_cdf(toy.draws(2000), cdf, cdf);
+            univariate::draws_follow_the_cdf(toy.draws(), cdf, cdf);
         }),
     ]
 }
@@ -330,19 +344,21 @@ fn laws(fault: Fault) -> Vec<Law> {
     laws_of_families(fault).into_iter().chain(laws_of_numbers(fault)).collect()
 }
 
-/// The laws that a toy with this fault breaks.
+/// The laws that a toy with this fault breaks. They say why on the way, which is of no interest here.
 fn broken_by(fault: Fault) -> Vec<&'static str> {
+    let loud = take_hook();
+    set_hook(Box::new(|_| {}));
     let breaks = |law: &dyn Fn()| catch_unwind(AssertUnwindSafe(law)).is_err();
-    laws(fault).iter().filter(|(_, law)| breaks(law.as_ref())).map(|(name, _)| *name).collect()
+    let broken =
+        laws(fault).iter().filter(|(_, law)| breaks(law.as_ref())).map(|(name, _)| *name).collect();
+    set_hook(loud);
+    broken
 }
 
-#[test]
-fn a_sound_family_breaks_no_law() {
-    assert_eq!(broken_by(Fault::Nothing), [""; 0]);
-}
-
+/// One test, as silencing is for the whole process.
 #[test]
 fn every_fault_breaks_a_law_and_every_law_catches_a_fault() {
+    assert_eq!(broken_by(Fault::Nothing), [""; 0], "a sound family breaks no law");
     let mut caught = Vec::new();
     for fault in FAULTS {
         let broken = broken_by(fault);

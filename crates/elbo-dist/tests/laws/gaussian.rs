@@ -86,6 +86,14 @@ proptest! {
     }
 
     #[test]
+    fn origins_are_irrelevant(
+        one in gaussian(), other in gaussian(), sample in sample(), cut in 0..100_usize
+    ) {
+        prop_assume!(sample.weights[0] > 0.0); // statistics of nothing take over the other's origin
+        elbo_laws::family::origins_are_irrelevant(&one, &other, &sample, cut);
+    }
+
+    #[test]
     fn no_neighbor_is_more_likely(start in gaussian(), sample in estimable()) {
         elbo_laws::family::no_neighbor_is_more_likely(&start, &sample, neighbors);
     }
