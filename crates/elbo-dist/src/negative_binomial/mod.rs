@@ -51,7 +51,7 @@ use crate::{
 /// # Source
 ///
 /// Johnson, Kemp & Kotz (2005), *Univariate Discrete Distributions*, chapter 5; uniqueness: Levin & Reeds (1977), Ann.
-/// Statist. 5(1), and Wang (1996), Stat. Probab. Lett. 29.
+/// Statist. 5(1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
