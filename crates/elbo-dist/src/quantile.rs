@@ -9,7 +9,6 @@
 /// # Panics
 ///
 /// If `p` is not in `[0, 1]`.
-#[allow(dead_code, reason = "families without a formula are being added")]
 pub(crate) fn continuous(
     p: f64,
     support: (f64, f64),
@@ -50,7 +49,6 @@ pub(crate) fn continuous(
 /// # Panics
 ///
 /// If `p` is not in `[0, 1]`.
-#[allow(dead_code, reason = "families without a formula are being added")]
 pub(crate) fn discrete(p: f64, start: u64, cdf: impl Fn(u64) -> f64) -> u64 {
     check(p);
     if p == 0.0 || cdf(0) >= p {

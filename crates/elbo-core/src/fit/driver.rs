@@ -165,7 +165,7 @@ impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
         }
     }
 
-    /// One iteration of a schedule; the objective is that of its own pass.
+    /// One iteration of a schedule; the objective is that of its own pass, so that it is told one M-step late.
     fn scheduled_step(&mut self, schedule: &mut Schedule<M>) -> ControlFlow<Stopped> {
         let iteration = self.progress.iterations();
         let task = Task {
@@ -180,12 +180,12 @@ impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
             spare: &mut self.spare.params,
             repairs: &mut self.repairs,
         };
+        let penalty = self.model.penalty(at.params);
         let data_term = match schedule.step(&task, &mut at) {
             Ok(data_term) => data_term,
             Err(why) => return ControlFlow::Break(why),
         };
         self.e_steps += schedule.e_steps();
-        let penalty = self.model.penalty(&self.here.params);
         self.here.objective = Objective { data_term, penalty };
         let verdict = self.progress.note(self.here.objective, schedule.last_iteration());
         self.tell_observer()?;

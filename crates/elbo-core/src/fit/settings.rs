@@ -73,8 +73,8 @@ pub enum Variant {
     /// The run does `burn_in + averaged` iterations and ends with [`Stopped::Finished`](crate::Stopped::Finished): noise
     /// makes every test of convergence a guess. With `decay = 0` each M-step sees its own draws alone, and the result
     /// comes from the statistics averaged after the burn-in; with `decay > 0` statistics move towards each new draw by
-    /// steps of `t^−decay` after the burn-in. The trace holds exact objectives, which are not monotone. A draw whose
-    /// statistics have no estimate (an empty component) is made again, and counted as
+    /// steps of `t^−decay` after the burn-in. The trace holds exact objectives, each at the parameters before the
+    /// step, which are not monotone. A draw that alone has no estimate (an empty component) is made again, and counted as
     /// [`Repairs::redrawn`](crate::Repairs::redrawn).
     Sampled {
         /// Draws per iteration.

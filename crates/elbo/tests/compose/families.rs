@@ -127,6 +127,23 @@ fn chains_emit_mixtures() {
     assert!(trace.windows(2).all(|w| w[1] >= w[0] - 1e-10), "{trace:?}");
 }
 
+/// Under a prior, too, drawn latent variables are told the objective of the parameters they were drawn at: the start's comes
+/// twice. What is reported at the end is that of the parameters returned.
+#[test]
+fn traces_of_draws_hold_exact_objectives_under_a_prior() {
+    let poisson = |rate: f64| Poisson::new(rate).unwrap();
+    let start = Mixture::new(vec![0.5, 0.5], vec![poisson(2.0), poisson(9.0)]).unwrap();
+    let flat = Dirichlet::symmetric(2, 1.5).unwrap();
+    let model = MixtureModel::map(Gamma::new(3.0, 0.5).unwrap(), flat);
+    let variant = Variant::Sampled { draws: 1, burn_in: 2, averaged: 3, decay: 0.0 };
+    let data = Weighted::uniform(&super::COUNTS[..]);
+    let report = model.fit(data, &Start::At(start), &exactly(100, variant), &()).unwrap().report;
+    let size = report.trace[0].abs();
+    assert!(report.penalty.abs() > 0.1, "without a penalty this shows nothing");
+    assert!((report.trace[1] - report.trace[0]).abs() < 1e-12 * size, "{:?}", report.trace);
+    assert!((report.data_term + report.penalty - report.objective).abs() < 1e-12 * size);
+}
+
 /// Stochastic, incremental and online EM of a mixture and of a chain end near what batch EM finds.
 #[test]
 fn every_variant_serves_mixtures_and_chains() {
