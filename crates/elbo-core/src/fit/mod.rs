@@ -14,4 +14,4 @@ pub use observe::{Event, Observer};
 pub use reduce::{EStep, map_in_order, mix};
 pub use report::{Fit, Report, Stopped};
 pub use restart::{End, Optimum, Restarts, Runs, fit_restarts};
-pub use settings::{Acceleration, CancelToken, Settings, Tolerance, Variant};
+pub use settings::{Acceleration, CancelToken, Settings, ShortRuns, Tolerance, Variant};
