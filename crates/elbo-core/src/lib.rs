@@ -95,6 +95,7 @@ mod inference;
 mod model;
 mod parameters;
 mod single;
+mod source;
 mod spurious;
 mod statistics;
 
@@ -108,11 +109,13 @@ pub use estimator::{
 pub use family::{BLOCK, BLOCK_STRIDE, Family};
 pub use fit::{
     Acceleration, CancelToken, EStep, End, Event, Fit, FitError, Observer, Optimum, Report,
-    Restarts, Runs, Settings, Stopped, Tolerance, Variant, fit, fit_restarts, map_in_order, mix,
+    Restarts, Runs, Settings, Stopped, Tolerance, Variant, fit, fit_restarts, fit_restarts_source,
+    fit_source, map_in_order, mix,
 };
 pub use inference::{Inference, RowError};
 pub use model::LatentModel;
 pub use parameters::{FlatParameters, take_front};
 pub use single::{SingleModel, SingleParams, SingleScratch, fit_single};
+pub use source::{BudgetError, ChunkSource, Shown, SourceError, pieces_within};
 pub use spurious::spurious_components;
 pub use statistics::{Statistics, add_scaled};

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Fit, FitError, Observer, Report, Settings, Tolerance, driver::fit_run, reduce::join};
-use crate::{CancelToken, LatentModel};
+use crate::{CancelToken, ChunkSource, LatentModel, Shown};
 
 /// How one of several runs ended.
 #[derive(Clone, Debug)]
@@ -83,6 +83,30 @@ pub fn fit_restarts<M: LatentModel>(
     settings: &Settings,
     observer: &impl Observer<M::Params>,
 ) -> Result<Restarts<M::Params, M::Stats>, FitError> {
+    fit_restarts_source(model, &Shown::<M>(data), runs, start, settings, observer)
+}
+
+/// [`fit_restarts`] on data that may be larger than memory, as [`fit_source`](crate::fit_source) is to [`fit`](crate::fit).
+///
+/// # Errors
+///
+/// As [`fit_restarts`].
+///
+/// # Panics
+///
+/// If `runs = 0`.
+pub fn fit_restarts_source<M, D>(
+    model: &M,
+    source: &D,
+    runs: usize,
+    start: impl Fn(usize) -> Result<M::Params, FitError> + Sync,
+    settings: &Settings,
+    observer: &impl Observer<M::Params>,
+) -> Result<Restarts<M::Params, M::Stats>, FitError>
+where
+    M: LatentModel,
+    D: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+{
     assert!(runs > 0, "at least one run is needed");
     let deadline = settings.time_budget.map(|budget| Instant::now() + budget);
     let stopped = || {
@@ -93,7 +117,7 @@ pub fn fit_restarts<M: LatentModel>(
         if run > 0 && stopped() {
             return Err(FitError::NotRun);
         }
-        fit_run(model, data, start(run)?, settings, observer, run, deadline)
+        fit_run(model, source, start(run)?, settings, observer, run, deadline)
     };
     let mut ends: Vec<End> =
         (0..runs).map(|run| End { run, outcome: Err(FitError::NotRun) }).collect();

@@ -5,6 +5,7 @@ mod coins;
 mod driver;
 mod inference;
 mod restarts;
+mod sources;
 mod statistics;
 mod variants;
 
