@@ -127,6 +127,9 @@ pub enum DataError {
         /// The weight found.
         weight: f64,
     },
+    /// They cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
 }
 
 impl DataError {

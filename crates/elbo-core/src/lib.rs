@@ -83,9 +83,11 @@
 //! - **rayon** (on): E-steps and restarts run on the current rayon thread pool. The same bits come out with it or
 //!   without, on any number of threads.
 //! - **serde** (off): `Serialize` and `Deserialize` for reports.
+//! - **postcard** (off): parameters as compact bytes, for E-steps that are shared by processes.
 
 mod batch;
 pub mod criteria;
+mod distributed;
 mod draw;
 mod error;
 mod estimator;
@@ -98,8 +100,10 @@ mod single;
 mod source;
 mod spurious;
 mod statistics;
+mod wire;
 
 pub use batch::{Batch, Matrix, MatrixMut, OwnedRows, Rows, Weighted};
+pub use distributed::{Distributed, DistributedScratch, PartialEStep, Shards, WorkerError};
 pub use draw::Draw;
 pub use error::{DataError, EStepError, EstimateError, Repairs};
 pub use estimator::{
@@ -119,3 +123,6 @@ pub use single::{SingleModel, SingleParams, SingleScratch, fit_single};
 pub use source::{BudgetError, ChunkSource, Shown, SourceError, pieces_within};
 pub use spurious::spurious_components;
 pub use statistics::{Statistics, add_scaled};
+pub use wire::{WireError, read_statistics, write_statistics};
+#[cfg(feature = "postcard")]
+pub use wire::{decode_params, encode_params};

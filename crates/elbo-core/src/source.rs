@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use crate::{Batch, DataError, EStepError, FitError, LatentModel, family::BLOCK};
+use crate::{Batch, DataError, LatentModel, family::BLOCK};
 
 /// Units of data that can be shown range by range, as often as needed: a slice of memory, a file, a table of a data base.
 ///
@@ -239,7 +239,7 @@ pub(crate) fn check<M, S>(
     params: &M::Params,
     source: &S,
     pieces: usize,
-) -> Result<(), FitError>
+) -> Result<(), DataError>
 where
     M: LatentModel,
     S: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
@@ -249,7 +249,7 @@ where
     for piece in 0..cut.pieces {
         let units = cut.piece(source.len(), piece);
         let start = units.start;
-        match source.with(units, |data| model.check(params, data)).map_err(EStepError::Source)? {
+        match source.with(units, |data| model.check(params, data))? {
             // Sequences without a step say nothing, unless all are.
             Err(DataError::Empty) => {}
             outcome => {
@@ -258,5 +258,5 @@ where
             }
         }
     }
-    if empty { Err(DataError::Empty.into()) } else { Ok(()) }
+    if empty { Err(DataError::Empty) } else { Ok(()) }
 }

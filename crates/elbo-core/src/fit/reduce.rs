@@ -53,7 +53,7 @@ impl<M: LatentModel> EStep<M> {
     }
 
     /// For `units` units that are worth a task from `grain` units on, in at most `pieces` pieces.
-    pub(super) fn over(units: usize, grain: usize, pieces: usize) -> Self {
+    pub(crate) fn over(units: usize, grain: usize, pieces: usize) -> Self {
         let cut = Cut::new(units, grain, pieces);
         Self { stats: Mutex::default(), scratch: Mutex::default(), cut }
     }

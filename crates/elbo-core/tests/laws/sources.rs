@@ -9,8 +9,8 @@ use std::{
 };
 
 use elbo_core::{
-    BudgetError, ChunkSource, EStepError, FitError, Settings, SourceError, Stopped, Tolerance,
-    Variant, fit, fit_restarts, fit_restarts_source, fit_source, pieces_within,
+    BudgetError, ChunkSource, DataError, EStepError, FitError, Settings, SourceError, Stopped,
+    Tolerance, Variant, fit, fit_restarts, fit_restarts_source, fit_source, pieces_within,
 };
 use elbo_laws::model::assert_same_fit;
 use proptest::prelude::*;
@@ -178,8 +178,8 @@ fn a_source_that_fails_ends_the_run_with_the_best_parameters_so_far() {
 
     let never = Copied::failing_after(n, 0);
     let error = fit_source(&model, &never, start(), &settings, &()).unwrap_err();
-    let gone = EStepError::Source(SourceError::new("units 0..1024 are gone"));
-    assert_eq!(error, FitError::EStep(gone));
+    let gone = DataError::Source(SourceError::new("units 0..1024 are gone"));
+    assert_eq!(error, FitError::Data(gone));
     for variant in [
         Variant::Incremental,
         Variant::Online { batch: 1000, epochs: 3, decay: 0.6, delay: 1.0 },
