@@ -120,7 +120,9 @@ pub use inference::{Inference, RowError};
 pub use model::LatentModel;
 pub use parameters::{FlatParameters, take_front};
 pub use single::{SingleModel, SingleParams, SingleScratch, fit_single};
-pub use source::{BudgetError, ChunkSource, Shown, SourceError, pieces_within};
+pub use source::{
+    BudgetError, ChunkSource, Shown, SourceError, WeightedSource, for_each_piece, pieces_within,
+};
 pub use spurious::spurious_components;
 pub use statistics::{Statistics, add_scaled};
 pub use wire::{WireError, read_statistics, write_statistics};

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use crate::{Batch, DataError, LatentModel, family::BLOCK};
+use crate::{Batch, DataError, LatentModel, Rows, Weighted, batch::check_weights, family::BLOCK};
 
 /// Units of data that can be shown range by range, as often as needed: a slice of memory, a file, a table of a data base.
 ///
@@ -115,6 +115,92 @@ impl<M: LatentModel> ChunkSource for Shown<'_, M> {
 
     fn grain(&self) -> usize {
         self.0.grain()
+    }
+}
+
+/// The rows of a source with weights kept in memory, or each counting once: the data of mixtures and single distributions.
+#[derive(Clone, Debug)]
+pub struct WeightedSource<S> {
+    rows: S,
+    weights: Option<Vec<f64>>,
+}
+
+impl<S: for<'a> ChunkSource<Chunk<'a> = Rows<'a>>> WeightedSource<S> {
+    /// Every row counts once.
+    pub fn uniform(rows: S) -> Self {
+        Self { rows, weights: None }
+    }
+
+    /// Row `i` counts `weights[i]` times.
+    ///
+    /// # Errors
+    ///
+    /// As [`Weighted::new`].
+    pub fn new(rows: S, weights: Vec<f64>) -> Result<Self, DataError> {
+        check_weights(&weights, rows.len())?;
+        Ok(Self { rows, weights: Some(weights) })
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &S {
+        &self.rows
+    }
+}
+
+impl<S: for<'a> ChunkSource<Chunk<'a> = Rows<'a>>> ChunkSource for WeightedSource<S> {
+    type Chunk<'a> = Weighted<'a, Rows<'a>>;
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn with<R>(
+        &self,
+        units: Range<usize>,
+        see: impl for<'a> FnOnce(Self::Chunk<'a>) -> R,
+    ) -> Result<R, SourceError> {
+        let weights = self.weights.as_ref().map(|weights| &weights[units.clone()]);
+        self.rows.with(units, |rows| see(Weighted::checked(rows, weights)))
+    }
+
+    fn observations(&self) -> f64 {
+        self.weights.as_ref().map_or_else(|| self.rows.observations(), |w| w.iter().sum())
+    }
+
+    fn grain(&self) -> usize {
+        self.rows.grain()
+    }
+
+    fn bytes(&self, units: Range<usize>) -> usize {
+        self.rows.bytes(units)
+    }
+}
+
+impl<S: ChunkSource> ChunkSource for &S {
+    type Chunk<'a> = S::Chunk<'a>;
+
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn with<R>(
+        &self,
+        units: Range<usize>,
+        see: impl for<'a> FnOnce(Self::Chunk<'a>) -> R,
+    ) -> Result<R, SourceError> {
+        (**self).with(units, see)
+    }
+
+    fn observations(&self) -> f64 {
+        (**self).observations()
+    }
+
+    fn grain(&self) -> usize {
+        (**self).grain()
+    }
+
+    fn bytes(&self, units: Range<usize>) -> usize {
+        (**self).bytes(units)
     }
 }
 
@@ -233,6 +319,29 @@ pub fn pieces_within<S: ChunkSource>(
     }
 }
 
+/// Shows all units in order, cut as drivers cut them, with the place of the first; the first error ends it.
+///
+/// # Errors
+///
+/// What `see` says, or that units cannot be read.
+///
+/// # Panics
+///
+/// If `pieces = 0`.
+pub fn for_each_piece<S: ChunkSource, E: From<SourceError>>(
+    source: &S,
+    pieces: usize,
+    mut see: impl for<'a> FnMut(usize, S::Chunk<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    let cut = Cut::new(source.len(), source.grain(), pieces);
+    for piece in 0..cut.pieces {
+        let units = cut.piece(source.len(), piece);
+        let start = units.start;
+        source.with(units, |chunk| see(start, chunk))??;
+    }
+    Ok(())
+}
+
 /// Can these data be used with such parameters? Asks [`LatentModel::check`] piece by piece.
 pub(crate) fn check<M, S>(
     model: &M,
@@ -244,19 +353,14 @@ where
     M: LatentModel,
     S: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
 {
-    let cut = Cut::new(source.len(), source.grain(), pieces);
     let mut empty = true;
-    for piece in 0..cut.pieces {
-        let units = cut.piece(source.len(), piece);
-        let start = units.start;
-        match source.with(units, |data| model.check(params, data))? {
-            // Sequences without a step say nothing, unless all are.
-            Err(DataError::Empty) => {}
-            outcome => {
-                outcome.map_err(|error| error.placed(|row| row + start, |column| column))?;
-                empty = false;
-            }
+    for_each_piece(source, pieces, |start, data| match model.check(params, data) {
+        // Sequences without a step say nothing, unless all are.
+        Err(DataError::Empty) => Ok(()),
+        outcome => {
+            empty = false;
+            outcome.map_err(|error| error.placed(|row| row + start, |column| column))
         }
-    }
+    })?;
     if empty { Err(DataError::Empty) } else { Ok(()) }
 }

@@ -9,7 +9,8 @@ use super::{
     schedule::{At, Schedule, Task},
 };
 use crate::{
-    ChunkSource, DataError, EStepError, EstimateError, LatentModel, Repairs, Shown, source::check,
+    ChunkSource, DataError, EStepError, EstimateError, LatentModel, Repairs, Shown, SourceError,
+    source::check,
 };
 
 /// Why there is no fit at all. Whatever happens after the first E-step is told by the [`Report`] instead.
@@ -31,6 +32,12 @@ pub enum FitError {
     /// The run was not begun because the fit was cancelled or out of time.
     #[error("not run: the fit was stopped before")]
     NotRun,
+}
+
+impl From<SourceError> for FitError {
+    fn from(error: SourceError) -> Self {
+        Self::Data(error.into())
+    }
 }
 
 /// Raises the objective of `model` on `data` from `start` until `settings` say stop.
