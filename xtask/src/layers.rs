@@ -46,7 +46,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "elbo-io",
         ours: &["elbo-core"],
-        foreign: Some(&["memmap2", "parquet", "thiserror"]),
+        foreign: Some(&["bytes", "memmap2", "parquet", "thiserror"]),
         light: &["faer", "libm", "parquet", "rayon", "serde", "statrs"],
     },
     Layer {

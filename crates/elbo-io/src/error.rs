@@ -73,6 +73,37 @@ pub enum FileError {
         /// Columns of the file.
         columns: usize,
     },
+    /// No Parquet file, a damaged one, or one that needs what this library lacks.
+    #[error("{}: {why}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        why: String,
+    },
+    /// A column of another name than those that there are.
+    #[error("{}: has no column {name:?}; there are {}", path.display(), names.join(", "))]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// The name asked for.
+        name: String,
+        /// The names of its columns.
+        names: Vec<String>,
+    },
+    /// A column that holds no numbers, or lists of them.
+    #[error(
+        "{}: column {name:?} holds {found}, not a number in each row; leave it out",
+        path.display()
+    )]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        name: String,
+        /// What it holds.
+        found: String,
+    },
     /// A number that is NaN or infinite.
     #[error("{}: row {row}, column {column} is {value}; remove or impute it", path.display())]
     NotFinite {

@@ -32,6 +32,10 @@
 //! # Notation
 //!
 //! `n` rows, `d` columns; rows and columns count from 0.
+//!
+//! # Crate features
+//!
+//! - **parquet** (off): columns of Parquet files, uncompressed or in Snappy.
 
 mod error;
 #[allow(
@@ -40,7 +44,12 @@ mod error;
 )]
 mod mapped;
 mod npy;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod reader;
 mod rows_file;
 
+#[cfg(feature = "parquet")]
+pub use crate::parquet::ParquetFile;
 pub use error::FileError;
 pub use rows_file::RowsFile;

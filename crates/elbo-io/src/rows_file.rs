@@ -14,6 +14,7 @@ use crate::{
     FileError,
     mapped::Mapped,
     npy::{Header, HeaderError},
+    reader::Reader,
 };
 
 /// `n × d` rows of `f64` or `f32` in a file, row after row: a NumPy array or raw numbers, little-endian.
@@ -376,48 +377,5 @@ impl ChunkSource for RowsFile {
 impl RowsFile {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Buffer>> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A file that many threads read at places of their own.
-#[derive(Debug)]
-struct Reader {
-    #[cfg(unix)]
-    file: File,
-    #[cfg(not(unix))]
-    file: Mutex<File>,
-}
-
-#[cfg(unix)]
-impl Reader {
-    fn new(file: File) -> Self {
-        Self { file }
-    }
-
-    fn read_at(&self, place: u64, to: &mut [u8]) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(&self.file, to, place)
-    }
-
-    fn map(&self) -> io::Result<Mapped> {
-        Mapped::new(&self.file)
-    }
-}
-
-#[cfg(not(unix))]
-impl Reader {
-    fn new(file: File) -> Self {
-        Self { file: Mutex::new(file) }
-    }
-
-    fn read_at(&self, place: u64, to: &mut [u8]) -> io::Result<()> {
-        use io::{Read, Seek, SeekFrom};
-
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(place))?;
-        file.read_exact(to)
-    }
-
-    fn map(&self) -> io::Result<Mapped> {
-        Mapped::new(&self.file.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -26,7 +26,7 @@
 //!
 //! - **mixture**, **hmm** (on): the model families.
 //! - **rayon** (on): threads; the same bits on any number of them.
-//! - **io** (off): files larger than memory as data.
+//! - **io** (off): files larger than memory as data; **parquet** (off): Parquet files, too.
 //! - **serde** (off): `Serialize` and `Deserialize` for everything fitted.
 //! - **postcard** (off): parameters as compact bytes, for E-steps that are shared by processes.
 

@@ -4,6 +4,8 @@
 mod files;
 mod fits;
 mod memory;
+#[cfg(feature = "parquet")]
+mod parquet;
 
 use std::path::PathBuf;
 
