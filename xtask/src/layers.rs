@@ -20,8 +20,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "elbo-core",
         ours: &[],
-        foreign: Some(&["rand", "rayon", "serde", "thiserror"]),
-        light: &["faer", "libm", "rayon", "serde", "statrs"],
+        foreign: Some(&["postcard", "rand", "rayon", "serde", "thiserror"]),
+        light: &["faer", "libm", "postcard", "rayon", "serde", "statrs"],
     },
     Layer {
         name: "elbo-linalg",
@@ -44,14 +44,28 @@ const LAYERS: &[Layer] = &[
     Layer { name: "elbo-mixture", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
     Layer { name: "elbo-hmm", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
     Layer {
+        name: "elbo-io",
+        ours: &["elbo-core"],
+        foreign: Some(&["bytes", "memmap2", "parquet", "thiserror"]),
+        light: &["faer", "libm", "parquet", "rayon", "serde", "statrs"],
+    },
+    Layer {
         name: "elbo",
-        ours: &["elbo-core", "elbo-linalg", "elbo-dist", "elbo-mixture", "elbo-hmm"],
+        ours: &["elbo-core", "elbo-linalg", "elbo-dist", "elbo-mixture", "elbo-hmm", "elbo-io"],
         foreign: Some(&[]),
         light: FEATURES,
     },
     Layer {
         name: "elbo-cli",
-        ours: &["elbo", "elbo-core", "elbo-linalg", "elbo-dist", "elbo-mixture", "elbo-hmm"],
+        ours: &[
+            "elbo",
+            "elbo-core",
+            "elbo-linalg",
+            "elbo-dist",
+            "elbo-mixture",
+            "elbo-hmm",
+            "elbo-io",
+        ],
         foreign: None,
         light: &["statrs"],
     },
@@ -62,7 +76,7 @@ const BELOW_FAMILIES: &[&str] = &["elbo-core", "elbo-linalg", "elbo-dist"];
 const FAMILY: Option<&[&str]> = Some(&["rand", "serde", "thiserror"]);
 
 /// Reached only when a feature asks for it, or in tests.
-const FEATURES: &[&str] = &["rayon", "serde", "statrs"];
+const FEATURES: &[&str] = &["memmap2", "postcard", "rayon", "serde", "statrs"];
 
 /// Compares every published crate with its layer.
 pub(crate) fn check() -> Outcome {

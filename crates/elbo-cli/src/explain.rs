@@ -30,15 +30,15 @@ pub(crate) fn data(error: &DataError, table: &Table) -> String {
 }
 
 /// Why an E-step has no answer.
-pub(crate) fn e_step(error: EStepError, table: &Table) -> String {
+pub(crate) fn e_step(error: &EStepError, table: &Table) -> String {
     match error {
         EStepError::Impossible { row } => format!(
             "{} has density zero under every component; leave the row out, or use a model with wider components",
-            table.place(row)
+            table.place(*row)
         ),
         EStepError::NotFinite { row } => format!(
             "{} has a log density that is not finite; check its size and the start",
-            table.place(row)
+            table.place(*row)
         ),
         EStepError::Cancelled => "interrupted before its first iteration".into(),
         other => other.to_string(),
@@ -65,8 +65,8 @@ pub(crate) fn estimate(error: &EstimateError, table: &Table) -> String {
 pub(crate) fn fit(error: &FitError, table: &Table) -> String {
     match error {
         FitError::Data(error) => data(error, table),
-        FitError::EStep(error @ EStepError::Cancelled) => e_step(*error, table),
-        FitError::EStep(error) => format!("at the start, {}", e_step(*error, table)),
+        FitError::EStep(error @ EStepError::Cancelled) => e_step(error, table),
+        FitError::EStep(error) => format!("at the start, {}", e_step(error, table)),
         FitError::Start(error) => format!("no start: {}", estimate(error, table)),
         FitError::NotRun => "not begun: the fit was stopped before".into(),
         other => other.to_string(),
@@ -89,7 +89,7 @@ pub(crate) fn stopped(stopped: &Stopped, iterations: usize, table: &Table) -> St
             format!("broke off {after}: the objective fell by {amount:.1e}")
         }
         Stopped::NotFinite => format!("broke off {after}: the objective was no longer finite"),
-        Stopped::EStep(error) => format!("broke off {after}: {}", e_step(*error, table)),
+        Stopped::EStep(error) => format!("broke off {after}: {}", e_step(error, table)),
         Stopped::MStep(error) => format!("broke off {after}: {}", estimate(error, table)),
         other => format!("ended {after}: {}", other.as_str().replace('_', " ")),
     }

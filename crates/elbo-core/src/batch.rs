@@ -256,16 +256,13 @@ impl<'w, B: Batch> Weighted<'w, B> {
     /// [`DataError::Weights`] if there is not one weight per unit, [`DataError::Weight`] if one is negative or
     /// not finite, or none is positive.
     pub fn new(units: B, weights: &'w [f64]) -> Result<Self, DataError> {
-        if weights.len() != units.len() {
-            return Err(DataError::Weights { units: units.len(), weights: weights.len() });
-        }
-        if let Some(row) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
-            return Err(DataError::Weight { row, weight: weights[row] });
-        }
-        if !weights.is_empty() && weights.iter().all(|w| *w == 0.0) {
-            return Err(DataError::Weight { row: 0, weight: 0.0 });
-        }
+        check_weights(weights, units.len())?;
         Ok(Self { units, weights: Some(weights) })
+    }
+
+    /// Part of what was checked as a whole; its weights may all be zero.
+    pub(crate) fn checked(units: B, weights: Option<&'w [f64]>) -> Self {
+        Self { units, weights }
     }
 
     /// The units.
@@ -277,6 +274,20 @@ impl<'w, B: Batch> Weighted<'w, B> {
     pub fn weights(&self) -> Option<&'w [f64]> {
         self.weights
     }
+}
+
+/// Fails unless these are weights of `units` units.
+pub(crate) fn check_weights(weights: &[f64], units: usize) -> Result<(), DataError> {
+    if weights.len() != units {
+        return Err(DataError::Weights { units, weights: weights.len() });
+    }
+    if let Some(row) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+        return Err(DataError::Weight { row, weight: weights[row] });
+    }
+    if !weights.is_empty() && weights.iter().all(|w| *w == 0.0) {
+        return Err(DataError::Weight { row: 0, weight: 0.0 });
+    }
+    Ok(())
 }
 
 impl<B: Batch> From<B> for Weighted<'_, B> {

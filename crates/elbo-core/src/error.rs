@@ -1,5 +1,7 @@
 //! What can be wrong with data, with an E-step and with an M-step; and what was repaired.
 
+use crate::SourceError;
+
 /// Why data cannot be used at all. Rows, columns and sequences count from 0.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -125,6 +127,9 @@ pub enum DataError {
         /// The weight found.
         weight: f64,
     },
+    /// They cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
 }
 
 impl DataError {
@@ -141,13 +146,16 @@ impl DataError {
             Self::Category { row: r, value, categories } => {
                 Self::Category { row: row(r), value, categories }
             }
+            Self::Sum { row: r, sum } => Self::Sum { row: row(r), sum },
+            Self::Norm { row: r, norm } => Self::Norm { row: row(r), norm },
+            Self::Weight { row: r, weight } => Self::Weight { row: row(r), weight },
             other => other,
         }
     }
 }
 
 /// Why an E-step has no answer: under the current parameters some unit has no finite density. Units count from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum EStepError {
@@ -190,6 +198,9 @@ pub enum EStepError {
         /// Step in it, from 0.
         step: usize,
     },
+    /// Units could not be read.
+    #[error(transparent)]
+    Source(SourceError),
 }
 
 impl EStepError {
@@ -197,7 +208,7 @@ impl EStepError {
     #[must_use]
     pub fn offset(self, start: usize) -> Self {
         match self {
-            Self::Cancelled => self,
+            Self::Cancelled | Self::Source(_) => self,
             Self::Impossible { row } => Self::Impossible { row: row + start },
             Self::NotFinite { row } => Self::NotFinite { row: row + start },
             Self::ImpossibleStep { sequence, step } => {

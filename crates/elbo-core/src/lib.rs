@@ -83,9 +83,11 @@
 //! - **rayon** (on): E-steps and restarts run on the current rayon thread pool. The same bits come out with it or
 //!   without, on any number of threads.
 //! - **serde** (off): `Serialize` and `Deserialize` for reports.
+//! - **postcard** (off): parameters as compact bytes, for E-steps that are shared by processes.
 
 mod batch;
 pub mod criteria;
+mod distributed;
 mod draw;
 mod error;
 mod estimator;
@@ -96,10 +98,13 @@ mod inference;
 mod model;
 mod parameters;
 mod single;
+mod source;
 mod spurious;
 mod statistics;
+mod wire;
 
 pub use batch::{Batch, Matrix, MatrixMut, OwnedRows, Rows, Weighted};
+pub use distributed::{Distributed, DistributedScratch, PartialEStep, Shards, WorkerError};
 pub use draw::Draw;
 pub use error::{DataError, EStepError, EstimateError, Repairs};
 pub use estimator::{
@@ -110,12 +115,18 @@ pub use family::{BLOCK, BLOCK_STRIDE, Family, write_natural_all};
 pub use fit::{
     Acceleration, CancelToken, EStep, End, Event, Fit, FitError, Observer, Optimum, Report,
     Restarts, Runs, Settings, ShortRuns, Stopped, Tolerance, Variant, fit, fit_restarts,
-    map_in_order, mix,
+    fit_restarts_source, fit_source, map_in_order, mix,
 };
 pub use freeze::Freeze;
 pub use inference::{Inference, RowError};
 pub use model::LatentModel;
 pub use parameters::{FlatParameters, take_front};
 pub use single::{SingleModel, SingleParams, SingleScratch, fit_single};
+pub use source::{
+    BudgetError, ChunkSource, Shown, SourceError, WeightedSource, for_each_piece, pieces_within,
+};
 pub use spurious::spurious_components;
 pub use statistics::{Statistics, add_scaled};
+pub use wire::{WireError, read_statistics, write_statistics};
+#[cfg(feature = "postcard")]
+pub use wire::{decode_params, encode_params};

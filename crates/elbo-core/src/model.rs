@@ -16,7 +16,8 @@ pub trait LatentModel: Send + Sync {
     /// What one worker needs for E-steps; made once.
     type Scratch: Send;
 
-    /// Can these data be used with such parameters? Called once, before the first E-step.
+    /// Can these data be used with such parameters? Called for every piece of the data before the first E-step, so that only
+    /// what is wrong with units by themselves can be found here. Rows count from the first of the piece.
     ///
     /// # Errors
     ///

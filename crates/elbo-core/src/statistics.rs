@@ -9,7 +9,9 @@
 /// An implementor shows its numbers as a fixed sequence of slices through [`visit`](Self::visit) and
 /// [`visit_mut`](Self::visit_mut); all else is provided. Only the numbers that *add up* are shown: an origin
 /// about which moments are taken is not a number that adds up, so a type that has one overrides
-/// [`axpy`](Self::axpy) and [`align`](Self::align).
+/// [`axpy`](Self::axpy) and [`align`](Self::align), and shows it through [`visit_origin`](Self::visit_origin) and
+/// [`visit_origin_mut`](Self::visit_origin_mut). Both views together are all that statistics hold, which is how they
+/// travel between processes.
 ///
 /// Arrays of `f64`, `Vec<f64>`, tuples and `Vec<S>` of statistics are statistics already, so most models never
 /// implement this trait by hand.
@@ -17,7 +19,8 @@
 /// # Laws
 ///
 /// `merge` is associative and commutative up to rounding, zero is its identity, `scale(a)` then `scale(b)` is
-/// `scale(a·b)`, and `write_to` followed by `read_from` changes no bit. The crate `elbo-laws` checks them.
+/// `scale(a·b)`, and `write_to` followed by `read_from` changes no bit; statistics of the same shape whose two views hold
+/// the same bits are the same. The crate `elbo-laws` checks them.
 ///
 /// ```
 /// use elbo_core::Statistics;
@@ -32,6 +35,17 @@ pub trait Statistics: Clone + Send + Sync {
 
     /// Shows the same parts, in the same order, for change.
     fn visit_mut(&mut self, see: &mut dyn FnMut(&mut [f64]));
+
+    /// Shows, in a fixed order, the numbers that do not add up: origins, and whatever else [`visit`](Self::visit) leaves out
+    /// and the shape does not say. Nothing unless overridden.
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        let _ = see;
+    }
+
+    /// Shows the same numbers, in the same order, to be written over by those of other statistics of the same shape.
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        let _ = see;
+    }
 
     /// `self += factor · other`, without allocation.
     fn axpy(&mut self, factor: f64, other: &Self) {
@@ -149,6 +163,18 @@ impl<S: Statistics> Statistics for Vec<S> {
         }
     }
 
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        for s in self {
+            s.visit_origin(see);
+        }
+    }
+
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        for s in self {
+            s.visit_origin_mut(see);
+        }
+    }
+
     fn axpy(&mut self, factor: f64, other: &Self) {
         assert_eq!(self.len(), other.len(), "statistics of different shapes");
         self.iter_mut().zip(other).for_each(|(to, from)| to.axpy(factor, from));
@@ -168,6 +194,14 @@ macro_rules! tuple {
 
             fn visit_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
                 $(self.$index.visit_mut(see);)+
+            }
+
+            fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+                $(self.$index.visit_origin(see);)+
+            }
+
+            fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+                $(self.$index.visit_origin_mut(see);)+
             }
 
             fn axpy(&mut self, factor: f64, other: &Self) {

@@ -302,6 +302,14 @@ impl Statistics for LaplaceStats {
         self.sums.iter_mut().for_each(|sum| see(std::slice::from_mut(sum)));
     }
 
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        see(std::slice::from_ref(&self.origin));
+    }
+
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        see(std::slice::from_mut(&mut self.origin));
+    }
+
     fn axpy(&mut self, factor: f64, other: &Self) {
         if self.is_empty() {
             self.origin = other.origin;

@@ -228,6 +228,14 @@ impl<S: Statistics> Statistics for ZeroInflatedStats<S> {
         self.counts.visit_mut(see);
     }
 
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        self.counts.visit_origin(see);
+    }
+
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        self.counts.visit_origin_mut(see);
+    }
+
     fn axpy(&mut self, factor: f64, other: &Self) {
         elbo_core::add_scaled(&mut self.weights, factor, &other.weights);
         self.counts.axpy(factor, &other.counts);

@@ -75,4 +75,4 @@ pub use fit::{Fitted, Start};
 pub use hmm::{Decoded, Hmm, HmmError};
 pub use messages::HmmScratch;
 pub use model::{HmmModel, HmmParams, HmmStats};
-pub use sequences::Sequences;
+pub use sequences::{Sequences, SequencesSource};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use elbo_core::Batch;
+use elbo_core::{Batch, ChunkSource, Rows, SourceError};
 
 /// Independent sequences, stored one after the other in one batch of steps.
 ///
@@ -29,8 +29,8 @@ pub struct Sequences<'a, B> {
 enum Borders<'a> {
     /// All steps are one sequence.
     One,
-    /// Sequence `i` is steps `offsets[i]..offsets[i + 1]`.
-    Many(&'a [usize]),
+    /// Sequence `i` is steps `offsets[i] − base..offsets[i + 1] − base`.
+    Many { offsets: &'a [usize], base: usize },
 }
 
 impl<'a, B: Batch> Sequences<'a, B> {
@@ -40,14 +40,8 @@ impl<'a, B: Batch> Sequences<'a, B> {
     ///
     /// If `offsets` is empty, falls somewhere, does not start with 0 or does not end with `steps.len()`.
     pub fn new(steps: B, offsets: &'a [usize]) -> Self {
-        let ends = (offsets.first().copied(), offsets.last().copied());
-        assert_eq!(
-            ends,
-            (Some(0), Some(steps.len())),
-            "offsets must run from 0 to the number of steps"
-        );
-        assert!(offsets.is_sorted(), "offsets must not fall");
-        Self { steps, borders: Borders::Many(offsets) }
+        check_offsets(offsets, steps.len());
+        Self { steps, borders: Borders::Many { offsets, base: 0 } }
     }
 
     /// All steps as one sequence.
@@ -77,7 +71,9 @@ impl<'a, B: Batch> Sequences<'a, B> {
     pub fn steps(&self) -> B {
         match self.borders {
             Borders::One => self.steps,
-            Borders::Many(offsets) => self.steps.slice(offsets[0]..offsets[offsets.len() - 1]),
+            Borders::Many { offsets, base } => {
+                self.steps.slice(offsets[0] - base..offsets[offsets.len() - 1] - base)
+            }
         }
     }
 
@@ -90,7 +86,7 @@ impl<'a, B: Batch> Sequences<'a, B> {
         let range = self.range(i);
         let first = match self.borders {
             Borders::One => 0,
-            Borders::Many(offsets) => offsets[0],
+            Borders::Many { offsets, base } => offsets[0] - base,
         };
         range.start - first..range.end - first
     }
@@ -99,7 +95,7 @@ impl<'a, B: Batch> Sequences<'a, B> {
         assert!(i < self.len(), "there are {} sequences, none is number {i}", self.len());
         match self.borders {
             Borders::One => 0..self.steps.len(),
-            Borders::Many(offsets) => offsets[i]..offsets[i + 1],
+            Borders::Many { offsets, base } => offsets[i] - base..offsets[i + 1] - base,
         }
     }
 }
@@ -115,7 +111,7 @@ impl<B: Batch> Batch for Sequences<'_, B> {
     fn len(&self) -> usize {
         match self.borders {
             Borders::One => 1,
-            Borders::Many(offsets) => offsets.len() - 1,
+            Borders::Many { offsets, .. } => offsets.len() - 1,
         }
     }
 
@@ -124,9 +120,11 @@ impl<B: Batch> Batch for Sequences<'_, B> {
             Borders::One if range == (0..1) => Borders::One,
             Borders::One => {
                 assert!(range.is_empty() && range.end <= 1, "{range:?} is outside one sequence");
-                Borders::Many(&[0])
+                Borders::Many { offsets: &[0], base: 0 }
             }
-            Borders::Many(offsets) => Borders::Many(&offsets[range.start..=range.end]),
+            Borders::Many { offsets, base } => {
+                Borders::Many { offsets: &offsets[range.start..=range.end], base }
+            }
         };
         Self { steps: self.steps, borders }
     }
@@ -138,7 +136,69 @@ impl<B: Batch> Batch for Sequences<'_, B> {
 
     /// About a thousand steps make a task.
     fn grain(&self) -> usize {
-        let mean_length = self.steps().len() / self.len().max(1);
-        (1024 / mean_length.max(1)).max(1)
+        grain(self.steps().len(), self.len())
     }
+}
+
+/// How many of `sequences` sequences with `steps` steps in all are worth a task.
+fn grain(steps: usize, sequences: usize) -> usize {
+    let mean_length = steps / sequences.max(1);
+    (1024 / mean_length.max(1)).max(1)
+}
+
+/// Sequences whose steps are rows shown by a source, such as a file; only their borders are kept in memory.
+#[derive(Clone, Debug)]
+pub struct SequencesSource<S> {
+    steps: S,
+    offsets: Vec<usize>,
+}
+
+impl<S: for<'a> ChunkSource<Chunk<'a> = Rows<'a>>> SequencesSource<S> {
+    /// Sequence `i` is steps `offsets[i]..offsets[i + 1]`, as in [`Sequences::new`].
+    ///
+    /// # Panics
+    ///
+    /// If `offsets` is empty, falls somewhere, does not start with 0 or does not end with the number of steps.
+    pub fn new(steps: S, offsets: Vec<usize>) -> Self {
+        check_offsets(&offsets, steps.len());
+        Self { steps, offsets }
+    }
+}
+
+impl<S: for<'a> ChunkSource<Chunk<'a> = Rows<'a>>> ChunkSource for SequencesSource<S> {
+    type Chunk<'a> = Sequences<'a, Rows<'a>>;
+
+    fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    fn with<R>(
+        &self,
+        units: Range<usize>,
+        see: impl for<'a> FnOnce(Self::Chunk<'a>) -> R,
+    ) -> Result<R, SourceError> {
+        let offsets = &self.offsets[units.start..=units.end];
+        let base = offsets[0];
+        self.steps.with(base..offsets[offsets.len() - 1], |steps| {
+            see(Sequences { steps, borders: Borders::Many { offsets, base } })
+        })
+    }
+
+    fn observations(&self) -> f64 {
+        self.steps.observations()
+    }
+
+    fn grain(&self) -> usize {
+        grain(self.steps.len(), self.len())
+    }
+
+    fn bytes(&self, units: Range<usize>) -> usize {
+        self.steps.bytes(self.offsets[units.start]..self.offsets[units.end])
+    }
+}
+
+fn check_offsets(offsets: &[usize], steps: usize) {
+    let ends = (offsets.first().copied(), offsets.last().copied());
+    assert_eq!(ends, (Some(0), Some(steps)), "offsets must run from 0 to the number of steps");
+    assert!(offsets.is_sorted(), "offsets must not fall");
 }

@@ -1,6 +1,6 @@
 //! Statistics are a vector space.
 
-use elbo_core::Statistics;
+use elbo_core::{Statistics, read_statistics, write_statistics};
 
 use crate::TOLERANCE;
 
@@ -135,6 +135,30 @@ pub fn aligning_there_and_back_changes_nothing<S: Statistics>(a: &S, b: &S) {
     assert_same(a, &back, &[a, b]);
 }
 
+/// Written as bytes and read over `b`, `a` is the same to the bit, by itself and in sums with statistics about other origins:
+/// the views show all that statistics hold.
+///
+/// # Panics
+///
+/// If not.
+pub fn bytes_keep_every_bit<S: Statistics>(a: &S, b: &S) {
+    let mut back = b.clone();
+    read_statistics(&write_statistics(a), &mut back).expect("bytes of the same shape");
+    assert_same_bits(a, &back);
+    let origins = |stats: &S| {
+        let mut bits = Vec::new();
+        stats.visit_origin(&mut |part| bits.extend(part.iter().map(|x| x.to_bits())));
+        bits
+    };
+    assert_eq!(origins(a), origins(&back), "origins differ");
+    assert_same_bits(&merged(a, b), &merged(&back, b));
+    assert_same_bits(&merged(b, a), &merged(b, &back));
+    let (mut there, mut back_there) = (a.clone(), back);
+    there.align(b);
+    back_there.align(b);
+    assert_same_bits(&there, &back_there);
+}
+
 /// Tests of all laws of [`Statistics`] for values of a proptest strategy. Call it inside a module of its own.
 ///
 /// The statistics drawn must be those of some data: non-negative weights.
@@ -180,6 +204,11 @@ macro_rules! statistics_laws {
             #[test]
             fn aligning_there_and_back_changes_nothing(a in $strategy, b in $strategy) {
                 $crate::statistics::aligning_there_and_back_changes_nothing(&a, &b);
+            }
+
+            #[test]
+            fn bytes_keep_every_bit(a in $strategy, b in $strategy) {
+                $crate::statistics::bytes_keep_every_bit(&a, &b);
             }
         }
     };

@@ -21,6 +21,8 @@ enum Fault {
     MergeWithWrongSign,
     /// What is merged counts half.
     MergeHalves,
+    /// The origin is not shown, so that it is lost on the way through bytes.
+    OriginNotShown,
     /// Rows count once whatever their weight.
     WeightsForgotten,
     /// A row of weight zero leaves a trace.
@@ -45,10 +47,11 @@ enum Fault {
     DrawsNarrow,
 }
 
-const FAULTS: [Fault; 14] = [
+const FAULTS: [Fault; 15] = [
     Fault::MergeWithoutShift,
     Fault::MergeWithWrongSign,
     Fault::MergeHalves,
+    Fault::OriginNotShown,
     Fault::WeightsForgotten,
     Fault::WeightZeroCounts,
     Fault::RowsForgotten,
@@ -97,6 +100,18 @@ impl Statistics for ToyStats {
 
     fn visit_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
         self.sums.iter_mut().for_each(|sum| see(std::slice::from_mut(sum)));
+    }
+
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        if self.fault != Fault::OriginNotShown {
+            see(std::slice::from_ref(&self.origin));
+        }
+    }
+
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        if self.fault != Fault::OriginNotShown {
+            see(std::slice::from_mut(&mut self.origin));
+        }
     }
 
     fn axpy(&mut self, factor: f64, other: &Self) {
@@ -274,6 +289,9 @@ fn laws_of_families(fault: Fault) -> Vec<Law> {
     vec![
         law("merge_is_commutative", move || {
             statistics::merge_is_commutative(&stats(0.0, 0.0), &stats(3.0, 1.0));
+        }),
+        law("bytes_keep_every_bit", move || {
+            statistics::bytes_keep_every_bit(&stats(0.0, 0.0), &stats(3.0, 1.0));
         }),
         law("weight_two_is_seeing_twice", move || {
             family::weight_two_is_seeing_twice(&toy(0.0, 1.0), &sample(0.0));

@@ -1,12 +1,13 @@
 //! From a start strategy to a fitted, comparable mixture.
 
 use elbo_core::{
-    Batch, DataError, Estimator, Family, FitError, Observer, Report, Runs, Settings, Weighted,
-    criteria, fit_restarts, spurious_components,
+    Batch, ChunkSource, DataError, Estimator, Family, FitError, Observer, Report, Restarts, Runs,
+    Settings, Shown, Weighted, criteria, fit_restarts, fit_restarts_source, for_each_piece,
+    spurious_components,
 };
 use elbo_dist::Categorical;
 
-use crate::{Mixture, MixtureError, MixtureModel, MixtureParams, start::Starts};
+use crate::{Mixture, MixtureError, MixtureModel, MixtureParams, MixtureStats, start::Starts};
 
 /// A fitted mixture and how it was found.
 #[derive(Clone, Debug)]
@@ -113,16 +114,54 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
                 fit_restarts(self, data, *runs, |run| starts.make(run), settings, observer)?
             }
         };
+        self.finish(&Shown::<Self>(data), restarts, settings)
+    }
+
+    /// Fits the mixture to data that may be larger than memory, from each of these starts, and keeps the best sound end.
+    ///
+    /// Gives the bits of [`fit`](Self::fit) from one [`Start::At`] where there is one start. Good starts are fits of a part of
+    /// the rows that does fit into memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit), and where the data cannot be read at first; if that happens later, the report says so.
+    ///
+    /// # Panics
+    ///
+    /// If there is no start.
+    pub fn fit_source<D>(
+        &self,
+        source: &D,
+        starts: &[Mixture<F>],
+        settings: &Settings,
+        observer: &impl Observer<MixtureParams<F, E, W>>,
+    ) -> Result<Fitted<F>, FitError>
+    where
+        D: for<'a> ChunkSource<Chunk<'a> = Weighted<'a, F::Batch<'a>>>,
+    {
+        let start = |run: usize| Ok(self.start(starts[run].clone(), source.observations())?);
+        let restarts = fit_restarts_source(self, source, starts.len(), start, settings, observer)?;
+        self.finish(source, restarts, settings)
+    }
+
+    /// Scores the data at the best end.
+    fn finish<D>(
+        &self,
+        source: &D,
+        restarts: Restarts<MixtureParams<F, E, W>, MixtureStats<F>>,
+        settings: &Settings,
+    ) -> Result<Fitted<F>, FitError>
+    where
+        D: for<'a> ChunkSource<Chunk<'a> = Weighted<'a, F::Batch<'a>>>,
+    {
         let mixture = restarts.best.params.to_mixture();
-        let (log_likelihood, log_certainty) = mixture
-            .fit_and_certainty(data.units(), data.weights())
-            .map_err(|error| match error {
-                MixtureError::Data(error) => FitError::Data(error),
-                MixtureError::EStep(error) => FitError::EStep(error),
-                MixtureError::Components { .. } | MixtureError::Weights(_) => {
-                    unreachable!("the mixture exists")
-                }
-            })?;
+        let mut sums = (0.0, 0.0);
+        for_each_piece(source, settings.pieces, |start, data| {
+            mixture
+                .add_fit_and_certainty(data.units(), data.weights(), &mut sums)
+                .map_err(|error| at_row(error, start))
+        })?;
+        let (log_likelihood, log_certainty) = sums;
         let (counts, stats) = &restarts.best.stats;
         let spurious = spurious_components::<F, E>(mixture.components(), stats, counts[0].counts());
         Ok(Fitted {
@@ -133,5 +172,16 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
             log_certainty,
             spurious,
         })
+    }
+}
+
+/// What is wrong with data of which the first row is number `start`.
+fn at_row(error: MixtureError, start: usize) -> FitError {
+    match error {
+        MixtureError::Data(error) => error.placed(|row| row + start, |column| column).into(),
+        MixtureError::EStep(error) => error.offset(start).into(),
+        MixtureError::Components { .. } | MixtureError::Weights(_) => {
+            unreachable!("the mixture exists")
+        }
     }
 }

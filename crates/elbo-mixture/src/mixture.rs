@@ -176,22 +176,21 @@ impl<F: Family> Mixture<F> {
         Ok(labels)
     }
 
-    /// `Σᵢ wᵢ ln p(xᵢ)` and `Σᵢ wᵢ ln maxⱼ γᵢⱼ`: fit and certainty, what information criteria are made of.
-    pub(crate) fn fit_and_certainty(
+    /// Adds `Σᵢ wᵢ ln p(xᵢ)` and `Σᵢ wᵢ ln maxⱼ γᵢⱼ`: fit and certainty, what information criteria are made of.
+    pub(crate) fn add_fit_and_certainty(
         &self,
         data: F::Batch<'_>,
         weights: Option<&[f64]>,
-    ) -> Result<(f64, f64), MixtureError> {
-        let (mut fit, mut certainty) = (0.0, 0.0);
+        (fit, certainty): &mut (f64, f64),
+    ) -> Result<(), MixtureError> {
         self.for_each_block(data, |block| {
             for i in 0..block.n {
                 let weight = weights.map_or(1.0, |w| w[block.start + i]);
                 let share = |j: usize| block.responsibilities[j * BLOCK_STRIDE + i];
-                fit += weight * block.log_densities[i];
-                certainty += weight * (0..self.k()).map(share).fold(0.0, f64::max).ln();
+                *fit += weight * block.log_densities[i];
+                *certainty += weight * (0..self.k()).map(share).fold(0.0, f64::max).ln();
             }
-        })?;
-        Ok((fit, certainty))
+        })
     }
 
     /// Draws the component of a new observation; draw the observation itself from that component.

@@ -7,6 +7,7 @@
 //! | find groups in rows, estimate a density | [`mixture`] (`elbo-mixture`) | `mixture` |
 //! | segment or decode sequences | [`hmm`] (`elbo-hmm`) | `hmm` |
 //! | estimate one distribution from weighted data, update a conjugate prior | [`dist`] (`elbo-dist`) | always |
+//! | fit data in files larger than memory | [`io`] (`elbo-io`) | `io` |
 //! | write a latent-variable model of your own | [`core`] (`elbo-core`) | always |
 //! | vectorized `exp`, log-sum-exp, Cholesky on slices | [`linalg`] (`elbo-linalg`) | always |
 //!
@@ -25,12 +26,16 @@
 //!
 //! - **mixture**, **hmm** (on): the model families.
 //! - **rayon** (on): threads; the same bits on any number of them.
+//! - **io** (off): files larger than memory as data; **parquet** (off): Parquet files, too.
 //! - **serde** (off): `Serialize` and `Deserialize` for everything fitted.
+//! - **postcard** (off): parameters as compact bytes, for E-steps that are shared by processes.
 
 pub use elbo_core as core;
 pub use elbo_dist as dist;
 #[cfg(feature = "hmm")]
 pub use elbo_hmm as hmm;
+#[cfg(feature = "io")]
+pub use elbo_io as io;
 pub use elbo_linalg as linalg;
 #[cfg(feature = "mixture")]
 pub use elbo_mixture as mixture;

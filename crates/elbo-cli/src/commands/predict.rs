@@ -33,7 +33,7 @@ pub(super) fn run(args: &Predict) -> Result<(), Error> {
     let table = read(&args.input.data, &selection, saved.model.kind())?;
     let probabilities = pool(args.input.threads)?
         .install(|| saved.model.responsibilities(&table.values))
-        .map_err(|error| table.error(explain::e_step(error, &table)))?;
+        .map_err(|error| table.error(explain::e_step(&error, &table)))?;
     let k = saved.model.k();
     let rows: Vec<_> = probabilities.chunks_exact(k).collect();
     let (labels, uncertainty): (Vec<_>, Vec<_>) = rows.iter().map(|row| largest(row)).unzip();

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Score) -> Result<(), Error> {
     let table = read(&args.input.data, &selection, saved.model.kind())?;
     let densities = pool(args.input.threads)?
         .install(|| saved.model.log_densities(&table.values))
-        .map_err(|error| table.error(explain::e_step(error, &table)))?;
+        .map_err(|error| table.error(explain::e_step(&error, &table)))?;
     let (total, weight) = match &table.weights {
         Some(weights) => {
             let products = densities.iter().zip(weights).map(|(density, weight)| density * weight);

@@ -8,7 +8,10 @@ use super::{
     reduce::{EStep, How, mix},
     schedule::{At, Schedule, Task},
 };
-use crate::{Batch, DataError, EStepError, EstimateError, LatentModel, Repairs};
+use crate::{
+    ChunkSource, DataError, EStepError, EstimateError, LatentModel, Repairs, Shown, SourceError,
+    source::check,
+};
 
 /// Why there is no fit at all. Whatever happens after the first E-step is told by the [`Report`] instead.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -31,6 +34,12 @@ pub enum FitError {
     NotRun,
 }
 
+impl From<SourceError> for FitError {
+    fn from(error: SourceError) -> Self {
+        Self::Data(error.into())
+    }
+}
+
 /// Raises the objective of `model` on `data` from `start` until `settings` say stop.
 ///
 /// # Errors
@@ -43,25 +52,52 @@ pub fn fit<M: LatentModel>(
     settings: &Settings,
     observer: &impl Observer<M::Params>,
 ) -> Result<Fit<M::Params, M::Stats>, FitError> {
+    fit_source(model, &Shown::<M>(data), start, settings, observer)
+}
+
+/// [`fit`] on data that may be larger than memory.
+///
+/// Not more than one piece per worker is held ([`pieces_within`](crate::pieces_within) says how many make that fit a budget;
+/// online EM holds its batches). On the same numbers and settings this gives the bits of [`fit`]. A source that fails ends the
+/// run with the best parameters so far.
+///
+/// # Errors
+///
+/// As [`fit`]; [`EStepError::Source`] if the data cannot be read at the start.
+pub fn fit_source<M, D>(
+    model: &M,
+    source: &D,
+    start: M::Params,
+    settings: &Settings,
+    observer: &impl Observer<M::Params>,
+) -> Result<Fit<M::Params, M::Stats>, FitError>
+where
+    M: LatentModel,
+    D: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+{
     let deadline = settings.time_budget.map(|budget| Instant::now() + budget);
-    fit_run(model, data, start, settings, observer, 0, deadline)
+    fit_run(model, source, start, settings, observer, 0, deadline)
 }
 
 /// The same as one of many runs, with the deadline they share.
-pub(super) fn fit_run<M: LatentModel>(
+pub(super) fn fit_run<M, D>(
     model: &M,
-    data: M::Data<'_>,
+    data: &D,
     start: M::Params,
     settings: &Settings,
     observer: &impl Observer<M::Params>,
     run: usize,
     deadline: Option<Instant>,
-) -> Result<Fit<M::Params, M::Stats>, FitError> {
+) -> Result<Fit<M::Params, M::Stats>, FitError>
+where
+    M: LatentModel,
+    D: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+{
     settings.variant.validate();
     if data.is_empty() {
         return Err(DataError::Empty.into());
     }
-    model.check(&start, data)?;
+    check(model, &start, data, settings.pieces)?;
     let mut run = Run::new(model, data, start, settings, observer, run)?;
     let stopped = loop {
         if let Some(stopped) = run.stop_now(deadline) {
@@ -77,9 +113,9 @@ pub(super) fn fit_run<M: LatentModel>(
 }
 
 /// A run in progress.
-struct Run<'a, 'd, M: LatentModel, O> {
+struct Run<'a, M: LatentModel, D, O> {
     model: &'a M,
-    data: M::Data<'d>,
+    data: &'a D,
     settings: &'a Settings,
     observer: &'a O,
     index: usize,
@@ -101,11 +137,16 @@ struct Point<M: LatentModel> {
     objective: Objective,
 }
 
-impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
+impl<'a, M, D, O> Run<'a, M, D, O>
+where
+    M: LatentModel,
+    D: for<'d> ChunkSource<Chunk<'d> = M::Data<'d>>,
+    O: Observer<M::Params>,
+{
     /// Evaluates the start.
     fn new(
         model: &'a M,
-        data: M::Data<'d>,
+        data: &'a D,
         start: M::Params,
         settings: &'a Settings,
         observer: &'a O,
@@ -123,7 +164,7 @@ impl<'a, 'd, M: LatentModel, O: Observer<M::Params>> Run<'a, 'd, M, O> {
             settings,
             observer,
             index,
-            e_step: EStep::new(data, settings.pieces),
+            e_step: EStep::over(data.len(), data.grain(), settings.pieces),
             accelerator: Accelerator::new(acceleration, &stats),
             schedule,
             here: Point { params: start, stats, objective: zero },

@@ -4,7 +4,10 @@ use std::sync::Mutex;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
-use crate::{Batch, CancelToken, EStepError, Inference, LatentModel, Statistics, family::BLOCK};
+use crate::{
+    Batch, CancelToken, ChunkSource, EStepError, Inference, LatentModel, Shown, Statistics,
+    source::Cut,
+};
 
 /// A reusable E-step over a whole data set.
 ///
@@ -17,8 +20,7 @@ use crate::{Batch, CancelToken, EStepError, Inference, LatentModel, Statistics, 
 pub struct EStep<M: LatentModel> {
     stats: Mutex<Vec<M::Stats>>,
     scratch: Mutex<Vec<M::Scratch>>,
-    pieces: usize,
-    align: usize,
+    cut: Cut,
 }
 
 /// How an E-step fills in latent variables, in a form that pieces can share.
@@ -32,10 +34,10 @@ pub(crate) enum How {
 }
 
 /// One E-step: what every piece of it shares.
-struct Task<'a, 'd, M: LatentModel> {
+struct Task<'a, M: LatentModel, S> {
     model: &'a M,
     params: &'a M::Params,
-    data: M::Data<'d>,
+    data: &'a S,
     how: How,
     cancel: Option<&'a CancelToken>,
 }
@@ -47,12 +49,13 @@ impl<M: LatentModel> EStep<M> {
     ///
     /// If `pieces = 0`.
     pub fn new(data: M::Data<'_>, pieces: usize) -> Self {
-        assert!(pieces > 0, "the data need at least one piece");
-        let grain = data.grain().max(1);
-        let pieces = pieces.min(data.len().div_ceil(grain)).max(1);
-        // Borders at whole blocks keep every block but the last full.
-        let align = if grain >= BLOCK { BLOCK } else { 1 };
-        Self { stats: Mutex::default(), scratch: Mutex::default(), pieces, align }
+        Self::over(data.len(), data.grain(), pieces)
+    }
+
+    /// For `units` units that are worth a task from `grain` units on, in at most `pieces` pieces.
+    pub(crate) fn over(units: usize, grain: usize, pieces: usize) -> Self {
+        let cut = Cut::new(units, grain, pieces);
+        Self { stats: Mutex::default(), scratch: Mutex::default(), cut }
     }
 
     /// Overwrites `stats` by the expected statistics of all data; returns the data term.
@@ -67,47 +70,56 @@ impl<M: LatentModel> EStep<M> {
         data: M::Data<'_>,
         stats: &mut M::Stats,
     ) -> Result<f64, EStepError> {
-        self.run_how(model, params, data, How::Soft, None, stats)
+        self.run_how(model, params, &Shown::<M>(data), How::Soft, None, stats)
     }
 
-    pub(crate) fn run_how(
+    pub(crate) fn run_how<S>(
         &self,
         model: &M,
         params: &M::Params,
-        data: M::Data<'_>,
+        data: &S,
         how: How,
         cancel: Option<&CancelToken>,
         stats: &mut M::Stats,
-    ) -> Result<f64, EStepError> {
-        self.reduce(&Task { model, params, data, how, cancel }, 0, self.pieces, stats)
+    ) -> Result<f64, EStepError>
+    where
+        S: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+    {
+        self.reduce(&Task { model, params, data, how, cancel }, 0, self.cut.pieces, stats)
     }
 
     /// Number of pieces that the data are cut into.
     pub(super) fn pieces(&self) -> usize {
-        self.pieces
+        self.cut.pieces
     }
 
     /// Overwrites `stats` by the expected statistics of one piece; returns its data term.
-    pub(super) fn run_piece(
+    pub(super) fn run_piece<S>(
         &self,
         model: &M,
         params: &M::Params,
-        data: M::Data<'_>,
+        data: &S,
         piece: usize,
         cancel: Option<&CancelToken>,
         stats: &mut M::Stats,
-    ) -> Result<f64, EStepError> {
+    ) -> Result<f64, EStepError>
+    where
+        S: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+    {
         self.piece(&Task { model, params, data, how: How::Soft, cancel }, piece, stats)
     }
 
     /// Sums pieces `from..to` into `stats`.
-    fn reduce(
+    fn reduce<S>(
         &self,
-        task: &Task<'_, '_, M>,
+        task: &Task<'_, M, S>,
         from: usize,
         to: usize,
         stats: &mut M::Stats,
-    ) -> Result<f64, EStepError> {
+    ) -> Result<f64, EStepError>
+    where
+        S: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+    {
         if to - from == 1 {
             return self.piece(task, from, stats);
         }
@@ -125,19 +137,22 @@ impl<M: LatentModel> EStep<M> {
         Ok(left? + right?)
     }
 
-    fn piece(
+    fn piece<S>(
         &self,
-        task: &Task<'_, '_, M>,
+        task: &Task<'_, M, S>,
         piece: usize,
         stats: &mut M::Stats,
-    ) -> Result<f64, EStepError> {
+    ) -> Result<f64, EStepError>
+    where
+        S: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+    {
         if task.cancel.is_some_and(CancelToken::is_cancelled) {
             return Err(EStepError::Cancelled);
         }
         let mut scratch =
             take(&self.scratch).unwrap_or_else(|| task.model.new_scratch(task.params));
-        let (start, end) =
-            (self.border(task.data.len(), piece), self.border(task.data.len(), piece + 1));
+        let units = self.cut.piece(task.data.len(), piece);
+        let start = units.start;
         let mut rng = None;
         let mut how = match task.how {
             How::Soft => Inference::Soft,
@@ -148,20 +163,13 @@ impl<M: LatentModel> EStep<M> {
             }
         };
         task.model.reset(task.params, stats);
-        let data = task.data.slice(start..end);
+        let shown = task.data.with(units, |data| {
+            task.model.e_step(task.params, data, &mut how, stats, &mut scratch)
+        });
         // After an error the scratch may hold half a chunk: it is dropped, not given back.
-        let data_term = task
-            .model
-            .e_step(task.params, data, &mut how, stats, &mut scratch)
-            .map_err(|error| error.offset(start))?;
+        let data_term = shown.map_err(EStepError::Source)?.map_err(|error| error.offset(start))?;
         give_back(&self.scratch, scratch);
         Ok(data_term)
-    }
-
-    /// First unit of a piece.
-    fn border(&self, n: usize, piece: usize) -> usize {
-        let blocks = n.div_ceil(self.align);
-        (blocks * piece / self.pieces * self.align).min(n)
     }
 }
 

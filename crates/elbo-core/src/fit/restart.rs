@@ -6,7 +6,7 @@ use super::{
     Fit, FitError, Observer, Report, Settings, ShortRuns, Stopped, Tolerance, driver::fit_run,
     map_in_order, reduce::join,
 };
-use crate::{CancelToken, LatentModel};
+use crate::{CancelToken, ChunkSource, LatentModel, Shown};
 
 /// How one of several runs ended.
 #[derive(Clone, Debug)]
@@ -87,9 +87,33 @@ pub fn fit_restarts<M: LatentModel>(
     settings: &Settings,
     observer: &impl Observer<M::Params>,
 ) -> Result<Restarts<M::Params, M::Stats>, FitError> {
+    fit_restarts_source(model, &Shown::<M>(data), runs, start, settings, observer)
+}
+
+/// [`fit_restarts`] on data that may be larger than memory, as [`fit_source`](crate::fit_source) is to [`fit`](crate::fit).
+///
+/// # Errors
+///
+/// As [`fit_restarts`].
+///
+/// # Panics
+///
+/// If `runs = 0`.
+pub fn fit_restarts_source<M, D>(
+    model: &M,
+    source: &D,
+    runs: usize,
+    start: impl Fn(usize) -> Result<M::Params, FitError> + Sync,
+    settings: &Settings,
+    observer: &impl Observer<M::Params>,
+) -> Result<Restarts<M::Params, M::Stats>, FitError>
+where
+    M: LatentModel,
+    D: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+{
     assert!(runs > 0, "at least one run is needed");
     let deadline = settings.time_budget.map(|budget| Instant::now() + budget);
-    let contest = Contest { model, data, start, deadline };
+    let contest = Contest { model, source, start, deadline };
     let (mut ends, mut others) = match settings.short_runs {
         Some(short) if short.keep < runs => contest.short_runs(runs, short, settings),
         _ => {
@@ -109,14 +133,19 @@ pub fn fit_restarts<M: LatentModel>(
 }
 
 /// What all runs share.
-struct Contest<'a, 'd, M: LatentModel, F> {
+struct Contest<'a, M, D, F> {
     model: &'a M,
-    data: M::Data<'d>,
+    source: &'a D,
     start: F,
     deadline: Option<Instant>,
 }
 
-impl<M: LatentModel, F: Fn(usize) -> Result<M::Params, FitError> + Sync> Contest<'_, '_, M, F> {
+impl<M, D, F> Contest<'_, M, D, F>
+where
+    M: LatentModel,
+    D: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+    F: Fn(usize) -> Result<M::Params, FitError> + Sync,
+{
     /// Runs from the start of this number, unless the fit was stopped; the first is begun in any case.
     fn run(
         &self,
@@ -129,7 +158,7 @@ impl<M: LatentModel, F: Fn(usize) -> Result<M::Params, FitError> + Sync> Contest
         if run > 0 && stopped {
             return Err(FitError::NotRun);
         }
-        fit_run(self.model, self.data, (self.start)(run)?, settings, observer, run, self.deadline)
+        fit_run(self.model, self.source, (self.start)(run)?, settings, observer, run, self.deadline)
     }
 
     /// Short runs from all starts: the ends of those that go on, yet to be run, and of all others.

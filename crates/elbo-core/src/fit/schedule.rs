@@ -8,7 +8,9 @@ use super::{
     Stopped, Variant,
     reduce::{EStep, How, mix},
 };
-use crate::{Batch, EStepError, EstimateError, LatentModel, Repairs, Statistics};
+use crate::{
+    Batch, ChunkSource, EStepError, EstimateError, LatentModel, Repairs, Shown, Statistics,
+};
 
 /// What a variant keeps from one iteration to the next, besides the current point.
 pub(super) enum Schedule<M: LatentModel> {
@@ -27,7 +29,7 @@ impl<M: LatentModel> Schedule<M> {
     /// The schedule of a variant, if it has one; `shape` gives the room.
     pub(super) fn new(
         variant: Variant,
-        data: M::Data<'_>,
+        data: &impl ChunkSource,
         pieces: usize,
         seed: u64,
         shape: &M::Stats,
@@ -59,7 +61,7 @@ impl<M: LatentModel> Schedule<M> {
                     seed,
                     steps: 0,
                     half: batches * epochs / 2,
-                    e_step: EStep::new(data.slice(0..data.len().min(batch)), pieces),
+                    e_step: EStep::over(data.len().min(batch), data.grain(), pieces),
                     order: (0..batches).collect(),
                     fresh: shape.clone(),
                     running: shape.clone(),
@@ -96,7 +98,10 @@ impl<M: LatentModel> Schedule<M> {
     }
 
     /// One iteration: moves `params`, with `spare` as the room for the next ones.
-    pub(super) fn step(&mut self, task: &Task<'_, '_, M>, at: &mut At<'_, M>) -> Step {
+    pub(super) fn step<D>(&mut self, task: &Task<'_, M, D>, at: &mut At<'_, M>) -> Step
+    where
+        D: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+    {
         match self {
             Self::Sampled(sampled) => sampled.step(task, at),
             Self::Incremental(incremental) => incremental.step(task, at),
@@ -106,9 +111,9 @@ impl<M: LatentModel> Schedule<M> {
 }
 
 /// What does not change during a run.
-pub(super) struct Task<'a, 'd, M: LatentModel> {
+pub(super) struct Task<'a, M: LatentModel, D> {
     pub(super) model: &'a M,
-    pub(super) data: M::Data<'d>,
+    pub(super) data: &'a D,
     pub(super) e_step: &'a EStep<M>,
     pub(super) cancel: Option<&'a super::CancelToken>,
     /// Iterations done before this one.
@@ -152,11 +157,11 @@ pub(super) struct Sampled<S> {
 }
 
 impl<S: Statistics> Sampled<S> {
-    fn step<M: LatentModel<Stats = S>>(
-        &mut self,
-        task: &Task<'_, '_, M>,
-        at: &mut At<'_, M>,
-    ) -> Step {
+    fn step<M, D>(&mut self, task: &Task<'_, M, D>, at: &mut At<'_, M>) -> Step
+    where
+        M: LatentModel<Stats = S>,
+        D: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+    {
         let after = (task.iteration + 1).saturating_sub(self.burn_in);
         let rate = if after == 0 { 1.0 } else { (after as f64).powf(-self.decay) };
         for redraw in 0..=MAX_REDRAWS {
@@ -200,11 +205,11 @@ pub(super) struct Incremental<S> {
 }
 
 impl<S: Statistics> Incremental<S> {
-    fn step<M: LatentModel<Stats = S>>(
-        &mut self,
-        task: &Task<'_, '_, M>,
-        at: &mut At<'_, M>,
-    ) -> Step {
+    fn step<M, D>(&mut self, task: &Task<'_, M, D>, at: &mut At<'_, M>) -> Step
+    where
+        M: LatentModel<Stats = S>,
+        D: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+    {
         let is_first = self.pieces.is_empty();
         let mut data_term = 0.0;
         for piece in 0..task.e_step.pieces() {
@@ -232,9 +237,9 @@ impl<S: Statistics> Incremental<S> {
         Ok(data_term)
     }
 
-    fn maximize<M: LatentModel<Stats = S>>(
+    fn maximize<M: LatentModel<Stats = S>, D>(
         &self,
-        task: &Task<'_, '_, M>,
+        task: &Task<'_, M, D>,
         at: &mut At<'_, M>,
     ) -> Result<(), Stopped> {
         at.maximize(task.model, &self.sum).map_err(Stopped::MStep)
@@ -259,7 +264,10 @@ pub(super) struct Online<M: LatentModel> {
 }
 
 impl<M: LatentModel> Online<M> {
-    fn step(&mut self, task: &Task<'_, '_, M>, at: &mut At<'_, M>) -> Step {
+    fn step<D>(&mut self, task: &Task<'_, M, D>, at: &mut At<'_, M>) -> Step
+    where
+        D: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+    {
         let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, task.iteration as u64));
         for last in (1..self.order.len()).rev() {
             self.order.swap(last, rng.random_range(0..=last)); // Fisher and Yates
@@ -268,12 +276,20 @@ impl<M: LatentModel> Online<M> {
         let mut data_term = 0.0;
         for place in 0..self.order.len() {
             let start = self.order[place] * self.batch;
-            let batch = task.data.slice(start..task.data.len().min(start + self.batch));
-            data_term += self
-                .e_step
-                .run_how(task.model, at.params, batch, How::Soft, task.cancel, &mut self.fresh)
-                .map_err(|error| stopped(error.offset(start)))?;
-            let share = batch.observations() / all;
+            let units = start..task.data.len().min(start + self.batch);
+            let (e_step, fresh) = (&self.e_step, &mut self.fresh);
+            let shown = task.data.with(units, |batch| {
+                let (data, how) = (Shown::<M>(batch), How::Soft);
+                e_step
+                    .run_how(task.model, at.params, &data, how, task.cancel, fresh)
+                    .map(|data_term| (data_term, batch.observations()))
+            });
+            let (gained, observations) = shown
+                .map_err(EStepError::Source)
+                .and_then(|sum| sum.map_err(|error| error.offset(start)))
+                .map_err(stopped)?;
+            data_term += gained;
+            let share = observations / all;
             if share == 0.0 {
                 continue; // a batch of weight zero says nothing
             }

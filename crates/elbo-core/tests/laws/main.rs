@@ -2,11 +2,14 @@
 #![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
 
 mod coins;
+mod distributed;
 mod driver;
 mod inference;
 mod restarts;
+mod sources;
 mod statistics;
 mod variants;
+mod wire;
 
 /// Runs `f` on a rayon pool of its own.
 fn on_threads<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {

@@ -113,6 +113,16 @@ impl Statistics for BetaStats {
         self.sums.iter_mut().for_each(|sum| see(std::slice::from_mut(sum)));
     }
 
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        see(std::slice::from_ref(&self.origin.of_a));
+        see(std::slice::from_ref(&self.origin.of_b));
+    }
+
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        see(std::slice::from_mut(&mut self.origin.of_a));
+        see(std::slice::from_mut(&mut self.origin.of_b));
+    }
+
     fn axpy(&mut self, factor: f64, other: &Self) {
         if self.sums.iter().all(|s| *s == 0.0) {
             self.origin = other.origin;

@@ -324,6 +324,18 @@ macro_rules! columns {
                 }
             }
 
+            fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+                match self {
+                    $(Self::$name(stats) => stats.visit_origin(see)),+
+                }
+            }
+
+            fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+                match self {
+                    $(Self::$name(stats) => stats.visit_origin_mut(see)),+
+                }
+            }
+
             fn axpy(&mut self, factor: f64, other: &Self) {
                 match (self, other) {
                     $((Self::$name(stats), Self::$name(other)) => stats.axpy(factor, other),)+

@@ -211,6 +211,14 @@ impl Statistics for MultivariateGaussianStats {
         see(&mut self.second);
     }
 
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        see(&self.origin);
+    }
+
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        see(&mut self.origin);
+    }
+
     fn axpy(&mut self, factor: f64, other: &Self) {
         assert_eq!(
             (self.d(), self.second.len()),

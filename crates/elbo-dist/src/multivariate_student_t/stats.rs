@@ -62,6 +62,14 @@ impl Statistics for MultivariateStudentTStats {
         self.moments.visit_mut(see);
     }
 
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        self.moments.visit_origin(see);
+    }
+
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        self.moments.visit_origin_mut(see);
+    }
+
     fn axpy(&mut self, factor: f64, other: &Self) {
         self.weight += factor * other.weight;
         self.log += factor * other.log;

@@ -132,6 +132,16 @@ impl Statistics for StudentTStats {
         self.sums.iter_mut().for_each(|sum| see(std::slice::from_mut(sum)));
     }
 
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        see(std::slice::from_ref(&self.center));
+        see(std::slice::from_ref(&self.unit));
+    }
+
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        see(std::slice::from_mut(&mut self.center));
+        see(std::slice::from_mut(&mut self.unit));
+    }
+
     fn axpy(&mut self, factor: f64, other: &Self) {
         if self.is_empty() {
             (self.center, self.unit) = other.origin();

@@ -135,6 +135,14 @@ impl Statistics for VonMisesFisherStats {
         see(&mut self.shift);
     }
 
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        see(&self.origin);
+    }
+
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        see(&mut self.origin);
+    }
+
     fn axpy(&mut self, factor: f64, other: &Self) {
         if self.is_empty() {
             self.origin.copy_from_slice(&other.origin);

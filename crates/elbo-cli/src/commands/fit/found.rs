@@ -249,7 +249,7 @@ impl Found<'_> {
             rows.iter().flat_map(|row| &self.table.values[row * d..][..d]).copied().collect();
         let responsibilities = self.fit().model.responsibilities(&values);
         let responsibilities = responsibilities
-            .map_err(|error| self.table.error(explain::e_step(error, self.table)))?;
+            .map_err(|error| self.table.error(explain::e_step(&error, self.table)))?;
         Ok(Drawn { values, responsibilities })
     }
 }

@@ -281,6 +281,18 @@ impl Statistics for LinearGaussianStats {
         }
     }
 
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        see(&self.origin.center);
+        see(&self.origin.value);
+        see(&self.origin.slopes);
+    }
+
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        see(&mut self.origin.center);
+        see(&mut self.origin.value);
+        see(&mut self.origin.slopes);
+    }
+
     fn axpy(&mut self, factor: f64, other: &Self) {
         self.assert_shape(other);
         if self.origin != other.origin && self.is_zero() {
