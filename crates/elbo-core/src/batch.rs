@@ -268,6 +268,15 @@ impl<'w, B: Batch> Weighted<'w, B> {
         Ok(Self { units, weights: Some(weights) })
     }
 
+    /// The same with weights that there may be.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn of(units: B, weights: Option<&'w [f64]>) -> Result<Self, DataError> {
+        weights.map_or_else(|| Ok(Self::uniform(units)), |weights| Self::new(units, weights))
+    }
+
     /// The units.
     pub fn units(&self) -> B {
         self.units

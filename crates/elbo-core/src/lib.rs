@@ -94,6 +94,8 @@ mod fit;
 mod inference;
 mod model;
 mod parameters;
+mod resample;
+mod select;
 mod single;
 mod spurious;
 mod statistics;
@@ -113,6 +115,15 @@ pub use fit::{
 pub use inference::{Inference, RowError};
 pub use model::LatentModel;
 pub use parameters::{FlatParameters, take_front};
+pub use resample::{
+    Bootstrap, Interval, IntervalError, Replicates, Replication, Resampling, bootstrap, jackknife,
+    parametric_bootstrap, replicate,
+};
+pub use select::{
+    Candidate, Criterion, FoldError, Folds, Growth, HeldOut, PredictiveScore, RatioTest, Scored,
+    Scores, Selection, Standing, cross_validate, grow, predictive_score, ranking, ratio_test,
+    select,
+};
 pub use single::{SingleModel, SingleParams, SingleScratch, fit_single};
 pub use spurious::spurious_components;
 pub use statistics::{Statistics, add_scaled};

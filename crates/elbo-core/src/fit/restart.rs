@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Fit, FitError, Observer, Report, Settings, Tolerance, driver::fit_run, reduce::join};
-use crate::{CancelToken, LatentModel};
+use crate::{CancelToken, LatentModel, Standing};
 
 /// How one of several runs ended.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl Runs {
             || self.ends.iter().filter_map(|end| Some((end.run, end.outcome.as_ref().ok()?)));
         let (_, best) = reports().find(|(run, _)| *run == self.best)?;
         reports()
-            .filter(|(_, report)| rank(report) > 0 && report.objective > best.objective)
+            .filter(|(_, report)| report.standing() > Standing::Sound && report.objective > best.objective)
             .map(|(_, report)| report.objective)
             .max_by(f64::total_cmp)
     }
@@ -133,21 +133,16 @@ fn tournament<P: Send, S: Send>(
     }
 }
 
-/// 0 sound, 1 spurious, 2 failed.
-fn rank(report: &Report) -> u8 {
-    if report.stopped.is_failure() { 2 } else { u8::from(report.spurious) }
-}
-
 fn is_better(a: &Report, b: &Report) -> bool {
-    (rank(b), a.objective) > (rank(a), b.objective)
-        || (rank(a) == rank(b) && b.objective.is_nan() && !a.objective.is_nan())
+    (b.standing(), a.objective) > (a.standing(), b.objective)
+        || (a.standing() == b.standing() && b.objective.is_nan() && !a.objective.is_nan())
 }
 
 fn distinct(ends: &[End], tolerance: Tolerance) -> Vec<Optimum> {
     let mut sound: Vec<&Report> = ends
         .iter()
         .filter_map(|end| end.outcome.as_ref().ok())
-        .filter(|report| rank(report) == 0)
+        .filter(|report| report.standing() == Standing::Sound)
         .collect();
     sound.sort_by(|a, b| b.objective.total_cmp(&a.objective));
     let per_observation = match tolerance {
