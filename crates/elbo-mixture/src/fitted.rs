@@ -1,8 +1,8 @@
 //! From a start strategy to a fitted, comparable mixture.
 
 use elbo_core::{
-    Batch, DataError, Estimator, Family, FitError, Observer, Report, Runs, Settings, Weighted,
-    criteria, fit_restarts, spurious_components,
+    Batch, DataError, Estimator, Family, FitError, Observer, Report, Runs, Scored, Scores,
+    Settings, Weighted, criteria, fit_restarts, spurious_components,
 };
 use elbo_dist::Categorical;
 
@@ -49,20 +49,57 @@ pub enum Start<F> {
     },
 }
 
+impl<F> Scored for Fitted<F> {
+    fn scores(&self) -> Scores {
+        Scores {
+            log_likelihood: self.log_likelihood,
+            free_parameters: self.report.free_parameters,
+            observations: self.report.observations,
+            log_certainty: Some(self.log_certainty),
+            standing: self.report.standing(),
+        }
+    }
+}
+
 impl<F: Family> Fitted<F> {
     /// Akaike's criterion; smaller is better.
     pub fn aic(&self) -> f64 {
-        criteria::aic(self.log_likelihood, self.report.free_parameters)
+        self.scores().aic()
     }
 
     /// The Bayesian criterion; smaller is better.
     pub fn bic(&self) -> f64 {
-        criteria::bic(self.log_likelihood, self.report.free_parameters, self.report.observations)
+        self.scores().bic()
     }
 
     /// The integrated completed likelihood; smaller is better.
     pub fn icl(&self) -> f64 {
         criteria::icl(self.bic(), self.log_certainty)
+    }
+
+    /// Log-likelihood, in nats, and total weight of other rows, or of the same with other weights: what
+    /// [`cross_validate`](elbo_core::cross_validate) asks for.
+    ///
+    /// # Errors
+    ///
+    /// If the data do not fit the mixture, or a row that counts has no finite density under it.
+    pub fn score<'a>(&self, data: Weighted<'a, F::Batch<'a>>) -> Result<(f64, f64), FitError>
+    where
+        F::Batch<'a>: 'a,
+    {
+        let log_likelihood = self.mixture.log_likelihood(data).map_err(scoring_error)?;
+        Ok((log_likelihood, data.observations()))
+    }
+}
+
+/// Why a mixture that exists cannot score data.
+fn scoring_error(error: MixtureError) -> FitError {
+    match error {
+        MixtureError::Data(error) => FitError::Data(error),
+        MixtureError::EStep(error) => FitError::EStep(error),
+        MixtureError::Components { .. } | MixtureError::Weights(_) => {
+            unreachable!("the mixture exists")
+        }
     }
 }
 
@@ -106,23 +143,19 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
             }
             Start::Spread { k, runs, template } => {
                 assert!(*k > 0, "a mixture needs a component");
-                if data.len() < *k {
-                    return Err(DataError::TooFew { n: data.len(), needed: *k }.into());
+                let n = data.weights().map_or(data.len(), |weights| {
+                    weights.iter().filter(|weight| **weight > 0.0).count()
+                });
+                if n < *k {
+                    return Err(DataError::TooFew { n, needed: *k }.into());
                 }
                 let starts = Starts::new(self, template, data, *k, settings.seed)?;
                 fit_restarts(self, data, *runs, |run| starts.make(run), settings, observer)?
             }
         };
         let mixture = restarts.best.params.to_mixture();
-        let (log_likelihood, log_certainty) = mixture
-            .fit_and_certainty(data.units(), data.weights())
-            .map_err(|error| match error {
-                MixtureError::Data(error) => FitError::Data(error),
-                MixtureError::EStep(error) => FitError::EStep(error),
-                MixtureError::Components { .. } | MixtureError::Weights(_) => {
-                    unreachable!("the mixture exists")
-                }
-            })?;
+        let (log_likelihood, log_certainty) =
+            mixture.fit_and_certainty(data.units(), data.weights()).map_err(scoring_error)?;
         let (counts, stats) = &restarts.best.stats;
         let spurious = spurious_components::<F, E>(mixture.components(), stats, counts[0].counts());
         Ok(Fitted {

@@ -57,7 +57,9 @@ impl Runs {
             || self.ends.iter().filter_map(|end| Some((end.run, end.outcome.as_ref().ok()?)));
         let (_, best) = reports().find(|(run, _)| *run == self.best)?;
         reports()
-            .filter(|(_, report)| report.standing() > Standing::Sound && report.objective > best.objective)
+            .filter(|(_, report)| {
+                report.standing() > Standing::Sound && report.objective > best.objective
+            })
             .map(|(_, report)| report.objective)
             .max_by(f64::total_cmp)
     }

@@ -5,6 +5,8 @@ mod normal;
 mod replicate;
 mod weights;
 
-pub use bootstrap::{Bootstrap, Interval, IntervalError, bootstrap, jackknife, parametric_bootstrap};
+pub use bootstrap::{
+    Bootstrap, Interval, IntervalError, bootstrap, jackknife, parametric_bootstrap,
+};
 pub use replicate::{Replicates, Replication, replicate};
 pub use weights::Resampling;

@@ -118,8 +118,10 @@ impl<L, T: Scored, E> Selection<L, T, E> {
             .enumerate()
             .filter_map(|(place, c)| Some((place, c.scores()?, c.evidence()?)))
             .collect();
-        let values: Vec<_> =
-            entries.iter().map(|(_, s, held_out)| (s.standing, Some(held_out.deviance()))).collect();
+        let values: Vec<_> = entries
+            .iter()
+            .map(|(_, s, held_out)| (s.standing, Some(held_out.deviance())))
+            .collect();
         let (_, best_scores, best) = entries[*ranking(&values).first()?];
         let enough = best.mean() - best.standard_error;
         entries
