@@ -66,27 +66,6 @@ impl<F: Family> Fitted<F> {
     pub fn bic(&self) -> f64 {
         self.scores().bic()
     }
-
-    /// Log-likelihood, in nats, and number of steps of other sequences, or of the same with other weights: what
-    /// [`cross_validate`](elbo_core::cross_validate) asks for.
-    ///
-    /// # Errors
-    ///
-    /// If the data do not fit the emissions, or a step that counts is impossible or has no finite density.
-    pub fn score<'a>(&self, data: Sequences<'a, F::Batch<'a>>) -> Result<(f64, f64), FitError> {
-        Ok((self.hmm.log_likelihood(data).map_err(scoring_error)?, data.observations()))
-    }
-}
-
-/// Why a model that exists cannot score data.
-fn scoring_error(error: HmmError) -> FitError {
-    match error {
-        HmmError::Data(error) => FitError::Data(error),
-        HmmError::EStep(error) => FitError::EStep(error),
-        HmmError::States { .. } | HmmError::Row { .. } | HmmError::Probabilities(_) => {
-            unreachable!("the model exists")
-        }
-    }
 }
 
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
@@ -132,7 +111,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
             }
         };
         let hmm = restarts.best.params.to_hmm();
-        let log_likelihood = hmm.log_likelihood(data).map_err(scoring_error)?;
+        let log_likelihood = hmm.log_likelihood(data).map_err(HmmError::of_scoring)?;
         Ok(Fitted { hmm, report: restarts.best.report, runs: restarts.runs, log_likelihood })
     }
 }

@@ -1,6 +1,6 @@
 //! A hidden Markov model of points: likelihood, posteriors, paths, draws.
 
-use elbo_core::{Batch, DataError, Draw, EStepError, Family};
+use elbo_core::{Batch, DataError, Draw, EStepError, Family, FitError};
 use elbo_dist::{Categorical, ParameterError};
 use rand::Rng;
 
@@ -69,6 +69,19 @@ pub enum HmmError {
     /// A step cannot be explained.
     #[error(transparent)]
     EStep(#[from] EStepError),
+}
+
+impl HmmError {
+    /// Why a model that exists cannot score data.
+    pub(crate) fn of_scoring(self) -> FitError {
+        match self {
+            Self::Data(error) => FitError::Data(error),
+            Self::EStep(error) => FitError::EStep(error),
+            Self::States { .. } | Self::Row { .. } | Self::Probabilities(_) => {
+                unreachable!("the model exists")
+            }
+        }
+    }
 }
 
 /// The most probable paths of states.
@@ -189,6 +202,21 @@ impl<F: Family> Hmm<F> {
             Ok(())
         })?;
         Ok(sum)
+    }
+
+    /// [`log_likelihood`](Self::log_likelihood) and number of steps, each as often as its sequence counts: what
+    /// [`cross_validate`](elbo_core::cross_validate) asks of a fit.
+    ///
+    /// # Errors
+    ///
+    /// If the data do not fit the emissions, or a step that counts is impossible or has no finite density.
+    pub fn score<'a>(
+        &self,
+        data: impl Into<Sequences<'a, F::Batch<'a>>>,
+    ) -> Result<(f64, f64), FitError> {
+        let data = data.into();
+        let log_likelihood = self.log_likelihood(data).map_err(HmmError::of_scoring)?;
+        Ok((log_likelihood, data.observations()))
     }
 
     /// `p(zₜ = j ∣ x₁, …, xₜ)`, `n × k`, row by row: what is known of a state when its step is seen.

@@ -76,31 +76,6 @@ impl<F: Family> Fitted<F> {
     pub fn icl(&self) -> f64 {
         criteria::icl(self.bic(), self.log_certainty)
     }
-
-    /// Log-likelihood, in nats, and total weight of other rows, or of the same with other weights: what
-    /// [`cross_validate`](elbo_core::cross_validate) asks for.
-    ///
-    /// # Errors
-    ///
-    /// If the data do not fit the mixture, or a row that counts has no finite density under it.
-    pub fn score<'a>(&self, data: Weighted<'a, F::Batch<'a>>) -> Result<(f64, f64), FitError>
-    where
-        F::Batch<'a>: 'a,
-    {
-        let log_likelihood = self.mixture.log_likelihood(data).map_err(scoring_error)?;
-        Ok((log_likelihood, data.observations()))
-    }
-}
-
-/// Why a mixture that exists cannot score data.
-fn scoring_error(error: MixtureError) -> FitError {
-    match error {
-        MixtureError::Data(error) => FitError::Data(error),
-        MixtureError::EStep(error) => FitError::EStep(error),
-        MixtureError::Components { .. } | MixtureError::Weights(_) => {
-            unreachable!("the mixture exists")
-        }
-    }
 }
 
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W> {
@@ -154,8 +129,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
             }
         };
         let mixture = restarts.best.params.to_mixture();
-        let (log_likelihood, log_certainty) =
-            mixture.fit_and_certainty(data.units(), data.weights()).map_err(scoring_error)?;
+        let (log_likelihood, log_certainty) = mixture
+            .fit_and_certainty(data.units(), data.weights())
+            .map_err(MixtureError::of_scoring)?;
         let (counts, stats) = &restarts.best.stats;
         let spurious = spurious_components::<F, E>(mixture.components(), stats, counts[0].counts());
         Ok(Fitted {

@@ -213,7 +213,7 @@ impl GaussianMixture {
             |(k, structure), weights| {
                 self.candidate(*k, *structure).fit(Weighted::of(rows, weights)?)
             },
-            |_, fitted, weights| fitted.score(Weighted::new(rows, weights)?),
+            |_, fitted, weights| fitted.mixture.score(Weighted::new(rows, weights)?),
         )
     }
 

@@ -1,6 +1,8 @@
 //! A mixture of points: densities, responsibilities, labels, draws.
 
-use elbo_core::{BLOCK, BLOCK_STRIDE, Batch, DataError, EStepError, Family, MatrixMut, Weighted};
+use elbo_core::{
+    BLOCK, BLOCK_STRIDE, Batch, DataError, EStepError, Family, FitError, MatrixMut, Weighted,
+};
 use elbo_dist::{Categorical, ParameterError};
 use elbo_linalg::{SoftmaxError, softmax_columns};
 use rand::Rng;
@@ -43,6 +45,17 @@ pub enum MixtureError {
     /// A row has no finite density.
     #[error(transparent)]
     EStep(#[from] EStepError),
+}
+
+impl MixtureError {
+    /// Why a mixture that exists cannot score data.
+    pub(crate) fn of_scoring(self) -> FitError {
+        match self {
+            Self::Data(error) => FitError::Data(error),
+            Self::EStep(error) => FitError::EStep(error),
+            Self::Components { .. } | Self::Weights(_) => unreachable!("the mixture exists"),
+        }
+    }
 }
 
 /// What a block of responsibilities tells about its rows.
@@ -139,10 +152,7 @@ impl<F: Family> Mixture<F> {
     pub fn log_likelihood<'a>(
         &self,
         data: impl Into<Weighted<'a, F::Batch<'a>>>,
-    ) -> Result<f64, MixtureError>
-    where
-        F::Batch<'a>: 'a,
-    {
+    ) -> Result<f64, MixtureError> {
         let data = data.into();
         let mut sum = 0.0;
         self.for_each_block(data.units(), data.weights(), |block| {
@@ -155,6 +165,21 @@ impl<F: Family> Mixture<F> {
             };
         })?;
         Ok(sum)
+    }
+
+    /// [`log_likelihood`](Self::log_likelihood) and total weight of rows: what
+    /// [`cross_validate`](elbo_core::cross_validate) asks of a fit.
+    ///
+    /// # Errors
+    ///
+    /// If the data do not fit the mixture, or a row that counts has no finite density under it.
+    pub fn score<'a>(
+        &self,
+        data: impl Into<Weighted<'a, F::Batch<'a>>>,
+    ) -> Result<(f64, f64), FitError> {
+        let data = data.into();
+        let log_likelihood = self.log_likelihood(data).map_err(MixtureError::of_scoring)?;
+        Ok((log_likelihood, data.observations()))
     }
 
     /// `γᵢⱼ = p(zᵢ = j ∣ xᵢ)` as `n × k`, row by row.

@@ -1,10 +1,12 @@
 //! The laws of this crate, one module per law-giver; one test binary.
 #![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
 
+mod bootstrap;
 mod coins;
 mod driver;
 mod inference;
 mod restarts;
+mod selection;
 mod statistics;
 mod variants;
 
