@@ -117,7 +117,7 @@ pub use model::LatentModel;
 pub use parameters::{FlatParameters, take_front};
 pub use resample::{
     Bootstrap, Interval, IntervalError, Replicates, Replication, Resampling, bootstrap, jackknife,
-    parametric_bootstrap, replicate,
+    parametric_bootstrap, repetitions, replicate,
 };
 pub use select::{
     Candidate, Criterion, FoldError, Folds, Growth, HeldOut, PredictiveScore, RatioTest, Scored,

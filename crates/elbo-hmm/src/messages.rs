@@ -193,7 +193,7 @@ impl<S> HmmScratch<S> {
                     *count += self.columns[j * BLOCK_STRIDE];
                 }
             }
-            if weight != 1.0 {
+            if (weight - 1.0).abs() > 0.0 {
                 self.columns.iter_mut().for_each(|x| *x *= weight);
             }
             let posterior = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);

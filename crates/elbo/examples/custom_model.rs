@@ -5,7 +5,7 @@
 
 use elbo::core::{
     EStepError, EstimateError, Folds, Inference, LatentModel, Repairs, Replication, Resampling,
-    Settings, Variant, bootstrap, cross_validate, fit, fit_restarts,
+    Settings, Variant, bootstrap, cross_validate, fit, fit_restarts, repetitions,
 };
 
 struct ZeroInflatedPoisson;
@@ -81,7 +81,7 @@ fn main() -> Result<(), elbo::core::FitError> {
     );
     // Whole weights are repetitions, so that a model without weights can be resampled and held out as well.
     let repeat = |weights: &[f64]| -> Vec<f64> {
-        counts.iter().zip(weights).flat_map(|(x, w)| vec![*x; *w as usize]).collect()
+        repetitions(weights).into_iter().map(|i| counts[i]).collect()
     };
     let at_the_fit =
         |data: &[f64]| fit(&ZeroInflatedPoisson, data, best.best.params, &Settings::default(), &());

@@ -234,6 +234,11 @@ fn between(sorted: &[f64], low: f64, high: f64) -> Result<Interval, IntervalErro
 }
 
 /// Quantile `p` of sorted numbers.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place between two of the numbers"
+)]
 fn at(sorted: &[f64], p: f64) -> Result<f64, IntervalError> {
     let n = sorted.len();
     let place = p * (n as f64 + 1.0);

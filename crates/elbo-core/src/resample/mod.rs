@@ -9,4 +9,4 @@ pub use bootstrap::{
     Bootstrap, Interval, IntervalError, bootstrap, jackknife, parametric_bootstrap,
 };
 pub use replicate::{Replicates, Replication, replicate};
-pub use weights::Resampling;
+pub use weights::{Resampling, repetitions};

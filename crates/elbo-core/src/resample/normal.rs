@@ -6,7 +6,7 @@ pub(super) fn cdf(x: f64) -> f64 {
         return if x > 0.0 { 1.0 } else { 0.0 };
     }
     let (mut term, mut sum, mut i) = (x, 0.0, 1.0);
-    while sum + term != sum {
+    while term.abs() > 0.5 * f64::EPSILON * f64::abs(sum) {
         sum += term;
         i += 2.0;
         term *= x * x / i;

@@ -47,6 +47,29 @@ impl Resampling {
     }
 }
 
+/// The numbers of the units, in order, each as often as its weight says: resampled and held-out data for a model that takes
+/// no weights.
+///
+/// ```
+/// assert_eq!(elbo_core::repetitions(&[2.0, 0.0, 1.0]), [0, 0, 2]);
+/// ```
+///
+/// # Panics
+///
+/// If a weight is not a whole number of at least 0.
+pub fn repetitions(weights: &[f64]) -> Vec<usize> {
+    let mut units = Vec::new();
+    for (unit, weight) in weights.iter().enumerate() {
+        assert!(*weight >= 0.0 && weight.fract() == 0.0, "{weight} is no number of repetitions");
+        let mut left = *weight;
+        while left > 0.0 {
+            units.push(unit);
+            left -= 1.0;
+        }
+    }
+    units
+}
+
 fn multinomial(n: usize, own: Option<&[f64]>, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
     let mut counts = vec![0.0; n];
     let Some(own) = own else {
@@ -62,7 +85,9 @@ fn multinomial(n: usize, own: Option<&[f64]>, rng: &mut (impl Rng + ?Sized)) -> 
         })
         .collect();
     let last = own.iter().rposition(|w| *w > 0.0).unwrap_or_default();
-    for _ in 0..sum.round().max(1.0) as u64 {
+    let mut left = sum.round().max(1.0);
+    while left > 0.0 {
+        left -= 1.0;
         let at = rng.random::<f64>() * sum;
         // The first unit whose interval lies above `at`: one of weight zero has none.
         counts[cumulative.partition_point(|c| *c <= at).min(last)] += 1.0;
@@ -74,7 +99,9 @@ fn dirichlet(n: usize, own: Option<&[f64]>, rng: &mut (impl Rng + ?Sized)) -> Ve
     let mut weights: Vec<f64> = (0..n).map(|i| gamma(own.map_or(1.0, |own| own[i]), rng)).collect();
     let total = own.map_or(n as f64, |own| own.iter().sum());
     let factor = total / weights.iter().sum::<f64>();
-    weights.iter_mut().for_each(|w| *w *= factor);
+    for weight in &mut weights {
+        *weight *= factor;
+    }
     weights
 }
 
@@ -86,7 +113,7 @@ fn gamma(shape: f64, rng: &mut (impl Rng + ?Sized)) -> f64 {
     if shape == 0.0 {
         return 0.0;
     }
-    if shape == 1.0 {
+    if shape.to_bits() == 1.0_f64.to_bits() {
         return -uniform(rng).ln();
     }
     if shape < 1.0 {

@@ -53,7 +53,9 @@ impl Folds {
         let k = labels.iter().max().map_or(0, |most| most + 1);
         assert!(k > 1, "at least two folds are needed");
         let mut filled = vec![false; k];
-        labels.iter().for_each(|fold| filled[*fold] = true);
+        for fold in &labels {
+            filled[*fold] = true;
+        }
         assert!(filled.into_iter().all(|x| x), "every fold from 0 to {} needs a unit", k - 1);
         Self { k, fold_of: labels }
     }
