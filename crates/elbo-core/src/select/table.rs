@@ -154,8 +154,8 @@ impl<L, T: Scored, E> Selection<L, T, E> {
 /// }
 /// let fit = |k: &usize| if *k > 3 { Err("too many") } else { Ok(Fitted(-90.0 / *k as f64, 4 * k)) };
 /// let selection = select(vec![1, 2, 3, 4], Criterion::Bic, fit);
-/// assert_eq!(selection.best().unwrap().label, 2);
-/// assert_eq!(selection.ranked, [1, 2, 0, 3]);
+/// assert_eq!(selection.best().unwrap().label, 3);
+/// assert_eq!(selection.ranked, [2, 1, 0, 3]);
 /// ```
 pub fn select<L: Send + Sync, T: Scored + Send, E: Send>(
     labels: Vec<L>,
