@@ -138,9 +138,10 @@ fn choice(search: &Search<'_>, selection: &Selection, chosen: usize, warnings: &
         }
     }
     match selection.criterion {
-        Criterion::HeldOut => held_out(search, selection, chosen, warnings),
+        Criterion::HeldOut => held_out(selection, chosen, warnings),
         _ => close_call(selection, chosen, warnings),
     }
+    not_held_out(search, selection, warnings);
     let failed: Vec<_> = candidates.iter().filter(|candidate| candidate.fit.is_err()).collect();
     if let [first, ..] = failed[..] {
         let names = named(search, &failed);
@@ -194,8 +195,8 @@ fn close_call(selection: &Selection, chosen: usize, warnings: &mut Vec<String>) 
     }
 }
 
-/// Whether held-out rows tell the candidates apart, and speak of all of them.
-fn held_out(search: &Search<'_>, selection: &Selection, chosen: usize, warnings: &mut Vec<String>) {
+/// Whether held-out rows tell the candidates apart.
+fn held_out(selection: &Selection, chosen: usize, warnings: &mut Vec<String>) {
     let candidates = &selection.candidates;
     if let Some(simpler) = selection.one_standard_error().filter(|at| *at != chosen) {
         let df = |at: usize| candidates[at].scores().map_or(0, |scores| scores.free_parameters);
@@ -214,6 +215,11 @@ fn held_out(search: &Search<'_>, selection: &Selection, chosen: usize, warnings:
             evidence.unsound, evidence.folds
         ));
     }
+}
+
+/// Whether held-out rows speak of all candidates.
+fn not_held_out(search: &Search<'_>, selection: &Selection, warnings: &mut Vec<String>) {
+    let candidates = &selection.candidates;
     let errors: Vec<_> = candidates
         .iter()
         .filter(|candidate| candidate.fit.is_ok())

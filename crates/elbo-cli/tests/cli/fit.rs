@@ -162,6 +162,17 @@ fn a_candidate_that_cannot_be_held_out_says_why() {
     assert!(last.get("cv").is_none() && last["log_likelihood"].is_number());
     let warnings = fit["warnings"].to_string();
     assert!(warnings.contains("of 10 candidates have no CV; "), "{warnings}");
+    // Without any held-out likelihood another criterion chooses, and says so.
+    let fit = folder.json(
+        "fit mixture data.csv -K 1..2 --covariance tied --criterion cv --folds 4 --time-budget 0",
+    );
+    assert_eq!((&fit["criterion"], fit.get("cv")), (&"bic".into(), None));
+    let warnings = fit["warnings"].to_string();
+    assert!(
+        warnings.contains("no candidate has a held-out likelihood, so that BIC chose"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("with fold 1 held out, not begun"), "{warnings}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, StartProblem},
     explain, interrupt,
     model::{Model, gaussian_from, poisson_from},
-    search::{Candidate, Search},
+    search::{Candidate, Search, Selection},
     summary::Kind,
     table::Table,
     warnings,
@@ -42,16 +42,16 @@ pub(super) fn run(args: &MixtureArgs) -> Result<u8, Error> {
     let search = plan(args, &table, structures, &cancel)?;
     let pool = pool(args.fit.threads)?;
     let begun = Instant::now();
-    let selection = pool.install(|| search.run());
+    let mut selection = pool.install(|| search.run());
     let fit_seconds = begun.elapsed().as_secs_f64();
 
     let interrupted = cancel.is_cancelled();
-    // An interrupted cross-validation has fits but no value: the first of them is told, with a warning that says so.
-    let fitted = |place: &usize| selection.candidates[*place].fit.is_ok();
-    let Some(chosen) = selection.ranked.iter().copied().find(fitted) else {
+    let by = fall_back(&mut selection);
+    let Some(chosen) = selection.best_place() else {
         return Err(no_fit(&selection.candidates, &table, interrupted));
     };
     let mut warnings = warnings::about(&search, &selection, chosen);
+    warnings.extend(by);
     warnings.extend(note);
     let found = Found {
         args,
@@ -191,6 +191,15 @@ fn start(
     } else {
         Err(failed(StartProblem::Components { found: model.k(), expected: k }))
     }
+}
+
+/// Where no candidate has a held-out likelihood, since there was no time or no fold can be fitted, BIC chooses; says so.
+fn fall_back(selection: &mut Selection) -> Option<String> {
+    if selection.criterion != Criterion::HeldOut || selection.best_place().is_some() {
+        return None;
+    }
+    selection.rank_by(Criterion::Bic);
+    Some("no candidate has a held-out likelihood, so that BIC chose".into())
 }
 
 /// Why there is nothing to choose: what is wrong with the first candidate.
