@@ -20,7 +20,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "elbo-core",
         ours: &[],
-        foreign: Some(&["postcard", "rand", "rayon", "serde", "thiserror"]),
+        foreign: Some(&["postcard", "rand", "rayon", "serde", "thiserror", "tracing"]),
         light: &["faer", "libm", "postcard", "rayon", "serde", "statrs"],
     },
     Layer {

@@ -345,6 +345,14 @@ impl Repairs {
         self.skipped_batches += other.skipped_batches;
     }
 
+    pub(crate) fn counts(&self) -> [usize; 3] {
+        [self.kept_components, self.redrawn, self.skipped_batches]
+    }
+
+    pub(crate) fn counts_mut(&mut self) -> [&mut usize; 3] {
+        [&mut self.kept_components, &mut self.redrawn, &mut self.skipped_batches]
+    }
+
     /// Was nothing repaired?
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

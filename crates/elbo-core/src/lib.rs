@@ -83,6 +83,7 @@
 //! - **rayon** (on): E-steps and restarts run on the current rayon thread pool. The same bits come out with it or
 //!   without, on any number of threads.
 //! - **serde** (off): `Serialize` and `Deserialize` for reports.
+//! - **tracing** (off): an observer that emits events of the `tracing` crate.
 //! - **postcard** (off): parameters as compact bytes, for E-steps that are shared by processes.
 
 mod batch;
@@ -114,10 +115,13 @@ pub use estimator::{
     MaximumLikelihood, Priors, VariationalBayes,
 };
 pub use family::{BLOCK, BLOCK_STRIDE, Family, write_natural_all};
+#[cfg(feature = "tracing")]
+pub use fit::Traced;
 pub use fit::{
-    Acceleration, CancelToken, EStep, End, Event, Fit, FitError, Observer, Optimum, Report,
-    Restarts, Runs, Settings, ShortRuns, Stopped, Tolerance, Variant, fit, fit_restarts,
-    fit_restarts_source, fit_source, map_in_order, mix,
+    Acceleration, CancelToken, Checkpoint, EStep, EarlyStopping, End, Event, Fit, FitError,
+    Observer, Optimum, ParametersSettled, PathPoint, Report, Restarts, Runs, Settings, ShortRuns,
+    Stopped, Tolerance, Trajectory, Variant, fit, fit_restarts, fit_restarts_source, fit_source,
+    map_in_order, mix, resume, resume_source,
 };
 pub use freeze::Freeze;
 pub use inference::{Inference, RowError};

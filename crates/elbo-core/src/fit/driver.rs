@@ -5,12 +5,13 @@ use std::{ops::ControlFlow, time::Instant};
 use super::{
     Acceleration, CancelToken, Event, Fit, Observer, Report, Settings, Stopped, Tolerance, Variant,
     accelerate::Accelerator,
+    checkpoint::{Checkpoint, Reader, Snapshot, Words},
     reduce::{EStep, How, mix},
     schedule::{At, Schedule, Task},
 };
 use crate::{
     ChunkSource, DataError, EStepError, EstimateError, LatentModel, Repairs, Shown, SourceError,
-    source::check,
+    Statistics, source::check,
 };
 
 /// Why there is no fit at all. Whatever happens after the first E-step is told by the [`Report`] instead.
@@ -29,6 +30,11 @@ pub enum FitError {
     /// The likelihood of a distribution by itself has no maximum for these data.
     #[error("no maximum: {0}")]
     NoMaximum(#[source] EstimateError),
+    /// The checkpoint is not one of such a run.
+    #[error(
+        "the checkpoint was taken of another run; resume with the model, the data and the settings it was taken with"
+    )]
+    Checkpoint,
     /// The run was not begun because the fit was cancelled or out of time.
     #[error("not run: the fit was stopped before")]
     NotRun,
@@ -98,18 +104,55 @@ where
         return Err(DataError::Empty.into());
     }
     check(model, &start, data, settings.pieces)?;
-    let mut run = Run::new(model, data, start, settings, observer, run)?;
-    let stopped = loop {
-        if let Some(stopped) = run.stop_now(deadline) {
-            break stopped;
-        }
-        if let ControlFlow::Break(stopped) = run.step() {
-            break stopped;
-        }
-    };
-    let stopped = run.settle(stopped);
-    observer.on_end(run.index);
-    Ok(run.finish(stopped))
+    let mut run = Run::new(model, data, start, settings, observer, run);
+    run.begin()?;
+    Ok(run.go_on(deadline))
+}
+
+/// Goes on from a checkpoint, as if the run had never been interrupted: the same bits come out, if model, data and settings
+/// are those it was taken with. Limits of iterations and of time may differ.
+///
+/// # Errors
+///
+/// [`FitError::Checkpoint`] if it is not of such a run; [`FitError`] if the data are unusable.
+pub fn resume<M: LatentModel>(
+    model: &M,
+    data: M::Data<'_>,
+    checkpoint: Checkpoint<M::Params>,
+    settings: &Settings,
+    observer: &impl Observer<M::Params>,
+) -> Result<Fit<M::Params, M::Stats>, FitError> {
+    resume_source(model, &Shown::<M>(data), checkpoint, settings, observer)
+}
+
+/// [`resume`] on data that may be larger than memory.
+///
+/// # Errors
+///
+/// As [`resume`].
+pub fn resume_source<M, D>(
+    model: &M,
+    source: &D,
+    checkpoint: Checkpoint<M::Params>,
+    settings: &Settings,
+    observer: &impl Observer<M::Params>,
+) -> Result<Fit<M::Params, M::Stats>, FitError>
+where
+    M: LatentModel,
+    D: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+{
+    let deadline = settings.time_budget.map(|budget| Instant::now() + budget);
+    let (params, words) = checkpoint.into_parts();
+    settings.variant.validate();
+    check(model, &params, source, settings.pieces)?;
+    let mut reader = Reader(&words);
+    let index = reader.take().ok_or(FitError::Checkpoint)?;
+    let mut run = Run::new(model, source, params, settings, observer, index);
+    let complete = run.load(&mut reader).is_some() && reader.0.is_empty();
+    if !complete {
+        return Err(FitError::Checkpoint);
+    }
+    Ok(run.go_on(deadline))
 }
 
 /// A run in progress.
@@ -128,6 +171,8 @@ struct Run<'a, M: LatentModel, D, O> {
     progress: Progress,
     repairs: Repairs,
     e_steps: usize,
+    /// What the last iteration concluded, until the run ends for it.
+    concluded: Option<Stopped>,
 }
 
 /// Parameters with the statistics and the objective at exactly these parameters.
@@ -143,7 +188,7 @@ where
     D: for<'d> ChunkSource<Chunk<'d> = M::Data<'d>>,
     O: Observer<M::Params>,
 {
-    /// Evaluates the start.
+    /// A run that has not begun.
     fn new(
         model: &'a M,
         data: &'a D,
@@ -151,14 +196,14 @@ where
         settings: &'a Settings,
         observer: &'a O,
         index: usize,
-    ) -> Result<Self, EStepError> {
+    ) -> Self {
         let (stats, zero) = (model.new_stats(&start), Objective { data_term: 0.0, penalty: 0.0 });
         let is_plain = settings.variant != Variant::Soft || settings.tolerance.is_zero();
         let acceleration = if is_plain { Acceleration::None } else { settings.acceleration };
         let spare = Point { params: start.clone(), stats: stats.clone(), objective: zero };
         let seed = mix(settings.seed, index as u64);
         let schedule = Schedule::new(settings.variant, data, settings.pieces, seed, &stats);
-        let mut new = Self {
+        Self {
             model,
             data,
             settings,
@@ -172,11 +217,31 @@ where
             progress: Progress::new(data.observations(), settings.tolerance),
             repairs: Repairs::default(),
             e_steps: 0,
+            concluded: None,
+        }
+    }
+
+    /// Evaluates the start.
+    fn begin(&mut self) -> Result<(), EStepError> {
+        self.evaluate_spare(0)?;
+        self.take_spare();
+        self.progress.trace.push(self.here.objective.total());
+        Ok(())
+    }
+
+    /// Iterates until something ends the run.
+    fn go_on(mut self, deadline: Option<Instant>) -> Fit<M::Params, M::Stats> {
+        let stopped = loop {
+            if let Some(stopped) = self.concluded.take().or_else(|| self.stop_now(deadline)) {
+                break stopped;
+            }
+            if let ControlFlow::Break(stopped) = self.step() {
+                break stopped;
+            }
         };
-        new.evaluate_spare(0)?;
-        new.take_spare();
-        new.progress.trace.push(new.here.objective.total());
-        Ok(new)
+        let stopped = self.settle(stopped);
+        self.observer.on_end(self.index);
+        self.finish(stopped)
     }
 
     fn stop_now(&self, deadline: Option<Instant>) -> Option<Stopped> {
@@ -198,15 +263,18 @@ where
         match self.schedule.take() {
             None => self.em_step(),
             Some(mut schedule) => {
-                let flow = self.scheduled_step(&mut schedule);
+                let verdict = self.scheduled_step(&mut schedule);
                 self.schedule = Some(schedule);
-                flow
+                match verdict {
+                    Ok(verdict) => self.conclude(verdict),
+                    Err(why) => ControlFlow::Break(why),
+                }
             }
         }
     }
 
     /// One iteration of a schedule; the objective is that of its own pass, so that it is told one M-step late.
-    fn scheduled_step(&mut self, schedule: &mut Schedule<M>) -> ControlFlow<Stopped> {
+    fn scheduled_step(&mut self, schedule: &mut Schedule<M>) -> Result<Verdict, Stopped> {
         let iteration = self.progress.iterations();
         let task = Task {
             model: self.model,
@@ -221,18 +289,10 @@ where
             repairs: &mut self.repairs,
         };
         let penalty = self.model.penalty(at.params);
-        let data_term = match schedule.step(&task, &mut at) {
-            Ok(data_term) => data_term,
-            Err(why) => return ControlFlow::Break(why),
-        };
+        let data_term = schedule.step(&task, &mut at)?;
         self.e_steps += schedule.e_steps();
         self.here.objective = Objective { data_term, penalty };
-        let verdict = self.progress.note(self.here.objective, schedule.last_iteration());
-        self.tell_observer()?;
-        match verdict {
-            Verdict::Continue => ControlFlow::Continue(()),
-            Verdict::Done(why) | Verdict::Reject(why) => ControlFlow::Break(why),
-        }
+        Ok(self.progress.note(self.here.objective, schedule.last_iteration()))
     }
 
     /// Ends a schedule: parameters come from averaged statistics where it averages, and the objective and the statistics
@@ -264,11 +324,23 @@ where
         if let Some(mut accelerator) = self.accelerator.take() {
             let leap = self.leap(&mut accelerator);
             self.accelerator = Some(accelerator);
-            if let Some(flow) = leap {
-                return flow;
+            match leap {
+                Ok(Some(verdict)) => return self.conclude(verdict),
+                Ok(None) => {}
+                Err(why) => return ControlFlow::Break(why),
             }
         }
         self.plain_step()
+    }
+
+    /// Tells the observer of the iteration, and ends the run if that is the verdict.
+    fn conclude(&mut self, verdict: Verdict) -> ControlFlow<Stopped> {
+        self.concluded = match verdict {
+            Verdict::Continue => None,
+            Verdict::Done(why) => Some(why),
+            Verdict::Reject(why) => return ControlFlow::Break(why),
+        };
+        self.tell_observer()
     }
 
     fn plain_step(&mut self) -> ControlFlow<Stopped> {
@@ -295,15 +367,11 @@ where
                 accelerator.forget(); // the parameters are not those of the statistics
             }
         }
-        self.tell_observer()?;
-        if let Verdict::Done(why) = verdict {
-            return ControlFlow::Break(why);
-        }
-        if ends {
+        if ends && matches!(verdict, Verdict::Continue) {
             self.progress.gap = Some(0.0);
-            return ControlFlow::Break(Stopped::Gap);
+            verdict = Verdict::Done(Stopped::Gap);
         }
-        ControlFlow::Continue(())
+        self.conclude(verdict)
     }
 
     /// Evaluates the step to `spare`; where the model allows it, one that lowers the objective is halved until it does not.
@@ -332,9 +400,12 @@ where
 
     /// Tries extrapolated statistics. A leap that fails in any way is not taken, and costs an E-step at most; `None` where
     /// none was taken.
-    fn leap(&mut self, accelerator: &mut Accelerator<M::Stats>) -> Option<ControlFlow<Stopped>> {
+    fn leap(
+        &mut self,
+        accelerator: &mut Accelerator<M::Stats>,
+    ) -> Result<Option<Verdict>, Stopped> {
         if !accelerator.propose(&self.here.stats) {
-            return None;
+            return Ok(None);
         }
         let repaired = loop {
             let proposal = accelerator.proposal();
@@ -346,27 +417,18 @@ where
         };
         let taken = match repaired.map(|_| self.evaluate_spare(self.progress.iterations() + 1)) {
             Some(Ok(())) => self.spare.objective.total() >= self.here.objective.total(),
-            Some(Err(EStepError::Cancelled)) => {
-                return Some(ControlFlow::Break(Stopped::Cancelled));
-            }
+            Some(Err(EStepError::Cancelled)) => return Err(Stopped::Cancelled),
             Some(Err(_)) | None => false,
         };
         if !taken {
             accelerator.failed(self.model, &self.here.params, &self.here.stats);
-            return None;
+            return Ok(None);
         }
         self.repairs.merge(repaired.unwrap_or_default());
         self.take_spare();
         accelerator.taken(self.model, &self.here.params, &self.here.stats);
         let verdict = self.progress.advance(self.here.objective, Kind::Leap);
-        let verdict = self.progress.confirm(verdict, accelerator.gap());
-        if let ControlFlow::Break(why) = self.tell_observer() {
-            return Some(ControlFlow::Break(why));
-        }
-        Some(match verdict {
-            Verdict::Continue => ControlFlow::Continue(()),
-            Verdict::Done(why) | Verdict::Reject(why) => ControlFlow::Break(why),
-        })
+        Ok(Some(self.progress.confirm(verdict, accelerator.gap())))
     }
 
     /// E-step and penalty at `spare.params`.
@@ -392,10 +454,11 @@ where
             objective: self.here.objective.total(),
             gap: self.progress.gap,
             params: &self.here.params,
+            run_state: self,
         };
         match self.observer.on_iteration(&event) {
             ControlFlow::Continue(()) => ControlFlow::Continue(()),
-            ControlFlow::Break(()) => ControlFlow::Break(Stopped::Observer),
+            ControlFlow::Break(()) => ControlFlow::Break(self.observer.reason(self.index)),
         }
     }
 
@@ -417,6 +480,71 @@ where
             spurious: self.model.is_spurious(&params, &stats),
         };
         Fit { params, stats, report }
+    }
+}
+
+impl<M, D, O> Snapshot for Run<'_, M, D, O>
+where
+    M: LatentModel,
+    D: for<'d> ChunkSource<Chunk<'d> = M::Data<'d>>,
+    O: Observer<M::Params>,
+{
+    fn save(&self, words: &mut Words) {
+        words.put(self.index);
+        words.put_text(&self.identity());
+        words.put(self.e_steps);
+        words.put_f64(self.here.objective.data_term);
+        words.put_f64(self.here.objective.penalty);
+        words.put_stats(&self.here.stats);
+        for count in self.repairs.counts() {
+            words.put(count);
+        }
+        words.put_stopped(self.concluded.as_ref());
+        self.progress.save(words);
+        if let Some(accelerator) = &self.accelerator {
+            accelerator.save(words);
+        }
+        if let Some(schedule) = &self.schedule {
+            schedule.save(words);
+        }
+    }
+}
+
+impl<M, D, O> Run<'_, M, D, O>
+where
+    M: LatentModel,
+    D: for<'d> ChunkSource<Chunk<'d> = M::Data<'d>>,
+    O: Observer<M::Params>,
+{
+    /// What a checkpoint must share with the run that goes on from it.
+    fn identity(&self) -> String {
+        let Settings { variant, acceleration, tolerance, pieces, seed, .. } = self.settings;
+        let (units, observations) = (self.data.len(), self.data.observations());
+        let numbers = self.here.stats.dim();
+        format!(
+            "{variant:?} {acceleration:?} {tolerance:?} {pieces} {seed} {units} {observations} {numbers}"
+        )
+    }
+
+    /// Takes over the state that [`save`](Snapshot::save) wrote, but for the index, which is known.
+    fn load(&mut self, words: &mut Reader<'_>) -> Option<()> {
+        words.take_text(&self.identity())?;
+        self.e_steps = words.take()?;
+        self.here.objective =
+            Objective { data_term: words.take_f64()?, penalty: words.take_f64()? };
+        words.take_stats(&mut self.here.stats)?;
+        for count in self.repairs.counts_mut() {
+            *count = words.take()?;
+        }
+        self.concluded = words.take_stopped()?;
+        self.progress.load(words)?;
+        if let Some(accelerator) = &mut self.accelerator {
+            accelerator.load(words)?;
+        }
+        if let Some(schedule) = &mut self.schedule {
+            schedule.load(words)?;
+        }
+        Some(())
     }
 }
 
@@ -560,6 +688,28 @@ impl Progress {
             Verdict::Done(Stopped::Gap) if is_far => Verdict::Continue,
             verdict => verdict,
         }
+    }
+
+    fn save(&self, words: &mut Words) {
+        words.put_slice(&self.trace);
+        words.put(usize::from(self.gap.is_some()));
+        for x in [self.gap.unwrap_or(0.0), self.largest_fall, self.last_gain] {
+            words.put_f64(x);
+        }
+        words.put(self.last_kind as usize);
+        words.put(self.within);
+    }
+
+    fn load(&mut self, words: &mut Reader<'_>) -> Option<()> {
+        words.take_slice(&mut self.trace)?;
+        let has_gap = words.take_up_to(1)? == 1;
+        let [gap, largest_fall, last_gain] =
+            [words.take_f64()?, words.take_f64()?, words.take_f64()?];
+        self.gap = has_gap.then_some(gap);
+        (self.largest_fall, self.last_gain) = (largest_fall, last_gain);
+        self.last_kind = [Kind::Step, Kind::Leap, Kind::OtherFunction][words.take_up_to(2)?];
+        self.within = words.take()?;
+        (!self.trace.is_empty()).then_some(())
     }
 
     /// Takes note of an iteration of a schedule, whose objective may fall: it ends after `last` iterations, or where there is

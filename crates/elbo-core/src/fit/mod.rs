@@ -1,16 +1,22 @@
 //! Drivers: from a start to an optimum, with a typed report.
 
 mod accelerate;
+mod checkpoint;
 mod driver;
 mod observe;
+mod observers;
 mod reduce;
 mod report;
 mod restart;
 mod schedule;
 mod settings;
 
-pub use driver::{FitError, fit, fit_source};
+pub use checkpoint::Checkpoint;
+pub use driver::{FitError, fit, fit_source, resume, resume_source};
 pub use observe::{Event, Observer};
+#[cfg(feature = "tracing")]
+pub use observers::Traced;
+pub use observers::{EarlyStopping, ParametersSettled, PathPoint, Trajectory};
 pub(crate) use reduce::How;
 pub use reduce::{EStep, map_in_order, mix};
 pub use report::{Fit, Report, Stopped};

@@ -70,6 +70,11 @@ pub enum Stopped {
     Cancelled,
     /// An observer asked to stop.
     Observer,
+    /// The score of data held out has not improved for as long as was waited; see
+    /// [`EarlyStopping`](crate::EarlyStopping).
+    HeldOut,
+    /// No parameter moves any longer; see [`ParametersSettled`](crate::ParametersSettled).
+    Parameters,
     /// A short run that was not among the best; see [`Settings::short_runs`](crate::Settings::short_runs).
     Outrun,
     /// The objective fell by more than rounding explains: a model whose steps do not maximize.
@@ -88,7 +93,10 @@ pub enum Stopped {
 impl Stopped {
     /// Did the fit reach a stationary point to its tolerance?
     pub fn is_converged(&self) -> bool {
-        matches!(self, Self::Gap | Self::Change | Self::RelativeChange | Self::Rounding)
+        matches!(
+            self,
+            Self::Gap | Self::Change | Self::RelativeChange | Self::Parameters | Self::Rounding
+        )
     }
 
     /// Did the fit break down (rather than end early)?
@@ -111,6 +119,8 @@ impl Stopped {
             Self::TimeBudget => "time_budget",
             Self::Cancelled => "cancelled",
             Self::Observer => "observer",
+            Self::HeldOut => "held_out",
+            Self::Parameters => "parameters",
             Self::Outrun => "outrun",
             Self::ObjectiveFell { .. } => "objective_fell",
             Self::NotFinite => "not_finite",

@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use super::{
     Stopped, Variant,
+    checkpoint::{Reader, Words},
     reduce::{EStep, How, mix},
 };
 use crate::{
@@ -106,6 +107,54 @@ impl<M: LatentModel> Schedule<M> {
             Self::Sampled(sampled) => sampled.step(task, at),
             Self::Incremental(incremental) => incremental.step(task, at),
             Self::Online(online) => online.step(task, at),
+        }
+    }
+}
+
+impl<M: LatentModel> Schedule<M> {
+    pub(super) fn save(&self, words: &mut Words) {
+        match self {
+            Self::Sampled(sampled) => {
+                words.put_stats(&sampled.running);
+                sampled.average.save(words);
+            }
+            Self::Incremental(incremental) => {
+                words.put(incremental.pieces.len());
+                incremental.pieces.iter().for_each(|piece| words.put_stats(piece));
+                words.put_stats(&incremental.sum);
+            }
+            Self::Online(online) => {
+                words.put(online.steps);
+                online.order.iter().for_each(|batch| words.put(*batch));
+                words.put_stats(&online.running);
+                online.average.save(words);
+            }
+        }
+    }
+
+    pub(super) fn load(&mut self, words: &mut Reader<'_>) -> Option<()> {
+        match self {
+            Self::Sampled(sampled) => {
+                words.take_stats(&mut sampled.running)?;
+                sampled.average.load(words)
+            }
+            Self::Incremental(incremental) => {
+                for _ in 0..words.take()? {
+                    let mut piece = incremental.fresh.clone();
+                    words.take_stats(&mut piece)?;
+                    incremental.pieces.push(piece);
+                }
+                words.take_stats(&mut incremental.sum)
+            }
+            Self::Online(online) => {
+                online.steps = words.take()?;
+                let last = online.order.len() - 1;
+                for batch in &mut online.order {
+                    *batch = words.take_up_to(last)?;
+                }
+                words.take_stats(&mut online.running)?;
+                online.average.load(words)
+            }
         }
     }
 }
@@ -332,6 +381,16 @@ impl<S: Statistics> Average<S> {
             self.mean.align(stats);
         }
         self.mean.lerp(1.0 / self.count as f64, stats);
+    }
+
+    fn save(&self, words: &mut Words) {
+        words.put(self.count);
+        words.put_stats(&self.mean);
+    }
+
+    fn load(&mut self, words: &mut Reader<'_>) -> Option<()> {
+        self.count = words.take()?;
+        words.take_stats(&mut self.mean)
     }
 
     fn get(&self) -> Option<&S> {

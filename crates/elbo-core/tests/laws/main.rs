@@ -2,6 +2,7 @@
 #![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
 
 mod bootstrap;
+mod checkpoints;
 mod coins;
 mod distributed;
 mod driver;

@@ -5,6 +5,7 @@
 
 mod acceleration;
 mod bad_input;
+mod checkpoints;
 mod descent;
 mod evidence;
 mod family;

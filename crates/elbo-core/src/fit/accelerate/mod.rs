@@ -9,7 +9,10 @@ mod modes;
 mod span;
 mod squarem;
 
-use super::Acceleration;
+use super::{
+    Acceleration,
+    checkpoint::{Reader, Words},
+};
 use crate::{LatentModel, Statistics};
 
 use span::Span;
@@ -96,6 +99,20 @@ impl<S: Statistics> Accelerator<S> {
         match self {
             Self::Squarem(squarem) => squarem.learn(false),
             Self::Span(span) => span.failed(model, params, here),
+        }
+    }
+
+    pub(super) fn save(&self, words: &mut Words) {
+        match self {
+            Self::Squarem(squarem) => squarem.save(words),
+            Self::Span(span) => span.save(words),
+        }
+    }
+
+    pub(super) fn load(&mut self, words: &mut Reader<'_>) -> Option<()> {
+        match self {
+            Self::Squarem(squarem) => squarem.load(words),
+            Self::Span(span) => span.load(words),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Newton's method in the span of the last steps, EM in all other directions.
 
 use super::{
+    super::checkpoint::{Reader, Words},
     copy,
     modes::{MAX, Products, Solution},
 };
@@ -255,6 +256,50 @@ impl<S: Statistics> Span<S> {
     /// What the quadratic model says is left to gain in the span, in nats, where it is in the model's own metric.
     pub(super) fn gap(&self) -> Option<f64> {
         self.solution.as_ref().filter(|_| self.is_natural).map(|solution| solution.gap)
+    }
+
+    pub(super) fn save(&self, words: &mut Words) {
+        words.put_stats(&self.origin);
+        words.put(usize::from(self.has_last));
+        words.put(usize::from(self.is_natural));
+        words.put(self.len);
+        words.put_f64(self.bound);
+        if !self.has_last {
+            return;
+        }
+        for part in [&self.last.from, &self.last.to, &self.last.natural] {
+            words.put_slice(part);
+        }
+        for change in &self.changes[..self.len] {
+            for part in [&change.moved, &change.turned, &change.dual] {
+                words.put_slice(part);
+            }
+        }
+        self.positive.iter().for_each(|positive| words.put(usize::from(*positive)));
+    }
+
+    pub(super) fn load(&mut self, words: &mut Reader<'_>) -> Option<()> {
+        words.take_stats(&mut self.origin)?;
+        self.has_last = words.take_up_to(1)? == 1;
+        self.is_natural = words.take_up_to(1)? == 1;
+        self.len = words.take_up_to(MAX)?;
+        self.bound = words.take_f64()?;
+        if self.has_last {
+            let dim = self.proposal.len();
+            for part in [&mut self.last.from, &mut self.last.to, &mut self.last.natural] {
+                words.take_slice(part).filter(|()| part.len() == dim)?;
+            }
+            for change in &mut self.changes[..self.len] {
+                for part in [&mut change.moved, &mut change.turned, &mut change.dual] {
+                    words.take_slice(part).filter(|()| part.len() == dim)?;
+                }
+            }
+            for positive in &mut self.positive {
+                *positive = words.take_up_to(1)? == 1;
+            }
+        }
+        self.look_ahead();
+        Some(())
     }
 
     /// The next step begins a new path.

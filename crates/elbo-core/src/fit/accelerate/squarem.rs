@@ -1,6 +1,9 @@
 //! Squared extrapolation from two steps.
 
-use super::copy;
+use super::{
+    super::checkpoint::{Reader, Words},
+    copy,
+};
 use crate::Statistics;
 
 /// The squared extrapolation of Varadhan & Roland, in the space of statistics.
@@ -66,6 +69,22 @@ impl<S: Statistics> Squarem<S> {
     /// The statistics proposed.
     pub(super) fn proposal(&self) -> &S {
         &self.proposal
+    }
+
+    pub(super) fn save(&self, words: &mut Words) {
+        words.put_stats(&self.first);
+        words.put_stats(&self.second);
+        words.put_slice(&self.gains);
+        words.put_f64(self.cap);
+        words.put_f64(self.last);
+    }
+
+    pub(super) fn load(&mut self, words: &mut Reader<'_>) -> Option<()> {
+        words.take_stats(&mut self.first)?;
+        words.take_stats(&mut self.second)?;
+        words.take_slice(&mut self.gains)?;
+        (self.cap, self.last) = (words.take_f64()?, words.take_f64()?);
+        (self.gains.len() <= 2).then_some(())
     }
 
     /// The next two steps start afresh.
