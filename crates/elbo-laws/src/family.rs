@@ -226,7 +226,8 @@ pub fn fitting_draws_recovers_the_distribution<S: Sample>(truth: &S::Family, dra
 }
 
 /// Natural parameters, where a family tells them, are the coefficients of the statistics in the log-likelihood: between two
-/// distributions it differs by `⟨η − η′, s⟩`, whatever the coordinates.
+/// distributions it differs by `⟨η − η′, s⟩`, whatever the coordinates; by no more than that from where the statistics were
+/// taken, if the family has latent variables of its own.
 ///
 /// # Panics
 ///
@@ -260,7 +261,12 @@ pub fn natural_parameters_tell_the_likelihood<S: Sample>(
     // Rounding of each side is a share of what it adds up.
     let size: f64 = terms().map(|((a, b), s)| (a.abs() + b.abs()) * s.abs()).sum::<f64>()
         + ours.iter().chain(&theirs).map(|x| x.abs()).sum::<f64>();
-    assert_close(told, difference, size);
+    if one.is_maximized_at_once(&stats) {
+        assert_close(told, difference, size);
+    } else {
+        // With latent variables the bound touches the likelihood here, and lies below it elsewhere.
+        assert!(difference <= told + 1e-11 * size, "{difference} exceeds {told}");
+    }
 }
 
 /// Tests of the laws of [`Family`] that need no parametrization.
