@@ -110,7 +110,7 @@ fn starts_do_not_see_rows_of_weight_zero() {
     let weights: Vec<f64> = codes.iter().map(|code| f64::from(u8::from(*code < 4))).collect();
     let present: Vec<u32> = codes.iter().copied().filter(|code| *code < 4).collect();
     let run = |data| {
-        let start = Start::Spread { k: 3, runs: 12, template: Categorical::uniform(5) };
+        let start = Start::Spread { k: 3, runs: 60, template: Categorical::uniform(5) };
         MixtureModel::ml().fit(data, &start, &Settings::default(), &()).unwrap()
     };
     let all = run(Weighted::new(&codes[..], &weights).unwrap());
