@@ -149,7 +149,7 @@ pub(crate) struct CandidateOutput {
 }
 
 /// What rows say that were held out.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct HeldOutOutput {
     /// −2 × the log-likelihood of all rows, each while it was held out; smaller is better.
     pub(crate) cv: f64,
@@ -159,12 +159,12 @@ pub(crate) struct HeldOutOutput {
     pub(crate) folds: usize,
 }
 
-impl From<HeldOut> for HeldOutOutput {
-    fn from(held_out: HeldOut) -> Self {
+impl From<&HeldOut> for HeldOutOutput {
+    fn from(held_out: &HeldOut) -> Self {
         Self {
             cv: held_out.deviance(),
             cv_standard_error: held_out.deviance_error(),
-            folds: held_out.folds,
+            folds: held_out.folds(),
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use clap::ValueEnum;
 use elbo::{
-    core::{Criterion, HeldOut, Standing, ranking},
+    core::{Criterion, Standing, ranking},
     dist::CovarianceStructure,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::output::HeldOutOutput;
 
 /// A fitted mixture and how it was found.
 #[derive(Clone, Debug)]
@@ -59,7 +61,7 @@ impl MixtureSummary {
     }
 
     /// What held-out rows say of the chosen candidate, if they were asked.
-    pub(crate) fn held_out(&self) -> Option<HeldOut> {
+    pub(crate) fn held_out(&self) -> Option<HeldOutOutput> {
         self.chosen().outcome.as_ref().ok()?.held_out
     }
 
@@ -183,7 +185,7 @@ pub(crate) struct Scores {
     /// BIC − 2 Σ ln of the largest responsibility of each row.
     pub(crate) icl: f64,
     /// What rows say that were held out, where that was asked for.
-    pub(crate) held_out: Option<HeldOut>,
+    pub(crate) held_out: Option<HeldOutOutput>,
     /// Whether the best start converged.
     pub(crate) converged: bool,
     /// Why it stopped.
@@ -204,7 +206,7 @@ impl Scores {
             Criterion::Icl => Some(self.icl),
             Criterion::Aic => Some(self.aic),
             Criterion::Aicc => Some(self.aicc),
-            Criterion::HeldOut => self.held_out.map(|held_out| held_out.deviance()),
+            Criterion::HeldOut => self.held_out.map(|held_out| held_out.cv),
             _ => None,
         }
     }

@@ -105,7 +105,7 @@ fn candidates(
     if all > 1 {
         let mut note = format!("* chosen: smallest {} of {}", summary.criterion.name(), all);
         if let Some(held_out) = summary.held_out() {
-            let error = fixed(held_out.deviance_error(), 2);
+            let error = fixed(held_out.cv_standard_error, 2);
             note += "; CV is -2 x the log-likelihood of rows held out";
             note.extend([" in ", &held_out.folds.to_string(), " folds, standard error ", &error]);
         }

@@ -198,21 +198,27 @@ fn close_call(selection: &Selection, chosen: usize, warnings: &mut Vec<String>) 
 /// Whether held-out rows tell the candidates apart.
 fn held_out(selection: &Selection, chosen: usize, warnings: &mut Vec<String>) {
     let candidates = &selection.candidates;
-    if let Some(simpler) = selection.one_standard_error().filter(|at| *at != chosen) {
+    if let Some(simpler) = selection.simplest_as_good().filter(|at| *at != chosen) {
         let df = |at: usize| candidates[at].scores().map_or(0, |scores| scores.free_parameters);
-        if df(simpler) < df(chosen) {
+        let best = candidates[chosen].evidence().zip(candidates[simpler].evidence());
+        if let Some((distance, error)) = best.map(|(best, other)| best.behind(other))
+            && df(simpler) < df(chosen)
+        {
             warnings.push(format!(
-                "close call: {} predicts within one standard error as well with {} parameters in place of {}",
+                "close call: {} with {} parameters in place of {} is {} behind by CV, with a standard error of {}",
                 name(&candidates[simpler]),
                 df(simpler),
-                df(chosen)
+                df(chosen),
+                fixed(distance, 2),
+                fixed(error, 2)
             ));
         }
     }
     if let Some(evidence) = candidates[chosen].evidence().filter(|held_out| held_out.unsound > 0) {
         warnings.push(format!(
             "in {} of {} folds the fit was spurious or broke off, so its CV is not to be trusted; use --estimator map",
-            evidence.unsound, evidence.folds
+            evidence.unsound,
+            evidence.folds()
         ));
     }
 }

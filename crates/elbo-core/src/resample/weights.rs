@@ -6,7 +6,7 @@ use rand::{Rng, RngExt};
 /// that every model that takes weights can be resampled without a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resampling {
-    /// The ordinary bootstrap: as many units as there are, drawn with replacement; weights are whole numbers, a third of
+    /// The ordinary bootstrap: as many units as there are, drawn with replacement; weights are whole numbers, some 37 % of
     /// them zero. Source: Efron (1979).
     #[default]
     Multinomial,

@@ -90,7 +90,7 @@ impl Folds {
 }
 
 /// What data say that a fit has not seen, by K-fold cross-validation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct HeldOut {
@@ -101,23 +101,38 @@ pub struct HeldOut {
     /// Standard error of [`mean`](Self::mean) from its spread over the folds, in nats per observation. Folds share most of
     /// their training data, so it is somewhat too small, and no estimator of it is unbiased (Bengio & Grandvalet 2004).
     pub standard_error: f64,
-    /// Folds that held data out.
-    pub folds: usize,
+    /// Log-likelihood and observations of each fold that held data out.
+    pub by_fold: Vec<(f64, f64)>,
     /// Folds whose fit was spurious or broke down.
     pub unsound: usize,
 }
 
 impl HeldOut {
     /// From each fold's log-likelihood and number of observations.
-    pub(super) fn of(folds: &[(f64, f64)], unsound: usize) -> Self {
-        let k = folds.len() as f64;
-        let log_likelihood: f64 = folds.iter().map(|fold| fold.0).sum();
-        let observations: f64 = folds.iter().map(|fold| fold.1).sum();
-        let mean = log_likelihood / observations;
-        // A ratio of sums: the spread of ℓ_f − mean · n_f, per mean size of a fold.
-        let spread: f64 = folds.iter().map(|(l, n)| (l - mean * n).powi(2)).sum();
-        let standard_error = (spread / (k * (k - 1.0))).sqrt() / (observations / k);
-        Self { log_likelihood, observations, standard_error, folds: folds.len(), unsound }
+    pub(super) fn of(by_fold: Vec<(f64, f64)>, unsound: usize) -> Self {
+        let log_likelihood: f64 = by_fold.iter().map(|fold| fold.0).sum();
+        let observations: f64 = by_fold.iter().map(|fold| fold.1).sum();
+        let standard_error = error_of_ratio(&by_fold);
+        Self { log_likelihood, observations, standard_error, by_fold, unsound }
+    }
+
+    /// Number of folds that held data out.
+    pub fn folds(&self) -> usize {
+        self.by_fold.len()
+    }
+
+    /// How much larger the [`deviance`](Self::deviance) of `other` is, and the standard error of this difference: what all
+    /// fits find hard to predict in a fold cancels, so that it is far smaller than either's own.
+    ///
+    /// # Panics
+    ///
+    /// If the two are not of the same folds.
+    pub fn behind(&self, other: &Self) -> (f64, f64) {
+        assert_eq!(self.folds(), other.folds(), "pairs of folds");
+        let pairs = self.by_fold.iter().zip(&other.by_fold);
+        let differences: Vec<(f64, f64)> = pairs.map(|(a, b)| (2.0 * (a.0 - b.0), a.1)).collect();
+        let difference = differences.iter().map(|fold| fold.0).sum();
+        (difference, self.observations * error_of_ratio(&differences))
     }
 
     /// Mean held-out log-likelihood, in nats per observation; larger is better.
@@ -134,6 +149,15 @@ impl HeldOut {
     pub fn deviance_error(&self) -> f64 {
         2.0 * self.observations * self.standard_error
     }
+}
+
+/// Standard error of `Σ l / Σ n` over folds: from the spread of `l − ratio · n`, per mean size of a fold.
+fn error_of_ratio(folds: &[(f64, f64)]) -> f64 {
+    let k = folds.len() as f64;
+    let observations: f64 = folds.iter().map(|fold| fold.1).sum();
+    let ratio = folds.iter().map(|fold| fold.0).sum::<f64>() / observations;
+    let spread: f64 = folds.iter().map(|(l, n)| (l - ratio * n).powi(2)).sum();
+    (spread / (k * (k - 1.0))).sqrt() / (observations / k)
 }
 
 /// Why a candidate has no held-out likelihood.

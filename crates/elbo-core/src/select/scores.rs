@@ -1,6 +1,6 @@
 //! What a fit is judged by, and the order that follows.
 
-use crate::{Fit, Report, criteria};
+use crate::{Fit, Report, Restarts, criteria};
 
 /// Whether a fit can be taken at its word. The order is that of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +82,13 @@ impl<P, S> Scored for Fit<P, S> {
             log_certainty: None,
             standing: self.report.standing(),
         }
+    }
+}
+
+/// The best of several runs.
+impl<P, S> Scored for Restarts<P, S> {
+    fn scores(&self) -> Scores {
+        self.best.scores()
     }
 }
 

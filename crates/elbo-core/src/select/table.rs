@@ -29,13 +29,13 @@ impl<L, T: Scored, E> Candidate<L, T, E> {
             Criterion::Aicc => Some(scores.aicc()),
             Criterion::Bic => Some(scores.bic()),
             Criterion::Icl => scores.icl(),
-            Criterion::HeldOut => self.evidence().map(|held_out| held_out.deviance()),
+            Criterion::HeldOut => self.evidence().map(HeldOut::deviance),
         }
     }
 
     /// What held-out data say of it, if they say anything.
-    pub fn evidence(&self) -> Option<HeldOut> {
-        self.held_out.as_ref()?.as_ref().ok().copied()
+    pub fn evidence(&self) -> Option<&HeldOut> {
+        self.held_out.as_ref()?.as_ref().ok()
     }
 
     /// Whether its fit can be taken at its word; a candidate without one has failed.
@@ -109,9 +109,26 @@ impl<L, T: Scored, E> Selection<L, T, E> {
     }
 
     /// Place of the candidate with the fewest free parameters whose mean held-out log-likelihood is within one standard
-    /// error of the best one (of that best one), the first of equals: the best that the data can tell from simpler ones.
-    /// `None` without held-out likelihoods. Source: Breiman, Friedman, Olshen & Stone (1984).
+    /// error of the best one (of that best one), the first of equals. `None` without held-out likelihoods.
+    ///
+    /// This standard error is mostly of what all candidates find hard to predict, so that the rule goes far towards the
+    /// simple; [`simplest_as_good`](Self::simplest_as_good) takes pairs. Source: Breiman, Friedman, Olshen & Stone (1984).
     pub fn one_standard_error(&self) -> Option<usize> {
+        self.simplest(|best, other| other.mean() >= best.mean() - best.standard_error)
+    }
+
+    /// Place of the candidate with the fewest free parameters that is behind the best one by no more than the standard
+    /// error of this distance, fold by fold ([`HeldOut::behind`]); the first of equals. `None` without held-out
+    /// likelihoods.
+    pub fn simplest_as_good(&self) -> Option<usize> {
+        self.simplest(|best, other| {
+            let (distance, standard_error) = best.behind(other);
+            distance <= standard_error
+        })
+    }
+
+    /// Place of the simplest candidate, as sound as the best one, that is good enough beside it.
+    fn simplest(&self, is_enough: impl Fn(&HeldOut, &HeldOut) -> bool) -> Option<usize> {
         let entries: Vec<_> = self
             .candidates
             .iter()
@@ -123,10 +140,11 @@ impl<L, T: Scored, E> Selection<L, T, E> {
             .map(|(_, s, held_out)| (s.standing, Some(held_out.deviance())))
             .collect();
         let (_, best_scores, best) = entries[*ranking(&values).first()?];
-        let enough = best.mean() - best.standard_error;
         entries
             .iter()
-            .filter(|(_, s, h)| s.standing == best_scores.standing && h.mean() >= enough)
+            .filter(|(_, scores, other)| {
+                scores.standing == best_scores.standing && is_enough(best, other)
+            })
             .min_by_key(|(_, scores, _)| scores.free_parameters)
             .map(|(place, ..)| *place)
     }
@@ -270,5 +288,5 @@ fn gather<T, E>(parts: impl Iterator<Item = Part<T, E>>) -> Result<HeldOut, Fold
             Part::Whole(_) | Part::Nothing => {}
         }
     }
-    failed.map_or_else(|| Ok(HeldOut::of(&folds, unsound)), Err)
+    failed.map_or_else(|| Ok(HeldOut::of(folds, unsound)), Err)
 }

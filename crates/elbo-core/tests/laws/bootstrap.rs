@@ -230,4 +230,7 @@ fn threads_change_no_bit_and_a_replicate_is_what_it_would_be_alone() {
     let first = replicate(&Replication::new(3, 5), |rng| Ok::<_, Infallible>(normal(rng)));
     let more = replicate(&Replication::new(9, 5), |rng| Ok::<_, Infallible>(normal(rng)));
     assert_eq!(first.values, more.values[..3]);
+    let mut sorted = more.values;
+    sorted.sort_by(f64::total_cmp);
+    assert!(sorted.windows(2).all(|pair| pair[0] < pair[1]), "no two replicates are the same");
 }

@@ -4,14 +4,17 @@ use std::convert::Infallible;
 
 use elbo_core::{
     CancelToken, Candidate, Criterion, DataError, FoldError, Folds, Replication, Scored, Scores,
-    Selection, Standing, criteria, cross_validate, grow, map_in_order, predictive_score, ranking,
-    ratio_test, select,
+    Selection, Settings, Standing, criteria, cross_validate, fit_restarts, grow, map_in_order,
+    predictive_score, ranking, ratio_test, select,
 };
 use elbo_laws::assert_close;
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use crate::on_threads;
+use crate::{
+    coins::{Coins, packets},
+    on_threads,
+};
 
 /// A Gaussian of known variance 1, or anything else that a table can hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,7 +201,7 @@ fn held_out_likelihood_is_that_of_a_loop_over_split_data() {
         // Folds of equal size: the standard error of the mean of five means.
         let variance = each.iter().map(|l| (l / 6.0 - sum / 30.0).powi(2)).sum::<f64>() / 4.0;
         assert_close(held_out.standard_error, (variance / 5.0).sqrt(), sum);
-        assert_eq!((held_out.observations, held_out.folds, held_out.unsound), (30.0, 5, 0));
+        assert_eq!((held_out.observations, held_out.folds(), held_out.unsound), (30.0, 5, 0));
         // The fit itself is the one to all data.
         assert_eq!(candidate.fit, Ok(shrunk(&x, None, *label)));
     }
@@ -218,13 +221,14 @@ fn a_unit_of_weight_two_is_held_out_as_two_units_are() {
         cross_validate(vec![1.0], &folds, own, fit, |_, fit, w| Ok(score(x, fit, w))).candidates[0]
             .evidence()
             .unwrap()
+            .clone()
     };
     // The third fold of the weighted data has no weight at all, and is left out.
     let weighted = run(&x, Some(&own), vec![0, 1, 1, 2, 0]);
     let plain = run(&repeated, None, vec![0, 1, 1, 1, 0, 0, 0]);
     assert_close(weighted.log_likelihood, plain.log_likelihood, 10.0);
     assert_close(weighted.standard_error, plain.standard_error, 10.0);
-    assert_eq!((weighted.observations, weighted.folds), (7.0, 2));
+    assert_eq!((weighted.observations, weighted.folds()), (7.0, 2));
 }
 
 #[test]
@@ -249,6 +253,53 @@ fn one_standard_error_takes_the_simplest_within_reach() {
     );
     assert_eq!(selection.best_place(), Some(2));
     assert_eq!(selection.one_standard_error(), Some(1));
+    // In pairs: 0.3 ± 0.289 behind, 0.25 ± 0.289 and 0.1 ± 0.289, the spread being that of the best alone.
+    assert_eq!(selection.simplest_as_good(), Some(1));
+    let evidence = |at: usize| selection.candidates[at].evidence().unwrap();
+    let (distance, error) = evidence(2).behind(evidence(0));
+    assert_close(distance, 2.0 * 4.0 * 0.3, 1.0);
+    assert_close(error, 2.0 * 4.0 * (0.25_f64 / 3.0).sqrt(), 1.0);
+    let (back, same) = evidence(0).behind(evidence(2));
+    assert_eq!((back, same), (-distance, error));
+}
+
+#[test]
+fn what_all_find_hard_to_predict_cancels_in_pairs() {
+    let folds = Folds::from_labels(vec![0, 1, 2]);
+    let hard = [0.0, -50.0, -7.0];
+    let selection = cross_validate(
+        vec![0.0, 0.5, 3.0],
+        &folds,
+        None,
+        |label, _| Ok::<_, Infallible>(fitted(0.0, if *label > 1.0 { 1 } else { 2 })),
+        |label, _, weights| {
+            let fold = weights.iter().position(|w| *w > 0.0).unwrap();
+            Ok((hard[fold] - label * [1.0, 0.9, 1.1][fold], 1.0))
+        },
+    );
+    // Behind by 9 nats, give or take half a nat; the folds differ by 50.
+    assert_eq!(selection.one_standard_error(), Some(2));
+    assert_eq!(selection.simplest_as_good(), Some(0));
+}
+
+#[test]
+fn coins_of_a_model_of_ones_own_are_counted() {
+    let data = packets(300);
+    let fit = |coins: &usize| {
+        let start = |run: usize| {
+            let coin = |j: usize| (j + 1) as f64 / (*coins as f64 + 1.5 + run as f64);
+            Ok((0..*coins).map(coin).collect())
+        };
+        fit_restarts(&Coins::new(10.0), &data[..], 3, start, &Settings::default(), &())
+    };
+    let selection = select(vec![1, 2, 3, 4], Criterion::Bic, fit);
+    assert_eq!(selection.best().unwrap().label, 2);
+    for candidate in &selection.candidates {
+        let report = &candidate.fit.as_ref().unwrap().best.report;
+        let bic = -2.0 * report.data_term + candidate.label as f64 * 300_f64.ln();
+        assert_close(candidate.value(Criterion::Bic).unwrap(), bic, bic);
+        assert_eq!(candidate.standing(), Standing::Sound);
+    }
 }
 
 #[test]
@@ -459,7 +510,8 @@ fn threads_change_no_bit() {
             |label, weights| Ok::<_, Infallible>(shrunk(&x, weights, *label)),
             |_, fit, weights| Ok(score(&x, fit, weights)),
         );
-        let held_out: Vec<_> = selection.candidates.iter().map(Candidate::evidence).collect();
+        let held_out: Vec<_> =
+            selection.candidates.iter().map(|candidate| candidate.evidence().cloned()).collect();
         let test = one_more(&data, 0, &Replication::new(33, 1)).replicates;
         let score = predictive_score(23, None, 150, 1, |rng, out| posterior_draw(&x, rng, out));
         (held_out, selection.ranked, test, score.unwrap())

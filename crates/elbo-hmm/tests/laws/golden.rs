@@ -34,6 +34,22 @@ fn earthquakes_end_at_the_optima_of_hmmlearn() {
     assert!((rates[0] - 15.420_651_900).abs() < 2e-3 && (rates[1] - 26.017_998_253).abs() < 2e-3);
 }
 
+/// From the log-likelihoods above and `k² − 1 + k` parameters.
+#[test]
+fn bic_counts_two_states_of_the_earthquakes_and_aic_three() {
+    let mut selection = elbo_core::select(vec![1, 2, 3], elbo_core::Criterion::Bic, |k| {
+        Ok::<_, elbo_hmm::FitError>(earthquakes(*k))
+    });
+    for (place, log_likelihood) in [-391.918_928, -341.878_701, -328.527_483].iter().enumerate() {
+        let parameters = [1.0, 5.0, 11.0][place];
+        let bic = -2.0 * log_likelihood + parameters * 107_f64.ln();
+        assert!((selection.value(place).unwrap() - bic).abs() < 1e-4, "{bic}");
+    }
+    assert_eq!(selection.best().unwrap().label, 2);
+    selection.rank_by(elbo_core::Criterion::Aic);
+    assert_eq!(selection.best().unwrap().label, 3);
+}
+
 /// hmmlearn 0.3.3, `PoissonHMM.decode` at its optimum of two states.
 #[test]
 fn earthquakes_decode_as_in_hmmlearn() {

@@ -176,7 +176,7 @@ fn cross_validation_is_a_loop_over_split_sequences() {
         let held_out = candidate.evidence().unwrap();
         // Fits end within some 10⁻⁸ nats of their optima, where held-out likelihood has a slope.
         assert!((held_out.log_likelihood - sum).abs() < 1e-2, "{} {sum}", held_out.log_likelihood);
-        assert_eq!((held_out.observations, held_out.folds), (200.0, 3));
+        assert_eq!((held_out.observations, held_out.folds()), (200.0, 3));
     }
     assert_eq!((selection.criterion, selection.best().unwrap().label), (Criterion::HeldOut, 2));
     let scores = selection.best().unwrap().fit.as_ref().unwrap().scores();

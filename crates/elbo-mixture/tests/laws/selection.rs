@@ -103,6 +103,24 @@ fn rows_of_weight_zero_may_be_impossible() {
     assert!(error.to_string().contains("observation 8"), "{error}");
 }
 
+/// Starts score all rows under what is at some of them: there, an impossible row is one of density zero.
+#[test]
+fn starts_do_not_see_rows_of_weight_zero() {
+    let codes: Vec<u32> = (0..40).map(|i| [0, 1, 2, 3, 0, 4, 1, 0][i % 8]).collect();
+    let weights: Vec<f64> = codes.iter().map(|code| f64::from(u8::from(*code < 4))).collect();
+    let present: Vec<u32> = codes.iter().copied().filter(|code| *code < 4).collect();
+    let run = |data| {
+        let start = Start::Spread { k: 3, runs: 60, template: Categorical::uniform(5) };
+        MixtureModel::ml().fit(data, &start, &Settings::default(), &()).unwrap()
+    };
+    let all = run(Weighted::new(&codes[..], &weights).unwrap());
+    let alone = run(Weighted::uniform(&present[..]));
+    for (a, b) in all.runs.ends.iter().zip(&alone.runs.ends) {
+        let first = |end: &elbo_core::End| end.outcome.as_ref().unwrap().trace[0];
+        assert!((first(a) - first(b)).abs() < 1e-9, "run {}: {} {}", a.run, first(a), first(b));
+    }
+}
+
 #[test]
 fn too_few_rows_that_count_are_too_few_rows() {
     let (x, weights) = ([1_u64, 5, 9, 9], [1.0, 1.0, 0.0, 0.0]);
