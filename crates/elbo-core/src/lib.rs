@@ -89,6 +89,7 @@ pub mod criteria;
 mod draw;
 mod error;
 mod estimator;
+mod expected;
 mod family;
 mod fit;
 mod inference;
@@ -97,14 +98,16 @@ mod parameters;
 mod single;
 mod spurious;
 mod statistics;
+pub mod uncertainty;
 
 pub use batch::{Batch, Matrix, MatrixMut, OwnedRows, Rows, Weighted};
 pub use draw::Draw;
 pub use error::{DataError, EStepError, EstimateError, Repairs};
 pub use estimator::{
     Conjugate, ConjugatePrior, EmpiricalBayes, Estimator, Evidence, MaximumAPosteriori,
-    MaximumLikelihood, Priors, VariationalBayes,
+    MaximumLikelihood, PointEstimator, Priors, VariationalBayes,
 };
+pub use expected::{ExpectedLogLikelihood, gradient_by_differences};
 pub use family::{BLOCK, BLOCK_STRIDE, Family};
 pub use fit::{
     Acceleration, CancelToken, EStep, End, Event, Fit, FitError, Observer, Optimum, Report,
@@ -112,7 +115,8 @@ pub use fit::{
 };
 pub use inference::{Inference, RowError};
 pub use model::LatentModel;
-pub use parameters::{FlatParameters, take_front};
+pub use parameters::{FlatParameters, Range, take_front};
 pub use single::{SingleModel, SingleParams, SingleScratch, fit_single};
 pub use spurious::spurious_components;
 pub use statistics::{Statistics, add_scaled};
+pub use uncertainty::{CompleteDataModel, FlatModel, LouisModel, Uncertainty, UncertaintyError};

@@ -1,8 +1,8 @@
 //! The Bernoulli distribution.
 
 use elbo_core::{
-    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
-    add_scaled, take_front,
+    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    Statistics, add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
 
@@ -122,8 +122,8 @@ impl FlatParameters for Bernoulli {
         Self { probability: logistic(take_front(from, 1)[0]) }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("probability", self.probability);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("probability", self.probability, Range::Probability);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
+    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
     Statistics, add_scaled, take_front,
 };
 use rand::Rng;
@@ -162,8 +162,8 @@ impl FlatParameters for Binomial {
         Self { probability: logistic(take_front(from, 1)[0]), ..*self }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("probability", self.probability);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("probability", self.probability, Range::Probability);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The categorical distribution.
 
 use elbo_core::{
-    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
-    take_front,
+    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    Statistics, take_front,
 };
 use rand::{Rng, RngExt};
 
@@ -206,9 +206,9 @@ impl FlatParameters for Categorical {
         Self { probabilities: weights().map(|w| w / sum).collect() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         for (category, p) in self.probabilities.iter().enumerate() {
-            see(&format!("probability {category}"), *p);
+            see(&format!("probability {category}"), *p, Range::Probability);
         }
     }
 }

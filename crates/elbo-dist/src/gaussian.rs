@@ -3,8 +3,8 @@
 use std::f64::consts::TAU;
 
 use elbo_core::{
-    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
-    add_scaled, take_front,
+    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    Statistics, add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
@@ -117,9 +117,9 @@ impl FlatParameters for Gaussian {
         Self { mean: at[0], variance: at[1].exp() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("mean", self.mean);
-        see("variance", self.variance);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("mean", self.mean, Range::Real);
+        see("variance", self.variance, Range::Positive);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The geometric distribution.
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
+    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
     Statistics, add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
@@ -133,8 +133,8 @@ impl FlatParameters for Geometric {
         Self { probability: logistic(take_front(from, 1)[0]).max(f64::MIN_POSITIVE) }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("probability", self.probability);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("probability", self.probability, Range::Probability);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The log-normal distribution.
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
+    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
 };
 use elbo_linalg::ln_into;
 use rand::Rng;
@@ -135,9 +135,9 @@ impl FlatParameters for LogNormal {
         Self { log: self.log.with_unconstrained(from) }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("log_mean", self.log_mean());
-        see("log_variance", self.log_variance());
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("log_mean", self.log_mean(), Range::Real);
+        see("log_variance", self.log_variance(), Range::Positive);
     }
 }
 

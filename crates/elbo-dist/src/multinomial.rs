@@ -1,8 +1,8 @@
 //! The multinomial distribution.
 
 use elbo_core::{
-    BLOCK, Batch, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
-    Rows, Statistics, take_front,
+    BLOCK, Batch, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range,
+    Repairs, Rows, Statistics, take_front,
 };
 use rand::Rng;
 use rand_distr::Distribution;
@@ -197,9 +197,9 @@ impl FlatParameters for Multinomial {
         new
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         for (j, p) in self.probabilities().iter().enumerate() {
-            see(&format!("probability[{j}]"), *p);
+            see(&format!("probability[{j}]"), *p, Range::Probability);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{f64::consts::TAU, sync::LazyLock};
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
+    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
     Statistics, take_front,
 };
 use rand::Rng;
@@ -144,8 +144,8 @@ impl FlatParameters for Poisson {
         Self { rate: take_front(from, 1)[0].exp() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("rate", self.rate);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("rate", self.rate, Range::Positive);
     }
 }
 

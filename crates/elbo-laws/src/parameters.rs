@@ -1,6 +1,6 @@
 //! Parameters as points of a flat space.
 
-use elbo_core::{Family, FlatParameters};
+use elbo_core::{Family, FlatParameters, Range};
 
 use crate::{Sample, assert_close};
 
@@ -42,5 +42,12 @@ pub fn every_point_is_a_distribution<F: Family + FlatParameters>(shape: &F, flat
     for (a, b) in flat.iter().zip(&back) {
         assert!((a - b).abs() <= 1e-9 * (1.0 + a.abs()), "{flat:?} came back as {back:?}");
     }
-    there.for_each_parameter(&mut |name, value| assert!(value.is_finite(), "{name} is {value}"));
+    there.for_each_parameter(&mut |name, value, range| {
+        let is_within = match range {
+            Range::Real => value.is_finite(),
+            Range::Positive => value > 0.0 && value.is_finite(),
+            Range::Probability => (0.0..=1.0).contains(&value),
+        };
+        assert!(is_within, "{name} is {value}");
+    });
 }

@@ -2,7 +2,7 @@
 
 use elbo_core::{
     BLOCK, BLOCK_STRIDE, Batch, DataError, Draw, EstimateError, Family, FlatParameters, Matrix,
-    MatrixMut, Repairs, Statistics,
+    MatrixMut, Range, Repairs, Statistics,
 };
 use elbo_dist::CategoricalStats;
 use rand::Rng;
@@ -222,11 +222,11 @@ impl<F: Family + FlatParameters> FlatParameters for Mixture<F> {
         Self::from_parts(weights, components)
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         for (c, (weight, component)) in self.weights().iter().zip(self.components()).enumerate() {
-            see(&format!("weight {c}"), *weight);
-            component.for_each_parameter(&mut |name, value| {
-                see(&format!("component {c} {name}"), value);
+            see(&format!("weight {c}"), *weight, Range::Probability);
+            component.for_each_parameter(&mut |name, value, range| {
+                see(&format!("component {c} {name}"), value, range);
             });
         }
     }

@@ -6,7 +6,7 @@ use std::f64::consts::TAU;
 
 use elbo_core::{
     Batch, DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, OwnedRows,
-    Repairs, Rows, take_front,
+    Range, Repairs, Rows, take_front,
 };
 use elbo_linalg::LowRankPlusDiagonal;
 use rand::{Rng, RngExt};
@@ -305,14 +305,14 @@ impl FlatParameters for LowRankGaussian {
     }
 
     /// `mean[i]`, `loading[i,a]` as they are and `uniqueness[i]`.
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         let q = self.q();
-        self.mean.iter().enumerate().for_each(|(i, x)| see(&format!("mean[{i}]"), *x));
+        self.mean.iter().enumerate().for_each(|(i, x)| see(&format!("mean[{i}]"), *x, Range::Real));
         for (p, x) in self.loadings.iter().enumerate() {
-            see(&format!("loading[{},{}]", p / q, p % q), *x);
+            see(&format!("loading[{},{}]", p / q, p % q), *x, Range::Real);
         }
         for (i, x) in self.uniquenesses.iter().enumerate() {
-            see(&format!("uniqueness[{i}]"), *x);
+            see(&format!("uniqueness[{i}]"), *x, Range::Positive);
         }
     }
 }

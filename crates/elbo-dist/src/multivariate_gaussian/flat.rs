@@ -1,6 +1,6 @@
 //! Coordinates of a single component, and draws.
 
-use elbo_core::{Draw, FlatParameters, OwnedRows, Rows, take_front};
+use elbo_core::{Draw, FlatParameters, OwnedRows, Range, Rows, take_front};
 use rand::Rng;
 
 use super::{MultivariateGaussian, Spd};
@@ -44,20 +44,21 @@ impl FlatParameters for MultivariateGaussian {
     }
 
     /// `mean[j]`; then `variance`, `variance[j]`, or `covariance[i,j]` for `j ≤ i`, by structure.
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         for (j, mean) in self.mean.iter().enumerate() {
-            see(&format!("mean[{j}]"), *mean);
+            see(&format!("mean[{j}]"), *mean, Range::Real);
         }
         for i in 0..self.d() {
             if self.structure.is_spherical() {
                 if i == 0 {
-                    see("variance", self.covariance.get(0, 0));
+                    see("variance", self.covariance.get(0, 0), Range::Positive);
                 }
             } else if self.structure.is_diagonal() {
-                see(&format!("variance[{i}]"), self.covariance.get(i, i));
+                see(&format!("variance[{i}]"), self.covariance.get(i, i), Range::Positive);
             } else {
                 for j in 0..=i {
-                    see(&format!("covariance[{i},{j}]"), self.covariance.get(i, j));
+                    let range = if i == j { Range::Positive } else { Range::Real };
+                    see(&format!("covariance[{i},{j}]"), self.covariance.get(i, j), range);
                 }
             }
         }
