@@ -26,10 +26,18 @@ pub enum UncertaintyError {
         /// Free parameters that it counts.
         free: usize,
     },
-    /// The objective, or the expected log-likelihood, is not finite next to the parameters.
-    #[error("the objective is not finite next to the value of {parameter}; check the fit")]
+    /// The objective, or the expected log-likelihood, is not finite at the parameters.
+    #[error(
+        "the objective is {value} at the parameters; check the fit, and 0 · ln 0 in a model of your own"
+    )]
     NotFinite {
-        /// The parameter moved.
+        /// What it is.
+        value: f64,
+    },
+    /// Derivatives are not finite.
+    #[error("a derivative with respect to {parameter} is not finite; check the fit")]
+    NoDerivative {
+        /// The parameter.
         parameter: String,
     },
     /// The data say nothing about a parameter, or about a combination of parameters.

@@ -66,7 +66,7 @@ fn check_finite<M: FlatModel>(
     let matrices = [Some(&found.observed), found.complete.as_ref()];
     for matrix in matrices.into_iter().flatten() {
         if let Some(at) = matrix.iter().position(|x| !x.is_finite()) {
-            return Err(UncertaintyError::NotFinite { parameter: local.name_of(at % r) });
+            return Err(UncertaintyError::NoDerivative { parameter: local.name_of(at % r) });
         }
     }
     Ok(())

@@ -111,6 +111,9 @@ impl<'a, 'd, M: FlatModel> Local<'a, 'd, M> {
         f: impl Fn(&Self, &M::Params) -> f64 + Sync,
     ) -> Result<(), UncertaintyError> {
         let here = f(self, self.params);
+        if !here.is_finite() {
+            return Err(UncertaintyError::NotFinite { value: here });
+        }
         let this = &*self;
         let found = map_in_order(this.flat.len(), |k| {
             let at = this.flat[k];
@@ -119,17 +122,21 @@ impl<'a, 'd, M: FlatModel> Local<'a, 'd, M> {
                 flat[k] = at + shift;
                 f(this, &this.model.with_unconstrained(this.params, &flat))
             };
-            if at.is_finite() { step(here, at, value) } else { Some(0.0) }
+            if at.is_finite() { step(here, at, value) } else { Step::Infinite }
         });
-        for (k, step) in found.into_iter().enumerate() {
-            match step {
-                Some(step) => self.steps[k] = step,
-                None => return Err(self.flat_coordinate(k)),
-            }
+        for (k, step) in found.iter().enumerate() {
+            self.steps[k] = match step {
+                Step::Found(step) => *step,
+                Step::Flat => 1.0,
+                Step::Infinite => 0.0,
+            };
         }
         self.free = (0..self.flat.len()).filter(|k| self.steps[*k] > 0.0).collect();
         let jacobian = self.differentiate();
-        self.hold_what_is_on_the_boundary(&jacobian);
+        self.hold_what_is_on_the_boundary(&jacobian, &found);
+        if let Some(k) = self.free.iter().find(|k| found[**k] == Step::Flat) {
+            return Err(self.flat_coordinate(*k));
+        }
         self.jacobian = self.differentiate();
         Ok(())
     }
@@ -155,7 +162,7 @@ impl<'a, 'd, M: FlatModel> Local<'a, 'd, M> {
     ///
     /// Next to it are coordinates in which a parameter with a boundary moves in proportion (a logarithm, or log odds) and
     /// on which the data hold next to nothing: steps there would be many factors of e.
-    fn hold_what_is_on_the_boundary(&mut self, jacobian: &[f64]) {
+    fn hold_what_is_on_the_boundary(&mut self, jacobian: &[f64], found: &[Step]) {
         let r = self.free.len();
         let mut kept = Vec::with_capacity(r);
         for (column, k) in self.free.iter().enumerate() {
@@ -165,7 +172,7 @@ impl<'a, 'd, M: FlatModel> Local<'a, 'd, M> {
                 named.room() < f64::INFINITY && slope >= 0.1 * named.room()
             });
             match in_proportion {
-                Some((_, named)) if step.powi(-2) < NEXT_TO_NOTHING => {
+                Some((_, named)) if step.powi(-2) < NEXT_TO_NOTHING || found[*k] == Step::Flat => {
                     self.held.push(named.name.clone());
                     self.steps[*k] = 0.0;
                 }
@@ -237,16 +244,27 @@ impl<'a, 'd, M: FlatModel> Local<'a, 'd, M> {
     }
 }
 
+/// How far a coordinate reaches.
+#[derive(Clone, Copy, PartialEq)]
+enum Step {
+    /// This far for half a nat.
+    Found(f64),
+    /// Nothing changes as far as the function is finite.
+    Flat,
+    /// It is at infinity.
+    Infinite,
+}
+
 /// How far a coordinate at `at` must move for `f`, which is `here` now, to fall by half a nat, judged from a move in
-/// both directions that changes it by [`TARGET`], or clearly more than rounding. `None` if nothing changes it.
-fn step(here: f64, at: f64, f: impl Fn(f64) -> f64) -> Option<f64> {
+/// both directions that changes it by [`TARGET`], or clearly more than rounding.
+fn step(here: f64, at: f64, f: impl Fn(f64) -> f64) -> Step {
     let target = TARGET.max(ROUNDINGS * here.abs());
     let (mut below, mut above) = (0.0_f64, f64::INFINITY);
     let mut h = 0.01_f64.max(1e-3 * at.abs());
-    for _ in 0..100 {
+    while h < 1e150 && below < 0.999 * above {
         let change = (here - 0.5 * (f(h) + f(-h))).abs();
         if change >= 0.25 * target && change <= 4.0 * target {
-            return Some(h / (2.0 * change).sqrt());
+            return Step::Found(h / (2.0 * change).sqrt());
         }
         let guess = h * (target / change).sqrt().clamp(1.0 / 64.0, 64.0); // NaN stays NaN
         if change < target {
@@ -256,14 +274,16 @@ fn step(here: f64, at: f64, f: impl Fn(f64) -> f64) -> Option<f64> {
         }
         h = if guess > below && guess < above {
             guess
-        } else if above.is_finite() {
-            if below > 0.0 { (below * above).sqrt() } else { above / 64.0 }
-        } else {
+        } else if above.is_infinite() {
             64.0 * below
+        } else if below > 0.0 {
+            (below * above).sqrt()
+        } else {
+            above / 64.0
         };
-        if h > 1e150 {
-            return None;
+        if h < 1e-150 {
+            break;
         }
     }
-    None
+    Step::Flat
 }

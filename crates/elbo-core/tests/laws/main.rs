@@ -6,6 +6,7 @@ mod driver;
 mod inference;
 mod restarts;
 mod statistics;
+mod uncertainty;
 mod variants;
 
 /// Runs `f` on a rayon pool of its own.
