@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use elbo_core::{
     Batch, DataError, EstimateError, FitError, MaximumAPosteriori, MaximumLikelihood, Observer,
-    Rows, Settings, VariationalBayes, Weighted, map_in_order,
+    Rows, Settings, Uncertainty, UncertaintyError, VariationalBayes, Weighted, map_in_order,
 };
 use elbo_dist::{
     CovarianceStructure, Dirichlet, MultivariateGaussian, NormalInverseWishart, ParameterError,
@@ -197,6 +197,45 @@ impl GaussianMixture {
             builder.settings.seed = elbo_core::mix(self.settings.seed, i as u64);
             Candidate { k, structure, fit: builder.fit_observed(data, &observers(i)) }
         })
+    }
+
+    /// Standard errors of what this builder has fitted to these data: see [`MixtureModel::standard_errors`].
+    ///
+    /// ```
+    /// use elbo_mixture::{CovarianceStructure, GaussianMixture, Rows};
+    ///
+    /// let data = [0.0, 0.4, -0.3, 5.0, 5.7, 4.4, 0.2, 5.1];
+    /// let builder = GaussianMixture::new(2).structure(CovarianceStructure::EII);
+    /// let rows = Rows::new(&data, 8, 1);
+    /// let errors = builder.standard_errors(&builder.fit(rows.into())?, rows.into())?;
+    /// assert!(errors.parameter("component 1 mean[0]").unwrap().std_error.unwrap() < 0.3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As there; [`EstimateError::Unsupported`] under variational Bayes, whose posteriors tell their spread themselves.
+    pub fn standard_errors(
+        &self,
+        fitted: &Fitted<MultivariateGaussian>,
+        data: Weighted<'_, Rows<'_>>,
+    ) -> Result<Uncertainty, UncertaintyError> {
+        match self.estimation {
+            Estimation::MaximumLikelihood => MixtureModel::ml().standard_errors(fitted, data),
+            Estimation::MaximumAPosteriori => {
+                let prior = self.default_prior(data).map_err(|error| match error {
+                    FitError::Data(error) => UncertaintyError::Data(error),
+                    FitError::Start(error) => UncertaintyError::Estimate(error),
+                    _ => unreachable!("priors come from data alone"),
+                })?;
+                MixtureModel::map(prior, self.weight_prior(1.0)).standard_errors(fitted, data)
+            }
+            Estimation::VariationalBayes => Err(EstimateError::Unsupported {
+                what: "the observed information",
+                structure: "variational Bayes",
+            }
+            .into()),
+        }
     }
 
     fn default_prior(

@@ -38,10 +38,11 @@ mod gaussian;
 mod mixture;
 mod model;
 mod start;
+mod uncertainty;
 
 pub use elbo_core::{
     Acceleration, CancelToken, DataError, EstimateError, Event, FitError, Observer, Report, Rows,
-    Settings, Stopped, Tolerance, Variant, Weighted,
+    Settings, Stopped, Tolerance, Uncertainty, UncertaintyError, Variant, Weighted,
 };
 pub use elbo_dist::{
     Categorical, CovarianceStructure, Dirichlet, Gaussian, MultivariateGaussian,

@@ -64,8 +64,10 @@ impl<'a, 'd, M: FlatModel> Local<'a, 'd, M> {
         if written != free {
             return Err(UncertaintyError::Coordinates { written, free });
         }
+        // Read back, parameters that are known up to a sign or a rotation are those of the coordinates.
+        let canonical = model.with_unconstrained(params, &flat);
         let mut names = Vec::new();
-        model.for_each_parameter(params, &mut |name, value, range| {
+        model.for_each_parameter(&canonical, &mut |name, value, range| {
             names.push(Named { name: name.to_owned(), value, range });
         });
         let (steps, e_step) = (vec![0.0; written], EStep::new(data, PIECES));

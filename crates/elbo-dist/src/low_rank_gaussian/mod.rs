@@ -5,8 +5,8 @@ mod maximize;
 use std::f64::consts::TAU;
 
 use elbo_core::{
-    Batch, DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, OwnedRows,
-    Range, Repairs, Rows, take_front,
+    Batch, DataError, Draw, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
+    MatrixMut, OwnedRows, Range, Repairs, Rows, Statistics, take_front,
 };
 use elbo_linalg::LowRankPlusDiagonal;
 use rand::{Rng, RngExt};
@@ -266,6 +266,30 @@ impl LowRankGaussian {
             }
         }
         w
+    }
+}
+
+/// As for a [`MultivariateGaussian`] with this covariance. Derivatives are taken by differences.
+impl ExpectedLogLikelihood for LowRankGaussian {
+    fn expected_log_likelihood(&self, stats: &MultivariateGaussianStats) -> f64 {
+        let d = self.d();
+        let mut about = stats.clone();
+        about.align(&MultivariateGaussianStats::new(self.mean.clone(), false));
+        let (mut column, mut scratch) = (vec![0.0; d], vec![0.0; self.q()]);
+        let mut trace = 0.0;
+        for j in 0..d {
+            for (i, x) in column.iter_mut().enumerate() {
+                *x = about.second()[i.max(j) * (i.max(j) + 1) / 2 + i.min(j)];
+            }
+            self.covariance.solve_in_place(&mut column, &mut scratch);
+            trace += column[j];
+        }
+        about.total_weight() * self.constant() - 0.5 * trace
+    }
+
+    /// No value is missing, or the data would have been refused.
+    fn is_complete(&self, _: Rows<'_>) -> bool {
+        true
     }
 }
 

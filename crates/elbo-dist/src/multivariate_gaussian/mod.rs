@@ -8,6 +8,7 @@ mod maximize;
 mod missing;
 pub(crate) mod packed;
 mod relations;
+mod score;
 mod settling;
 pub(crate) mod spd;
 mod stats;

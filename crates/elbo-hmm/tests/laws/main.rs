@@ -10,3 +10,4 @@ mod sequences;
 mod variational;
 
 mod support;
+mod uncertainty;

@@ -13,6 +13,7 @@ mod invariance;
 mod one_step;
 mod restarts;
 mod support;
+mod uncertainty;
 
 /// The generator of a seeded test.
 fn rng(seed: u64) -> rand::rngs::ChaCha8Rng {
