@@ -11,7 +11,7 @@ use crate::{Batch, Repairs, map_in_order};
 
 /// By how many steps parameters move for the difference of statistics, scores or EM maps: what is left out is of order
 /// `STEP²/n`, rounding counts `1/STEP` times.
-const STEP: f64 = 3e-3;
+const STEP: f64 = 1e-3;
 /// The same where no data are read, so that the fourth order costs nothing.
 const SCORE_STEP: f64 = 0.03;
 /// Pieces that Louis' sum is cut into.

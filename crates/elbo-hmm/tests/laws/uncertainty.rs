@@ -1,7 +1,7 @@
 //! Standard errors of hidden Markov models, against a likelihood that sums over all paths, and by simulation.
 
 use elbo_core::{
-    FlatModel, UncertaintyError, map_in_order,
+    CompleteDataModel, FlatModel, Uncertainty, UncertaintyError, map_in_order,
     uncertainty::{hessian, oakes, sem},
 };
 use elbo_hmm::{
@@ -12,6 +12,14 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 fn settings() -> Settings {
     Settings { tolerance: Tolerance::Gap(1e-15), ..Settings::default() }
+}
+
+fn routes<M: CompleteDataModel>(
+    model: &M,
+    data: M::Data<'_>,
+    params: &M::Params,
+) -> [Result<Uncertainty, UncertaintyError>; 3] {
+    [hessian(model, data, params), oakes(model, data, params), sem(model, data, params)]
 }
 
 /// `10⁻⁵` of the information, relative to the diagonal.
@@ -75,8 +83,8 @@ fn every_route_finds_the_hessian_of_a_sum_over_all_paths() {
         rolls.chunks_exact(6).map(of).sum()
     };
     let wanted = numerical_information(log_likelihood, &at);
-    for route in [hessian, oakes, sem] {
-        let found = route(&model, data, &params).unwrap();
+    for found in routes(&model, data, &params) {
+        let found = found.unwrap();
         assert_same_information(found.information(), &wanted);
     }
     let found = model.standard_errors(&fitted, data).unwrap();
@@ -127,8 +135,8 @@ fn the_initial_law_of_one_sequence_is_held() {
         let (model, data) = (HmmModel::ml(), Sequences::one(&counts[..]));
         let fitted = model.fit(data, &Start::At(even), &settings(), &()).unwrap();
         let params = model.start(fitted.hmm.clone(), 1.0).unwrap();
-        for route in [hessian, oakes, sem] {
-            let found = route(&model, data, &params).unwrap();
+        for found in routes(&model, data, &params) {
+            let found = found.unwrap();
             assert_eq!(found.dim(), if found.held.len() > 2 { 9 } else { found.dim() });
             for j in 0..3 {
                 let initial = found.parameter(&format!("initial[{j}]")).unwrap();
@@ -161,7 +169,8 @@ fn forbidden_transitions_are_held() {
     let error = |name: &str| found.parameter(name).unwrap().std_error;
     assert_eq!(error("transition[0,2]"), None);
     assert!(error("transition[0,0]").is_some_and(|e| e > 0.01 && e < 0.05));
-    assert_eq!(error("transition[0,0]"), error("transition[0,1]"));
+    let ratio = error("transition[0,0]").unwrap() / error("transition[0,1]").unwrap();
+    assert!((ratio - 1.0).abs() < 1e-10, "{ratio}");
 }
 
 #[test]
@@ -180,8 +189,8 @@ fn priors_count() {
     let params = model.start(fitted.hmm, 1.0).unwrap();
     let wanted = hessian(&model, data, &params).unwrap();
     assert!(wanted.held.is_empty() && wanted.dim() == 5, "the prior keeps the initial law inside");
-    for route in [oakes, sem] {
-        let found = route(&model, data, &params).unwrap();
+    for found in routes(&model, data, &params) {
+        let found = found.unwrap();
         assert_same_information(found.information(), wanted.information());
     }
 }
@@ -202,8 +211,8 @@ fn a_covariance_that_states_share_is_counted_once() {
     let params = model.start(fitted.hmm, 1.0).unwrap();
     let wanted = hessian(&model, data, &params).unwrap();
     assert_eq!(wanted.dim(), 2 + 4 + 3);
-    for route in [oakes, sem] {
-        let found = route(&model, data, &params).unwrap();
+    for found in routes(&model, data, &params) {
+        let found = found.unwrap();
         assert_same_information(found.information(), wanted.information());
     }
 }

@@ -1,7 +1,7 @@
 //! Standard errors of mixtures, against Hessians of densities written out by hand, and by simulation.
 
 use elbo_core::{
-    Draw, FlatModel, LatentModel, SingleModel, fit, fit_single,
+    Draw, FlatModel, LatentModel, LouisModel, SingleModel, fit, fit_single,
     uncertainty::{hessian, louis, oakes, sem},
 };
 use elbo_dist::{Categorical, Dirichlet, Gamma, LowRankGaussian, StudentT};
@@ -18,6 +18,15 @@ use crate::{
 
 fn settings() -> Settings {
     Settings { tolerance: Tolerance::Gap(1e-15), ..Settings::default() }
+}
+
+/// The routes through complete data.
+fn routes<M: LouisModel>(
+    model: &M,
+    data: M::Data<'_>,
+    params: &M::Params,
+) -> [Result<Uncertainty, UncertaintyError>; 3] {
+    [oakes(model, data, params), sem(model, data, params), louis(model, data, params)]
 }
 
 /// The goal for all routes: `10⁻⁵` of the information, relative to the diagonal.
@@ -90,8 +99,9 @@ fn every_route_finds_the_hessian_of_a_gaussian_mixture_written_out() {
     let mut at = Vec::new();
     model.write_unconstrained(&params, &mut at);
     let wanted = numerical_information(log_likelihood, &at, &[0.2, 0.2, 0.2, 0.2, 0.2]);
-    for route in [hessian, oakes, sem, louis] {
-        let found = route(&model, weighted, &params).unwrap();
+    let by_hessian = hessian(&model, weighted, &params);
+    for found in routes(&model, weighted, &params).into_iter().chain([by_hessian]) {
+        let found = found.unwrap();
         assert_same_information(found.information(), &wanted);
         assert!(found.asymmetry < 1e-5 && found.distance < 1e-4, "{found:?}");
     }
@@ -100,7 +110,8 @@ fn every_route_finds_the_hessian_of_a_gaussian_mixture_written_out() {
     let names: Vec<&str> = found.parameters.iter().map(|p| &p.name[..]).collect();
     let wanted = ["weight 0", "weight 1", "component 0 mean", "component 0 variance"];
     assert_eq!(names[..4], wanted);
-    assert_eq!(found.parameters[0].std_error, found.parameters[1].std_error);
+    let errors = [0, 1].map(|j| found.parameters[j].std_error.unwrap());
+    assert!((errors[0] / errors[1] - 1.0).abs() < 1e-10, "{errors:?}");
 }
 
 #[test]
@@ -114,11 +125,14 @@ fn all_routes_meet_for_counts_under_a_prior() {
     let fitted = model.fit(Weighted::from(&data[..]), &start, &settings(), &()).unwrap();
     let params = model.start(fitted.mixture.clone(), 1.0).unwrap();
     let wanted = hessian(&model, Weighted::from(&data[..]), &params).unwrap();
-    for route in [oakes, sem, louis] {
-        let found = route(&model, Weighted::from(&data[..]), &params).unwrap();
+    for found in routes(&model, Weighted::from(&data[..]), &params) {
+        let found = found.unwrap();
         assert_same_information(found.information(), wanted.information());
     }
-    // Without the prior this is no maximum.
+    // The mode under a strong prior is no maximum of the likelihood.
+    let model =
+        MixtureModel::map(Gamma::new(60.0, 10.0).unwrap(), Dirichlet::symmetric(2, 5.0).unwrap());
+    let fitted = model.fit(Weighted::from(&data[..]), &start, &settings(), &()).unwrap();
     let error = MixtureModel::ml().standard_errors(&fitted, &data[..]).unwrap_err();
     assert!(matches!(error, UncertaintyError::NotStationary { .. }), "{error}");
 }
@@ -126,7 +140,7 @@ fn all_routes_meet_for_counts_under_a_prior() {
 #[test]
 fn shared_covariances_are_counted_once_in_every_structure() {
     use CovarianceStructure as S;
-    let table = clusters(200, 2, 2, 11);
+    let table = shipped("faithful");
     let data = Weighted::from(table.rows());
     for structure in S::ALL {
         let fitted = tight(2, structure).starts(2).fit(data).unwrap();
@@ -140,8 +154,8 @@ fn shared_covariances_are_counted_once_in_every_structure() {
         }
         let wanted = hessian(&model, data, &params).unwrap();
         assert_eq!(wanted.dim(), fitted.report.free_parameters, "{structure}");
-        for route in [oakes, sem, louis] {
-            let found = route(&model, data, &params).unwrap();
+        for found in routes(&model, data, &params) {
+            let found = found.unwrap();
             assert_same_information(found.information(), wanted.information());
         }
     }
@@ -176,9 +190,8 @@ fn missing_values_hide_information_from_oakes_too_and_louis_declines() {
     let fitted = model.fit(data, &Start::At(whole.mixture), &settings(), &()).unwrap();
     let params = model.start(fitted.mixture, 1.0).unwrap();
     let wanted = hessian(&model, data, &params).unwrap();
-    for route in [oakes, sem] {
-        let found = route(&model, data, &params).unwrap();
-        assert_same_information(found.information(), wanted.information());
+    for found in [oakes(&model, data, &params), sem(&model, data, &params)] {
+        assert_same_information(found.unwrap().information(), wanted.information());
     }
     assert_eq!(louis(&model, data, &params).unwrap_err(), UncertaintyError::Incomplete);
 }
@@ -210,7 +223,7 @@ fn units_of_the_data_change_nothing_but_units() {
 #[test]
 fn families_with_coordinates_alone_take_the_hessian() {
     // Location and scale of a Student t: closed forms of the expected information are close by.
-    let truth = StudentT::new(1.0, 2.0, 5.0).unwrap().with_fixed_dof();
+    let truth = StudentT::with_fixed_dof(1.0, 2.0, 5.0).unwrap();
     let data = truth.draw(4000, &mut rng(5));
     let found = fit_single(truth, &data[..]).unwrap().params;
     let model = SingleModel::new(elbo_core::MaximumLikelihood);
@@ -236,25 +249,6 @@ fn one_categorical_column_does_not_identify_two_classes() {
         model.fit(Weighted::from(&data[..]), &Start::At(start.unwrap()), &settings(), &()).unwrap();
     let error = model.standard_errors(&fitted, &data[..]).unwrap_err();
     assert!(matches!(error, UncertaintyError::NotIdentified { .. }), "{error}");
-}
-
-#[test]
-fn geysers_have_the_standard_errors_of_the_hessian() {
-    let table = shipped("faithful");
-    let data = Weighted::from(table.rows());
-    let fitted = tight(2, CovarianceStructure::VVV).starts(3).fit(data).unwrap();
-    let model = MixtureModel::ml();
-    let params = model.start(fitted.mixture.clone(), 1.0).unwrap();
-    let wanted = hessian(&model, data, &params).unwrap();
-    for route in [oakes, sem, louis] {
-        let found = route(&model, data, &params).unwrap();
-        assert_same_information(found.information(), wanted.information());
-    }
-    let fraction = oakes(&model, data, &params).unwrap().missing_fraction.unwrap();
-    assert!(
-        fraction > 0.0 && fraction < 0.2,
-        "the groups are far apart, so little is missing: {fraction}"
-    );
 }
 
 /// How often intervals of 95 % cover, of all parameters of all simulated data sets.
@@ -360,8 +354,8 @@ fn a_single_factor_has_standard_errors_by_every_route() {
     let fitted = fit(&model, data, start, &settings(), &()).unwrap();
     let wanted = hessian(&model, data, &fitted.params).unwrap();
     assert_eq!(wanted.dim(), model.free_parameters(&fitted.params));
-    for route in [oakes, sem, louis] {
-        let found = route(&model, data, &fitted.params).unwrap();
+    for found in routes(&model, data, &fitted.params) {
+        let found = found.unwrap();
         assert_same_information(found.information(), wanted.information());
     }
     let signs: Vec<bool> = wanted.parameters[4..8].iter().map(|p| p.value > 0.0).collect();
