@@ -96,6 +96,10 @@ pub fn scores_are_derivatives_of_the_log_likelihood<S: Sample>(
     };
     let (here, size) = (log_likelihood(components), log_likelihood(components).abs() + 1.0);
     assert_close(log_likelihood(&at(&flat)), here, size);
+    let mut again = Vec::new();
+    S::Family::write_all_unconstrained(&at(&flat), &mut again);
+    let same = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-9 * (1.0 + a.abs());
+    assert!(flat.iter().zip(&again).all(same), "{flat:?} came back as {again:?}");
     let moved: Vec<f64> =
         flat.iter().enumerate().map(|(i, x)| x + 0.1 * (i as f64).cos()).collect();
     let there = at(&moved);

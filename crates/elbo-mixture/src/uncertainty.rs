@@ -201,8 +201,7 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
     ///
     /// # Errors
     ///
-    /// [`UncertaintyError`]: a maximum that the data do not identify, a point that is none, covariance structures with
-    /// shared axes.
+    /// [`UncertaintyError`]: a maximum that the data do not identify, or a point that is none.
     pub fn standard_errors<'d>(
         &self,
         fitted: &Fitted<F>,

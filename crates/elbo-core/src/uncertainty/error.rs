@@ -18,7 +18,7 @@ pub enum UncertaintyError {
     Estimate(#[from] EstimateError),
     /// The coordinates are not those of the free parameters.
     #[error(
-        "{written} coordinates for {free} free parameters: the components share what has no coordinates; take a structure that shares nothing, or resample the data"
+        "{written} coordinates for {free} free parameters: every family must write the coordinates of all its components together, what they share once"
     )]
     Coordinates {
         /// Coordinates that the model writes.

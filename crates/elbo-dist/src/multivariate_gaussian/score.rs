@@ -1,9 +1,11 @@
 //! The expected log-likelihood and its derivative.
 
-use elbo_core::{ExpectedLogLikelihood, FlatParameters, Rows, Statistics};
+use elbo_core::{
+    ExpectedLogLikelihood, FlatParameters, Rows, Statistics, gradient_by_differences,
+};
 
-use super::flat::Shared;
-use super::{MultivariateGaussian, MultivariateGaussianStats, whiten};
+use super::sharing::Layout;
+use super::{MultivariateGaussian, MultivariateGaussianStats, Sharing, whiten};
 
 /// With `w` the weight and `S = Σw(x − μ)(x − μ)ᵀ`, it is `−½ [w (d ln 2π + ln |Σ|) + tr(Σ⁻¹ S)]`, its derivative
 /// `Σ⁻¹ Σw(x − μ)` in the mean and the lower triangle of `Uᵀ(U S Uᵀ − wI)` in `L`.
@@ -19,61 +21,42 @@ impl ExpectedLogLikelihood for MultivariateGaussian {
         self.own_score_into(stats, mean, own);
     }
 
+    /// By differences, where axes are coordinates.
     fn score_all_into(
         components: &[Self],
         stats: &[MultivariateGaussianStats],
-        _: &[f64],
+        steps: &[f64],
         out: &mut [f64],
     ) {
-        let first = &components[0];
-        let (d, own_len, shared) = (first.d(), first.own_len(), first.shared());
-        if shared == Shared::Nothing {
-            let pairs = components.iter().zip(stats).zip(out.chunks_exact_mut(d + own_len));
+        let (layout, d) = (Layout::of(components), components[0].d());
+        if !layout.is_joint() {
+            let pairs = components.iter().zip(stats);
             return pairs
+                .zip(out.chunks_exact_mut(d + components[0].own_len()))
                 .for_each(|((component, stats), out)| component.score_into(stats, &[], out));
+        }
+        if layout.axes != Sharing::Identity {
+            let mut flat = Vec::with_capacity(out.len());
+            Self::write_all_unconstrained(components, &mut flat);
+            return gradient_by_differences(&flat, steps, out, |flat| {
+                let moved = Self::with_all_unconstrained(components, &mut &flat[..]);
+                let terms = moved.iter().zip(stats);
+                terms.map(|(component, stats)| component.expected_log_likelihood(stats)).sum()
+            });
         }
         let (means, covariances) = out.split_at_mut(d * components.len());
         covariances.fill(0.0);
-        let mut own = vec![0.0; own_len];
+        let first = components[0].own_coordinates();
+        let mut score = vec![0.0; first.len()];
         for (j, mean) in means.chunks_exact_mut(d).enumerate() {
-            components[j].own_score_into(&stats[j], mean, &mut own);
-            pass_on(components, j, &own, covariances);
+            components[j].own_score_into(&stats[j], mean, &mut score);
+            layout.add_score(j, &first, &components[j].own_coordinates(), &score, covariances);
         }
     }
 
     /// Is no value missing?
     fn is_complete(&self, data: Rows<'_>) -> bool {
         data.all(|x| !x.is_nan())
-    }
-}
-
-/// Adds the derivative in the own coordinates of component `j` to those in the shared ones.
-fn pass_on(components: &[MultivariateGaussian], j: usize, own: &[f64], out: &mut [f64]) {
-    let (first, component) = (&components[0], &components[j]);
-    let last = own.len() - 1;
-    match first.shared() {
-        Shared::Nothing => {}
-        Shared::All => elbo_core::add_scaled(out, 1.0, own),
-        Shared::Shape => {
-            let mut flat = Vec::with_capacity(first.d() + own.len());
-            component.write_unconstrained(&mut flat);
-            let here = &flat[first.d()..];
-            let mut is_log = vec![false; own.len()];
-            first.logs().for_each(|at| is_log[at] = true);
-            let ratio = (0.5 * (component.log_volume() - first.log_volume())).exp();
-            for (at, score) in own.iter().enumerate() {
-                out[at] += if is_log[at] { *score } else { ratio * score };
-                if j > 0 {
-                    out[last + j] += if is_log[at] { *score } else { here[at] * score };
-                }
-            }
-        }
-        Shared::Volume => {
-            out[0] += first.logs().map(|at| own[at]).sum::<f64>();
-            let rest = &mut out[1 + j * last..][..last];
-            elbo_core::add_scaled(rest, 1.0, &own[..last]);
-            first.logs().filter(|at| *at < last).for_each(|at| rest[at] -= own[last]);
-        }
     }
 }
 
