@@ -4,8 +4,8 @@
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
 use elbo::core::{
-    CompleteDataModel, EStepError, EstimateError, FlatModel, Inference, LatentModel, Range, Repairs,
-    Settings, Variant, fit, fit_restarts, uncertainty::oakes,
+    CompleteDataModel, EStepError, EstimateError, FlatModel, Inference, LatentModel, Range,
+    Repairs, Settings, Variant, fit, fit_restarts, uncertainty::oakes,
 };
 
 struct ZeroInflatedPoisson;

@@ -95,101 +95,6 @@ impl FlatParameters for MultivariateGaussian {
     }
 }
 
-/// What covariances have in common that has coordinates.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Shared {
-    /// Nothing, or axes, which have none.
-    Nothing,
-    /// Everything.
-    All,
-    /// All but the volume.
-    Shape,
-    /// The volume alone.
-    Volume,
-}
-
-impl MultivariateGaussian {
-    /// What the structure shares in this dimension.
-    pub(super) fn shared(&self) -> Shared {
-        use CovarianceStructure as S;
-        match self.structure {
-            S::EII | S::EEI | S::EEE => Shared::All,
-            _ if self.d() == 1 && self.structure.volume() == Sharing::Equal => Shared::All,
-            _ if self.d() == 1 => Shared::Nothing,
-            S::VEI | S::VEE => Shared::Shape,
-            S::EVI | S::EVV => Shared::Volume,
-            S::VII | S::VVI | S::VVV | S::EVE | S::VVE | S::EEV | S::VEV => Shared::Nothing,
-        }
-    }
-
-    /// The coordinates of the covariance alone.
-    fn own_coordinates(&self) -> Vec<f64> {
-        let d = self.d();
-        let l = self.covariance.scale_factor();
-        if self.structure.is_spherical() {
-            vec![l[0].ln()]
-        } else if self.covariance.is_diagonal() {
-            l.iter().map(|l| l.ln()).collect()
-        } else {
-            let row = |i: usize| l[i * d..i * d + i].iter().copied().chain([l[i * (d + 1)].ln()]);
-            (0..d).flat_map(row).collect()
-        }
-    }
-
-    fn with_own_coordinates(&self, mean: &[f64], own: &[f64]) -> Self {
-        let d = self.d();
-        let l = if self.structure.is_spherical() {
-            vec![own[0].exp(); d]
-        } else if self.covariance.is_diagonal() {
-            own.iter().map(|l| l.exp()).collect()
-        } else {
-            let mut l = vec![0.0; d * d];
-            for (i, row) in l.chunks_exact_mut(d).enumerate() {
-                row[..=i].copy_from_slice(&own[i * (i + 1) / 2..][..=i]);
-                row[i] = row[i].exp();
-            }
-            l
-        };
-        let (structure, mean) = (self.structure, mean.to_vec());
-        Self { structure, mean, covariance: Spd::from_scale_factor(l, d) }
-    }
-
-    pub(super) fn own_len(&self) -> usize {
-        let d = self.d();
-        if self.structure.is_spherical() {
-            1
-        } else if self.covariance.is_diagonal() {
-            d
-        } else {
-            d * (d + 1) / 2
-        }
-    }
-
-    /// Which of the own coordinates are logarithms.
-    pub(super) fn logs(&self) -> impl Iterator<Item = usize> + use<> {
-        let is_dense = self.own_len() > self.d();
-        let many = if is_dense { self.d() } else { self.own_len() };
-        (0..many).map(move |i| if is_dense { i * (i + 3) / 2 } else { i })
-    }
-
-    /// `ln λ / 2`, the mean logarithm on the diagonal of `L`.
-    fn log_scale(&self) -> f64 {
-        0.5 * self.log_volume()
-    }
-
-    /// Multiplies `L` by `exp(by)`, in coordinates.
-    fn rescale(&self, own: &mut [f64], by: f64) {
-        let logs: Vec<usize> = self.logs().collect();
-        for (at, x) in own.iter_mut().enumerate() {
-            if logs.contains(&at) {
-                *x += by;
-            } else {
-                *x *= by.exp();
-            }
-        }
-    }
-}
-
 impl MultivariateGaussian {
     /// The coordinates of the covariance alone.
     pub(super) fn own_coordinates(&self) -> Vec<f64> {
@@ -246,3 +151,20 @@ impl MultivariateGaussian {
     }
 }
 
+impl Draw for MultivariateGaussian {
+    type Drawn = OwnedRows;
+
+    fn no_draws(&self) -> OwnedRows {
+        OwnedRows::new(self.d())
+    }
+
+    fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut OwnedRows) {
+        for row in drawn.grow(n).chunks_exact_mut(self.d()) {
+            self.sample_into(rng, row);
+        }
+    }
+
+    fn batch_of(drawn: &OwnedRows) -> Rows<'_> {
+        drawn.rows()
+    }
+}

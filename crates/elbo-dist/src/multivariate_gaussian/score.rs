@@ -1,8 +1,6 @@
 //! The expected log-likelihood and its derivative.
 
-use elbo_core::{
-    ExpectedLogLikelihood, FlatParameters, Rows, Statistics, gradient_by_differences,
-};
+use elbo_core::{ExpectedLogLikelihood, FlatParameters, Rows, Statistics, gradient_by_differences};
 
 use super::sharing::Layout;
 use super::{MultivariateGaussian, MultivariateGaussianStats, Sharing, whiten};

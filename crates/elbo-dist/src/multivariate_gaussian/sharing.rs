@@ -101,7 +101,9 @@ impl Layout {
                 let ratios = [0.0].into_iter().chain(take_front(from, k - 1).iter().copied());
                 let scaled = |ratio: f64| {
                     let cells = first.iter().zip(&self.is_log);
-                    cells.map(|(x, is_log)| if *is_log { x + ratio } else { x * ratio.exp() }).collect()
+                    cells
+                        .map(|(x, is_log)| if *is_log { x + ratio } else { x * ratio.exp() })
+                        .collect()
                 };
                 ratios.map(scaled).collect()
             }

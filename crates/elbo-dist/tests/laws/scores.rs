@@ -78,8 +78,8 @@ fn scores_of_gaussians_are_derivatives_in_every_structure() {
     for d in 1..=3 {
         for structure in CovarianceStructure::ALL {
             let start = vec![MultivariateGaussian::standard(structure, vec![0.0; d]); 3];
-            let stats = [0.3, 1.1, 2.7]
-                .map(|seed| table::<MultivariateGaussian>(d, seed).stats(&start[0]));
+            let stats =
+                [0.3, 1.1, 2.7].map(|seed| table::<MultivariateGaussian>(d, seed).stats(&start[0]));
             let mut components = start.clone();
             MultivariateGaussian::maximize_all(&start, &stats, &mut components).unwrap();
             scores_are_derivatives_of_the_log_likelihood(&components, &table(d, 0.9));
