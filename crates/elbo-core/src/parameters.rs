@@ -50,7 +50,9 @@ pub trait FlatParameters: Sized {
 
     /// Appends the coordinates of components that are estimated together, what they share once.
     fn write_all_unconstrained(components: &[Self], out: &mut Vec<f64>) {
-        components.iter().for_each(|component| component.write_unconstrained(out));
+        for component in components {
+            component.write_unconstrained(out);
+        }
     }
 
     /// The components with these coordinates, taken off the front of `from`; `components` give the shape.

@@ -26,35 +26,31 @@ pub(super) struct Found {
 pub(super) fn finish<M: FlatModel>(
     local: &Local<'_, '_, M>,
     method: Method,
-    found: Found,
+    found: &Found,
 ) -> Result<Uncertainty, UncertaintyError> {
-    let r = local.free.len();
-    check_finite(local, &found)?;
+    check_finite(local, found)?;
     let mut held = local.held.clone();
-    let basis = basis(local, &found, &mut held)?;
-    let whitened = Whitened::new(local, &found, &basis)?;
-    let covariance = whitened.covariance(r);
-    check_stationary(local, &covariance, &found.gradient)?;
-    let step: f64 = quadratic(&covariance, &found.gradient);
-    let per_step = |at: usize| (local.steps[local.free[at / r]], local.steps[local.free[at % r]]);
-    let scaled = |numbers: &[f64], scale: fn(f64, f64, f64) -> f64| {
-        let value = |(at, x): (usize, &f64)| scale(*x, per_step(at).0, per_step(at).1);
-        numbers.iter().enumerate().map(value).collect::<Vec<f64>>()
+    let basis = basis(local, found, &mut held)?;
+    let whitened = Whitened::new(local, found, &basis)?;
+    let covariance = whitened.covariance(local.free.len());
+    let distance = distance(local, &covariance, &found.gradient)?;
+    let steps: Vec<f64> = local.free.iter().map(|k| local.steps[*k]).collect();
+    let r = steps.len();
+    let per_step = |numbers: &[f64], power: i32| -> Vec<f64> {
+        let scale = |at: usize| (steps[at / r] * steps[at % r]).powi(power);
+        numbers.iter().enumerate().map(|(at, x)| x * scale(at)).collect()
     };
     Ok(Uncertainty {
         method,
         parameters: estimates(local, &covariance, &held),
         held,
-        distance: step.max(0.0).sqrt(),
+        distance,
         asymmetry: found.asymmetry,
-        missing_fraction: found.complete.is_some().then(|| 1.0 - whitened.least),
+        missing_fraction: found.complete.as_ref().map(|_| 1.0 - whitened.least),
         coordinates: local.coordinates(),
-        jacobian: {
-            let steps = (0..local.jacobian.len()).map(|at| local.steps[local.free[at % r]]);
-            local.jacobian.iter().zip(steps).map(|(slope, step)| slope / step).collect()
-        },
-        information: scaled(&found.observed, |x, a, b| x / a / b),
-        covariance: scaled(&covariance, |x, a, b| x * a * b),
+        jacobian: local.jacobian.iter().enumerate().map(|(at, x)| x / steps[at % r]).collect(),
+        information: per_step(&found.observed, -1),
+        covariance: per_step(&covariance, 1),
     })
 }
 
@@ -111,7 +107,7 @@ fn on_the_boundary<M: FlatModel>(
     direction: &[f64],
     information: f64,
 ) -> Option<String> {
-    let rows = local.names.iter().zip(local.jacobian.chunks_exact(direction.len()));
+    let rows = local.names.iter().zip(local.jacobian.chunks_exact(direction.len().max(1)));
     let proportion = |row: &[f64], room: f64| {
         row.iter().zip(direction).map(|(a, b)| a * b).sum::<f64>().abs() / room
     };
@@ -189,7 +185,7 @@ impl Whitened {
 /// `Σ weightsⱼ rowsⱼ`.
 fn combine(weights: &[f64], rows: &[f64], r: usize) -> Vec<f64> {
     let mut sum = vec![0.0; r];
-    for (weight, row) in weights.iter().zip(rows.chunks_exact(r)) {
+    for (weight, row) in weights.iter().zip(rows.chunks_exact(r.max(1))) {
         crate::add_scaled(&mut sum, *weight, row);
     }
     sum
@@ -210,14 +206,15 @@ fn quadratic(a: &[f64], x: &[f64]) -> f64 {
     combine(x, a, x.len()).iter().zip(x).map(|(a, b)| a * b).sum()
 }
 
-fn check_stationary<M: FlatModel>(
+/// Length of the Newton step, in standard errors.
+fn distance<M: FlatModel>(
     local: &Local<'_, '_, M>,
     covariance: &[f64],
     gradient: &[f64],
-) -> Result<(), UncertaintyError> {
+) -> Result<f64, UncertaintyError> {
     let distance = quadratic(covariance, gradient).max(0.0).sqrt();
     if distance <= FAR {
-        return Ok(());
+        return Ok(distance);
     }
     let newton = combine(gradient, covariance, gradient.len());
     Err(UncertaintyError::NotStationary { distance, parameter: local.moved_most(&newton) })

@@ -39,7 +39,7 @@ pub fn hessian<M: FlatModel>(
         local.objective(&local.moved(&moves))
     });
     let observed = hessian.iter().map(|x| -x).collect();
-    finish(&local, Method::Hessian, Found { observed, complete: None, gradient, asymmetry: 0.0 })
+    finish(&local, Method::Hessian, &Found { observed, complete: None, gradient, asymmetry: 0.0 })
 }
 
 /// Standard errors by Oakes' identity: `−∂²Q(θ′; s)/∂θ′² − ∂²Q(θ′; s(θ))/∂θ′∂θ` at `θ′ = θ`, where `Q` is the expected
@@ -239,6 +239,10 @@ impl<'a, 'd, M: CompleteDataModel> Complete<'a, 'd, M> {
         let diagonal: Vec<f64> = (0..r).map(|i| self.information[i * r + i]).collect();
         let asymmetry = symmetrize(&mut observed, r, &diagonal);
         let Self { local, information, gradient } = self;
-        finish(&local, method, Found { observed, complete: Some(information), gradient, asymmetry })
+        finish(
+            &local,
+            method,
+            &Found { observed, complete: Some(information), gradient, asymmetry },
+        )
     }
 }

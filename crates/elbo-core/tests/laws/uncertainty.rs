@@ -263,6 +263,16 @@ fn a_coin_without_tails_is_held() {
 }
 
 #[test]
+fn nothing_is_left_where_everything_is_held() {
+    for found in routes(&Coins::new(10.0), &[10.0; 8], &vec![1.0 - 1e-14]) {
+        let found = found.unwrap();
+        assert_eq!((found.dim(), &found.held[..]), (0, &["coin 0".to_owned()][..]));
+        assert_eq!(found.parameters[0].std_error, None);
+        assert_eq!(found.parameter_covariance(), [0.0]);
+    }
+}
+
+#[test]
 fn the_number_of_threads_changes_no_bit() {
     let (model, data) = (Coins::new(10.0), packets(5000));
     let fitted = fit(&model, &data[..], vec![0.3, 0.6], &to_the_bottom(), &()).unwrap().params;

@@ -38,16 +38,21 @@ impl FlatParameters for MultivariateGaussian {
     fn write_all_unconstrained(components: &[Self], out: &mut Vec<f64>) {
         let layout = Layout::of(components);
         if !layout.is_joint() {
-            return components.iter().for_each(|component| component.write_unconstrained(out));
+            for component in components {
+                component.write_unconstrained(out);
+            }
+            return;
         }
-        components.iter().for_each(|component| out.extend(&component.mean));
+        out.extend(components.iter().flat_map(|component| &component.mean));
         if layout.axes == Sharing::Identity {
             let own: Vec<Vec<f64>> = components.iter().map(Self::own_coordinates).collect();
             layout.write(&own, out);
         } else {
             let (logs, axes) = axes_of(components, layout.axes);
             layout.write(&logs, out);
-            axes.iter().for_each(|axes| write_axes(axes, components[0].d(), out));
+            for axes in axes {
+                write_axes(&axes, components[0].d(), out);
+            }
         }
     }
 

@@ -72,7 +72,7 @@ impl Layout {
     pub(super) fn write(&self, own: &[Vec<f64>], out: &mut Vec<f64>) {
         let volume = self.volume(&own[0]);
         match self.shared {
-            Shared::Nothing => own.iter().for_each(|own| out.extend(own)),
+            Shared::Nothing => out.extend(own.iter().flatten()),
             Shared::All => out.extend(&own[0]),
             Shared::Shape => {
                 out.extend(&own[0]);

@@ -156,11 +156,11 @@ fn the_boundary_has_infinite_coordinates() {
     ] {
         let boundary = Categorical::new(p.clone()).unwrap();
         let mut flat = Vec::new();
-        boundary.write_unconstrained(&mut flat);
+        elbo_core::FlatParameters::write_unconstrained(&boundary, &mut flat);
         for (a, b) in flat.iter().zip(&coordinates) {
             assert!(a == b || (a - b).abs() < 1e-15, "{flat:?}");
         }
-        let back = boundary.with_unconstrained(&mut &flat[..]);
+        let back = elbo_core::FlatParameters::with_unconstrained(&boundary, &mut &flat[..]);
         for (a, b) in back.probabilities().iter().zip(&p) {
             assert!((a - b).abs() < 1e-15, "{back:?}");
         }

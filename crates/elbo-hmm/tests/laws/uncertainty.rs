@@ -43,7 +43,7 @@ fn dice() -> Hmm<Categorical> {
 fn rolls(sequences: usize, steps: usize, seed: u64) -> (Vec<u32>, Vec<usize>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let truth = dice();
-    let one = |_| truth.sample(steps, &mut rng, |die, rng| die.sample(rng)).1;
+    let one = |_| truth.sample(steps, &mut rng, Categorical::sample).1;
     let rolls: Vec<u32> = (0..sequences).flat_map(one).collect();
     let lengths = std::iter::repeat_n(steps, sequences);
     (rolls, Sequences::<&[u32]>::offsets_of(lengths))
@@ -130,7 +130,7 @@ fn the_initial_law_of_one_sequence_is_held() {
         let mut initial = [0.0; 3];
         initial[first] = 1.0;
         let truth = Hmm::new(&initial, &rows, emission.clone()).unwrap();
-        let (_, counts) = truth.sample(400, &mut rng, |poisson, rng| poisson.sample(rng));
+        let (_, counts) = truth.sample(400, &mut rng, Poisson::sample);
         let even = Hmm::new(&[1.0 / 3.0; 3], &rows, emission.clone()).unwrap();
         let (model, data) = (HmmModel::ml(), Sequences::one(&counts[..]));
         let fitted = model.fit(data, &Start::At(even), &settings(), &()).unwrap();
@@ -158,7 +158,7 @@ fn forbidden_transitions_are_held() {
     // Round and round: two zeros in each row, of which one is fit.
     let rows = [[0.8, 0.2, 0.0], [0.0, 0.7, 0.3], [0.3, 0.0, 0.7]];
     let truth = Hmm::new(&[1.0, 0.0, 0.0], &rows, emission).unwrap();
-    let (_, counts) = truth.sample(400, &mut rng, |poisson, rng| poisson.sample(rng));
+    let (_, counts) = truth.sample(400, &mut rng, Poisson::sample);
     let (model, data) = (HmmModel::ml(), Sequences::one(&counts[..]));
     let fitted = model.fit(data, &Start::At(truth), &settings(), &()).unwrap();
     let found = model.standard_errors(&fitted, data).unwrap();
@@ -178,7 +178,7 @@ fn priors_count() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let emission = [2.0, 9.0].map(|rate| Poisson::new(rate).unwrap()).to_vec();
     let truth = Hmm::new(&[0.5, 0.5], &[[0.8, 0.2], [0.2, 0.8]], emission).unwrap();
-    let (_, counts) = truth.sample(150, &mut rng, |poisson, rng| poisson.sample(rng));
+    let (_, counts) = truth.sample(150, &mut rng, Poisson::sample);
     let model = HmmModel::map(
         Gamma::new(3.0, 0.5).unwrap(),
         Dirichlet::symmetric(2, 2.0).unwrap(),
@@ -203,7 +203,7 @@ fn a_covariance_that_states_share_is_counted_once() {
             .unwrap()
     });
     let truth = Hmm::new(&[1.0, 0.0], &[[0.9, 0.1], [0.2, 0.8]], emission.to_vec()).unwrap();
-    let (_, rows) = truth.sample(300, &mut rng, |gaussian, rng| gaussian.sample(rng));
+    let (_, rows) = truth.sample(300, &mut rng, MultivariateGaussian::sample);
     let rows = rows.concat();
     let data = Sequences::one(Rows::new(&rows, 300, 2));
     let model = HmmModel::ml();
@@ -224,7 +224,7 @@ fn coverage(simulations: usize) -> (f64, usize) {
     let values = [0.9, 0.1, 0.15, 0.85, 0.0, 1.0, 2.5, 1.0];
     let ends = map_in_order(simulations, |i| {
         let mut rng = ChaCha8Rng::seed_from_u64(9000 + i as u64);
-        let (_, x) = truth.sample(500, &mut rng, |gaussian, rng| gaussian.sample(rng));
+        let (_, x) = truth.sample(500, &mut rng, Gaussian::sample);
         let (model, data) = (HmmModel::ml(), Sequences::one(&x[..]));
         let start = Start::At(truth.clone());
         let fitted = model.fit(data, &start, &Settings::default(), &()).unwrap();
@@ -245,7 +245,7 @@ fn coverage(simulations: usize) -> (f64, usize) {
 #[test]
 fn intervals_cover() {
     let (rate, failures) = coverage(400);
-    println!("{rate:.4} cover, {failures} failures");
+    eprintln!("{rate:.4} cover, {failures} failures");
     assert!((0.93..=0.97).contains(&rate), "{rate}");
     assert!(failures <= 4, "{failures}");
 }
@@ -254,7 +254,7 @@ fn intervals_cover() {
 #[ignore = "minutes: run by hand, in release"]
 fn intervals_cover_in_ten_thousand_simulations() {
     let (rate, failures) = coverage(10_000);
-    println!("{rate:.4} cover, {failures} failures");
+    eprintln!("{rate:.4} cover, {failures} failures");
     assert!((0.94..=0.96).contains(&rate), "{rate}");
     assert!(failures <= 100, "{failures}");
 }

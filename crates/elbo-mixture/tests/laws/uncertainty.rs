@@ -175,11 +175,9 @@ fn missing_values_hide_information_from_oakes_too_and_louis_declines() {
         table.values[i] = f64::NAN;
     }
     let data = Weighted::from(table.rows());
-    let template = MultivariateGaussian::standard(CovarianceStructure::VVV, vec![0.0; 2]);
     let model = MixtureModel::ml();
     let whole =
         tight(2, CovarianceStructure::VVV).fit(clusters(150, 2, 2, 12).rows().into()).unwrap();
-    drop(template);
     let fitted = model.fit(data, &Start::At(whole.mixture), &settings(), &()).unwrap();
     let params = model.start(fitted.mixture, 1.0).unwrap();
     let wanted = hessian(&model, data, &params).unwrap();
@@ -277,7 +275,7 @@ impl Coverage {
     /// 93 to 97 %; at least 99 of 100 data sets have standard errors.
     fn assert_nominal(&self, simulations: u64) {
         let rate = self.covered as f64 / self.intervals as f64;
-        println!("{rate:.4} of {} intervals cover; {} failures", self.intervals, self.failures);
+        eprintln!("{rate:.4} of {} intervals cover; {} failures", self.intervals, self.failures);
         assert!((0.93..=0.97).contains(&rate), "{rate} of {} intervals cover", self.intervals);
         assert!(100 * self.failures as u64 <= simulations, "{} failures", self.failures);
     }
@@ -353,6 +351,33 @@ fn a_single_factor_has_standard_errors_by_every_route() {
     }
     let signs: Vec<bool> = wanted.parameters[4..8].iter().map(|p| p.value > 0.0).collect();
     assert_eq!(signs, [true, false, true, false], "the first loading is positive");
+}
+
+/// `Var Σ̂ᵢⱼ = (Σᵢᵢ Σⱼⱼ + Σᵢⱼ²)/n` and `Var μ̂ᵢ = Σᵢᵢ/n`, as in Anderson (2003), *An Introduction to Multivariate
+/// Statistical Analysis*, 3rd ed., chapter 3. Here the delta method needs all covariances of the triangular factor.
+#[test]
+fn one_gaussian_has_the_standard_errors_of_textbooks() {
+    let table = clusters(150, 3, 1, 31);
+    let model = SingleModel::new(elbo_core::MaximumLikelihood);
+    let start = MultivariateGaussian::standard(CovarianceStructure::VVV, vec![0.0; 3]);
+    let point = fit_single(start, table.rows()).unwrap().params;
+    let (mean, sigma) = (point.mean().to_vec(), point.covariance());
+    let params = model.start(point, 1.0).unwrap();
+    let data = Weighted::from(table.rows());
+    for found in routes(&model, data, &params).into_iter().chain([hessian(&model, data, &params)]) {
+        let mut estimates = found.unwrap().parameters.into_iter();
+        for (i, mean) in mean.iter().enumerate() {
+            let found = estimates.next().unwrap();
+            let ratio = found.std_error.unwrap() / (sigma[4 * i] / 150.0).sqrt();
+            assert!((ratio - 1.0).abs() < 1e-5 && (found.value - mean).abs() < 1e-12, "{found:?}");
+        }
+        for (i, j) in (0..3).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+            let found = estimates.next().unwrap();
+            let variance = (sigma[4 * i] * sigma[4 * j] + sigma[3 * i + j].powi(2)) / 150.0;
+            let ratio = found.std_error.unwrap() / variance.sqrt();
+            assert!((ratio - 1.0).abs() < 1e-5, "{found:?} {ratio}");
+        }
+    }
 }
 
 #[test]
