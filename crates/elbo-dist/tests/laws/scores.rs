@@ -14,14 +14,14 @@ fn weights(n: usize) -> Vec<f64> {
 }
 
 /// Two components that all see `data`.
-fn check<F: ExpectedLogLikelihood, X>(components: [F; 2], data: Vec<X>)
+fn check<F, X>(components: &[F; 2], data: Vec<X>)
 where
     X: Copy + std::fmt::Debug + Sync + 'static,
-    F: for<'a> Family<Batch<'a> = &'a [X]>,
+    F: ExpectedLogLikelihood + for<'a> Family<Batch<'a> = &'a [X]>,
 {
     let weights = weights(data.len());
     let sample = WeightedSample::new(Of::<F, X>::new(data), weights);
-    scores_are_derivatives_of_the_log_likelihood(&components, &sample);
+    scores_are_derivatives_of_the_log_likelihood(components, &sample);
 }
 
 /// Numbers between 0.2 and 4, no two alike.
@@ -32,17 +32,17 @@ fn positive() -> Vec<f64> {
 #[test]
 fn scores_of_univariate_families_are_derivatives() {
     let counts: Vec<u64> = (0..30).map(|i| i * i % 7).collect();
-    check([Gaussian::new(0.5, 2.0).unwrap(), Gaussian::new(3.0, 0.5).unwrap()], positive());
-    check([LogNormal::new(0.5, 2.0).unwrap(), LogNormal::new(0.0, 0.5).unwrap()], positive());
-    check([Exponential::new(0.5).unwrap(), Exponential::new(2.0).unwrap()], positive());
-    check([Poisson::new(0.5).unwrap(), Poisson::new(4.0).unwrap()], counts.clone());
-    check([Geometric::new(0.3).unwrap(), Geometric::new(0.6).unwrap()], counts.clone());
-    check([Binomial::new(9, 0.3).unwrap(), Binomial::new(9, 0.6).unwrap()], counts);
+    check(&[Gaussian::new(0.5, 2.0).unwrap(), Gaussian::new(3.0, 0.5).unwrap()], positive());
+    check(&[LogNormal::new(0.5, 2.0).unwrap(), LogNormal::new(0.0, 0.5).unwrap()], positive());
+    check(&[Exponential::new(0.5).unwrap(), Exponential::new(2.0).unwrap()], positive());
+    check(&[Poisson::new(0.5).unwrap(), Poisson::new(4.0).unwrap()], counts.clone());
+    check(&[Geometric::new(0.3).unwrap(), Geometric::new(0.6).unwrap()], counts.clone());
+    check(&[Binomial::new(9, 0.3).unwrap(), Binomial::new(9, 0.6).unwrap()], counts);
     let outcomes: Vec<bool> = (0..30).map(|i| i * i % 7 < 3).collect();
-    check([Bernoulli::new(0.3).unwrap(), Bernoulli::new(0.6).unwrap()], outcomes);
+    check(&[Bernoulli::new(0.3).unwrap(), Bernoulli::new(0.6).unwrap()], outcomes);
     let codes: Vec<u32> = (0..30).map(|i| i * i % 3).collect();
     let laws = [vec![0.2, 0.3, 0.5], vec![0.7, 0.2, 0.1]];
-    check(laws.map(|p| Categorical::new(p).unwrap()), codes);
+    check(&laws.map(|p| Categorical::new(p).unwrap()), codes);
 }
 
 /// Rows that are not degenerate in `d ≤ 3` columns.
