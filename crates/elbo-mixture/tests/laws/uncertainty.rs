@@ -315,7 +315,7 @@ fn factor_coverage(simulations: u64) -> Coverage {
     })
 }
 
-/// 400 data sets × 6 intervals, of which 5 differ: a coverage of 95 % is met within ±0.7 % (one standard error, were
+/// 400 data sets × 6 intervals, of which 5 differ: a coverage of 95 % is met within ±0.5 % (one standard error, were
 /// intervals of one data set independent), and 1.1 % were they all alike.
 #[test]
 fn intervals_of_a_mixture_cover() {
