@@ -229,6 +229,17 @@ pub trait Estimator<F: Family>: Clone + Send + Sync {
     }
 }
 
+/// An estimator whose fits are points, which can be moved about: maximum likelihood and MAP.
+pub trait PointEstimator<F: Family>: Estimator<F> {
+    /// Puts these points in the place of the fitted ones. What else the fits hold (the posterior that a mode is of) stays
+    /// as it is.
+    ///
+    /// # Panics
+    ///
+    /// If there is another number of points.
+    fn set_points(fits: &mut Self::Fits, points: Vec<F>);
+}
+
 /// Points that maximize the likelihood. Unbounded where a component may collapse onto a point: see the report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MaximumLikelihood;
@@ -335,6 +346,20 @@ impl<F: Family> Estimator<F> for MaximumLikelihood {
             any |= current.retreat(next);
         }
         any
+    }
+}
+
+impl<F: Family> PointEstimator<F> for MaximumLikelihood {
+    fn set_points(fits: &mut Vec<F>, points: Vec<F>) {
+        assert_eq!(fits.len(), points.len(), "another number of components");
+        *fits = points;
+    }
+}
+
+impl<F: Family, P: ConjugatePrior<F>> PointEstimator<F> for MaximumAPosteriori<P> {
+    fn set_points(fits: &mut Conjugate<F, P>, points: Vec<F>) {
+        assert_eq!(fits.points.len(), points.len(), "another number of components");
+        fits.points = points;
     }
 }
 

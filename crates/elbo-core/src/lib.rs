@@ -92,6 +92,7 @@ mod distributed;
 mod draw;
 mod error;
 mod estimator;
+mod expected;
 mod family;
 mod fit;
 mod freeze;
@@ -104,6 +105,7 @@ mod single;
 mod source;
 mod spurious;
 mod statistics;
+pub mod uncertainty;
 mod wire;
 
 pub use batch::{Batch, Matrix, MatrixMut, OwnedRows, Rows, Weighted};
@@ -112,8 +114,9 @@ pub use draw::Draw;
 pub use error::{DataError, EStepError, EstimateError, Repairs};
 pub use estimator::{
     Conjugate, ConjugatePrior, EmpiricalBayes, Estimator, Evidence, MaximumAPosteriori,
-    MaximumLikelihood, Priors, VariationalBayes,
+    MaximumLikelihood, PointEstimator, Priors, VariationalBayes,
 };
+pub use expected::{ExpectedLogLikelihood, gradient_by_differences};
 pub use family::{BLOCK, BLOCK_STRIDE, Family, write_natural_all};
 #[cfg(feature = "tracing")]
 pub use fit::Traced;
@@ -126,7 +129,7 @@ pub use fit::{
 pub use freeze::Freeze;
 pub use inference::{Inference, RowError};
 pub use model::LatentModel;
-pub use parameters::{FlatParameters, take_front};
+pub use parameters::{FlatParameters, Range, take_front};
 pub use resample::{
     Bootstrap, Interval, IntervalError, Replicates, Replication, Resampling, bootstrap, jackknife,
     parametric_bootstrap, repetitions, replicate,
@@ -142,6 +145,7 @@ pub use source::{
 };
 pub use spurious::spurious_components;
 pub use statistics::{Statistics, add_scaled};
+pub use uncertainty::{CompleteDataModel, FlatModel, LouisModel, Uncertainty, UncertaintyError};
 pub use wire::{WireError, read_statistics, write_statistics};
 #[cfg(feature = "postcard")]
 pub use wire::{decode_params, encode_params};

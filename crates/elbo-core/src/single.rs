@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use crate::{
     BLOCK, BLOCK_STRIDE, Batch, DataError, EStepError, EstimateError, Estimator, Family, Fit,
-    FitError, Inference, LatentModel, Matrix, MatrixMut, MaximumLikelihood, Repairs, Settings,
-    Statistics, Stopped, Weighted, fit,
+    FitError, Inference, LatentModel, Matrix, MatrixMut, MaximumLikelihood, PointEstimator,
+    Repairs, Settings, Statistics, Stopped, Weighted, fit,
 };
 
 /// A family by itself, estimated by `E`: no label to fill in, only latent variables of the family's own, if it has any
@@ -66,6 +66,17 @@ impl<F: Family, E: Estimator<F>> SingleParams<F, E> {
 
     fn repack(&mut self) {
         E::pack(&self.fits, &mut self.packed);
+    }
+
+    /// The same with other points.
+    pub(crate) fn at(&self, points: Vec<F>) -> Self
+    where
+        E: PointEstimator<F>,
+    {
+        let mut moved = self.clone();
+        E::set_points(&mut moved.fits, points);
+        moved.repack();
+        moved
     }
 }
 

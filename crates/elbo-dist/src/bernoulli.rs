@@ -1,8 +1,8 @@
 //! The Bernoulli distribution.
 
 use elbo_core::{
-    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
-    add_scaled, take_front,
+    DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix, MatrixMut,
+    Range, Repairs, Statistics, add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
 
@@ -122,8 +122,22 @@ impl FlatParameters for Bernoulli {
         Self { probability: logistic(take_front(from, 1)[0]) }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("probability", self.probability);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("probability", self.probability, Range::Probability);
+    }
+}
+
+impl ExpectedLogLikelihood for Bernoulli {
+    fn expected_log_likelihood(&self, stats: &BernoulliStats) -> f64 {
+        expected_log_odds(self.probability, stats.successes(), stats.failures())
+    }
+
+    fn score_into(&self, stats: &BernoulliStats, _: &[f64], out: &mut [f64]) {
+        out[0] = score_of_log_odds(self.probability, stats.successes(), stats.failures());
+    }
+
+    fn is_complete(&self, _: &[bool]) -> bool {
+        true
     }
 }
 
@@ -189,6 +203,18 @@ impl LnOdds {
     fn score(self, outcome: bool) -> f64 {
         if outcome { self.ln_p } else { self.ln_q }
     }
+}
+
+/// `s ln p + f ln(1 − p)` of `s` successes and `f` failures.
+pub(crate) fn expected_log_odds(probability: f64, successes: f64, failures: f64) -> f64 {
+    let term = |count: f64, ln: f64| if count == 0.0 { 0.0 } else { count * ln };
+    let LnOdds { ln_p, ln_q } = LnOdds::of(probability);
+    term(successes, ln_p) + term(failures, ln_q)
+}
+
+/// Its derivative with respect to the log odds.
+pub(crate) fn score_of_log_odds(probability: f64, successes: f64, failures: f64) -> f64 {
+    successes * (1.0 - probability) - failures * probability
 }
 
 /// `ln p` and `ln(1 − p)` of `k` components, or their expectations.

@@ -4,7 +4,8 @@ mod kernels;
 mod stats;
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, take_front,
+    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    take_front,
 };
 use elbo_linalg::{ln_in_place, ln_into};
 use rand::Rng;
@@ -187,9 +188,9 @@ impl FlatParameters for Beta {
         Self { a: concentration / (1.0 + (-at[0]).exp()), b: concentration / (1.0 + at[0].exp()) }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("a", self.a);
-        see("b", self.b);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("a", self.a, Range::Positive);
+        see("b", self.b, Range::Positive);
     }
 }
 

@@ -3,15 +3,15 @@
 use std::f64::consts::TAU;
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
-    Statistics, add_scaled, take_front,
+    BLOCK, DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
+    MatrixMut, Range, Repairs, Statistics, add_scaled, take_front,
 };
 use rand::Rng;
 use rand_distr::Distribution;
 
 use crate::{
     ParameterError,
-    bernoulli::{LnOdds, binary_kl, log_odds, logistic},
+    bernoulli::{LnOdds, binary_kl, expected_log_odds, log_odds, logistic, score_of_log_odds},
     block::check_shape,
     error::probability,
     poisson::{count_near, to_f64, weighted_sums},
@@ -162,8 +162,22 @@ impl FlatParameters for Binomial {
         Self { probability: logistic(take_front(from, 1)[0]), ..*self }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("probability", self.probability);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("probability", self.probability, Range::Probability);
+    }
+}
+
+impl ExpectedLogLikelihood for Binomial {
+    fn expected_log_likelihood(&self, stats: &BinomialStats) -> f64 {
+        expected_log_odds(self.probability, stats.successes(), stats.failures())
+    }
+
+    fn score_into(&self, stats: &BinomialStats, _: &[f64], out: &mut [f64]) {
+        out[0] = score_of_log_odds(self.probability, stats.successes(), stats.failures());
+    }
+
+    fn is_complete(&self, _: &[u64]) -> bool {
+        true
     }
 }
 

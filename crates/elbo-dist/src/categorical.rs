@@ -1,8 +1,8 @@
 //! The categorical distribution.
 
 use elbo_core::{
-    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
-    take_front,
+    DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix, MatrixMut,
+    Range, Repairs, Statistics, take_front,
 };
 use rand::{Rng, RngExt};
 
@@ -186,30 +186,73 @@ impl Categorical {
 
 univariate!(Categorical, u32, log_probability);
 
-/// The coordinates are the additive log ratios `ln(pₓ / pₘ₋₁)`, `x < m − 1`. Those of a distribution on the boundary are
-/// infinite; read back, categories whose coordinate is `+∞` share all probability equally.
+/// The coordinates are the additive log ratios `ln(pₓ / pᵣ)` to the last category `r` that is possible, in order, `r` itself
+/// left out. Those of impossible categories are `−∞`; which one is the last possible is part of the shape.
 impl FlatParameters for Categorical {
     fn write_unconstrained(&self, out: &mut Vec<f64>) {
-        let [others @ .., last] = &self.probabilities[..] else { return };
-        let ratios = others.iter().map(|p| {
-            if *p == 0.0 { f64::NEG_INFINITY } else { p.ln() - last.ln() } // 0/0 is on the boundary as well
-        });
-        out.extend(ratios);
+        write_log_ratios(&self.probabilities, out);
     }
 
     fn with_unconstrained(&self, from: &mut &[f64]) -> Self {
-        let ratios = take_front(from, self.categories() - 1);
-        let max = ratios.iter().copied().fold(0.0, f64::max);
-        let weight = |ratio: f64| if ratio >= max { 1.0 } else { (ratio - max).exp() };
-        let weights = || ratios.iter().copied().chain([0.0]).map(weight);
-        let sum: f64 = weights().sum();
-        Self { probabilities: weights().map(|w| w / sum).collect() }
+        Self { probabilities: with_log_ratios(&self.probabilities, from) }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         for (category, p) in self.probabilities.iter().enumerate() {
-            see(&format!("probability {category}"), *p);
+            see(&format!("probability {category}"), *p, Range::Probability);
         }
+    }
+}
+
+impl ExpectedLogLikelihood for Categorical {
+    fn expected_log_likelihood(&self, stats: &CategoricalStats) -> f64 {
+        expected_log_probability(&self.probabilities, &stats.counts)
+    }
+
+    fn score_into(&self, stats: &CategoricalStats, _: &[f64], out: &mut [f64]) {
+        score_of_log_ratios(&self.probabilities, &stats.counts, out);
+    }
+
+    fn is_complete(&self, _: &[u32]) -> bool {
+        true
+    }
+}
+
+/// The last category that is possible.
+fn reference(probabilities: &[f64]) -> usize {
+    probabilities.iter().rposition(|p| *p > 0.0).expect("probabilities sum to one")
+}
+
+/// `ln(pₓ / pᵣ)` of all categories but the reference.
+pub(crate) fn write_log_ratios(probabilities: &[f64], out: &mut Vec<f64>) {
+    let reference = reference(probabilities);
+    let log = probabilities[reference].ln();
+    let others = probabilities.iter().enumerate().filter(|(x, _)| *x != reference);
+    out.extend(others.map(|(_, p)| p.ln() - log));
+}
+
+/// The probabilities with these log ratios, where `shape` tells the reference. Those whose ratio is `+∞` share everything.
+pub(crate) fn with_log_ratios(shape: &[f64], from: &mut &[f64]) -> Vec<f64> {
+    let ratios = take_front(from, shape.len() - 1);
+    let max = ratios.iter().copied().fold(0.0, f64::max);
+    let weight = |ratio: f64| if ratio >= max { 1.0 } else { (ratio - max).exp() };
+    let mut weights: Vec<f64> = ratios.iter().copied().map(weight).collect();
+    weights.insert(reference(shape), weight(0.0));
+    let sum: f64 = weights.iter().sum();
+    weights.iter().map(|w| w / sum).collect()
+}
+
+/// `Σ cₓ ln pₓ`.
+pub(crate) fn expected_log_probability(probabilities: &[f64], counts: &[f64]) -> f64 {
+    counts.iter().zip(probabilities).map(|(count, p)| x_ln_y(*count, *p)).sum()
+}
+
+/// Its derivatives with respect to the log ratios, `cₓ − pₓ Σc`.
+pub(crate) fn score_of_log_ratios(probabilities: &[f64], counts: &[f64], out: &mut [f64]) {
+    let (reference, total) = (reference(probabilities), counts.iter().sum::<f64>());
+    let cells = probabilities.iter().zip(counts).enumerate().filter(|(x, _)| *x != reference);
+    for (out, (_, (p, count))) in out.iter_mut().zip(cells) {
+        *out = count - p * total;
     }
 }
 

@@ -4,7 +4,7 @@ mod estimate;
 
 use elbo_core::{
     BLOCK, Batch, DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut,
-    OwnedRows, Repairs, Rows, Statistics, take_front,
+    OwnedRows, Range, Repairs, Rows, Statistics, take_front,
 };
 use rand::{Rng, RngExt};
 
@@ -248,9 +248,9 @@ impl FlatParameters for Dirichlet {
         Self { concentration: logs.iter().map(|log| log.exp()).collect() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         for (j, a) in self.concentration.iter().enumerate() {
-            see(&format!("concentration[{j}]"), *a);
+            see(&format!("concentration[{j}]"), *a, Range::Positive);
         }
     }
 }

@@ -4,8 +4,8 @@ mod bound;
 mod ladder;
 
 use elbo_core::{
-    BLOCK, Batch, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
-    Rows, Statistics, add_scaled,
+    BLOCK, Batch, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range,
+    Repairs, Rows, Statistics, add_scaled,
 };
 use rand::Rng;
 
@@ -179,7 +179,7 @@ impl FlatParameters for DirichletMultinomial {
         Self { prior: self.prior.with_unconstrained(from) }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         self.prior.for_each_parameter(see);
     }
 }

@@ -1,8 +1,8 @@
 //! The exponential distribution.
 
 use elbo_core::{
-    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
-    add_scaled, take_front,
+    DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix, MatrixMut,
+    Range, Repairs, Statistics, add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
 use rand_distr::Exp1;
@@ -130,8 +130,25 @@ impl FlatParameters for Exponential {
         Self { rate: take_front(from, 1)[0].exp() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("rate", self.rate);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("rate", self.rate, Range::Positive);
+    }
+}
+
+impl ExpectedLogLikelihood for Exponential {
+    fn expected_log_likelihood(&self, stats: &ExponentialStats) -> f64 {
+        let [weight, total] = stats.sums;
+        weight * self.rate.ln() - self.rate * total
+    }
+
+    fn score_into(&self, stats: &ExponentialStats, _: &[f64], out: &mut [f64]) {
+        let [weight, total] = stats.sums;
+        out[0] = weight - self.rate * total;
+    }
+
+    /// A missing value is no observation at all.
+    fn is_complete(&self, _: &[f64]) -> bool {
+        true
     }
 }
 

@@ -4,7 +4,8 @@ mod kernels;
 mod stats;
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, take_front,
+    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    take_front,
 };
 use elbo_linalg::ln_into;
 use rand::Rng;
@@ -183,9 +184,9 @@ impl FlatParameters for Gamma {
         Self { shape: at[0].exp(), rate: at[0].exp() / at[1].exp() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("shape", self.shape);
-        see("rate", self.rate);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("shape", self.shape, Range::Positive);
+        see("rate", self.rate, Range::Positive);
     }
 }
 

@@ -3,8 +3,8 @@
 use std::f64::consts::TAU;
 
 use elbo_core::{
-    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
-    add_scaled, take_front,
+    DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix, MatrixMut,
+    Range, Repairs, Statistics, add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
@@ -117,9 +117,26 @@ impl FlatParameters for Gaussian {
         Self { mean: at[0], variance: at[1].exp() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("mean", self.mean);
-        see("variance", self.variance);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("mean", self.mean, Range::Real);
+        see("variance", self.variance, Range::Positive);
+    }
+}
+
+impl ExpectedLogLikelihood for Gaussian {
+    fn expected_log_likelihood(&self, stats: &GaussianStats) -> f64 {
+        let [weight, _, second] = stats.about(self.mean);
+        -0.5 * (weight * (TAU.ln() + self.variance.ln()) + second / self.variance)
+    }
+
+    fn score_into(&self, stats: &GaussianStats, _: &[f64], out: &mut [f64]) {
+        let [weight, first, second] = stats.about(self.mean);
+        out.copy_from_slice(&[first / self.variance, 0.5 * (second / self.variance - weight)]);
+    }
+
+    /// A missing value is no observation at all.
+    fn is_complete(&self, _: &[f64]) -> bool {
+        true
     }
 }
 

@@ -1,14 +1,16 @@
 //! The geometric distribution.
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
-    Statistics, add_scaled, take_front,
+    BLOCK, DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
+    MatrixMut, Range, Repairs, Statistics, add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
 
 use crate::{
     ParameterError,
-    bernoulli::{LnOdds, binary_entropy, binary_kl, log_odds, logistic},
+    bernoulli::{
+        LnOdds, binary_entropy, binary_kl, expected_log_odds, log_odds, logistic, score_of_log_odds,
+    },
     block::check_shape,
     error::probability,
     poisson::{to_f64, weighted_sums},
@@ -133,8 +135,22 @@ impl FlatParameters for Geometric {
         Self { probability: logistic(take_front(from, 1)[0]).max(f64::MIN_POSITIVE) }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("probability", self.probability);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("probability", self.probability, Range::Probability);
+    }
+}
+
+impl ExpectedLogLikelihood for Geometric {
+    fn expected_log_likelihood(&self, stats: &GeometricStats) -> f64 {
+        expected_log_odds(self.probability, stats.successes(), stats.failures())
+    }
+
+    fn score_into(&self, stats: &GeometricStats, _: &[f64], out: &mut [f64]) {
+        out[0] = score_of_log_odds(self.probability, stats.successes(), stats.failures());
+    }
+
+    fn is_complete(&self, _: &[u64]) -> bool {
+        true
     }
 }
 

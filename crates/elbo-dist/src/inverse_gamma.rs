@@ -1,7 +1,8 @@
 //! The inverse gamma distribution.
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, take_front,
+    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    take_front,
 };
 use elbo_linalg::ln_into;
 use rand::Rng;
@@ -155,9 +156,9 @@ impl FlatParameters for InverseGamma {
         Self { shape: at[0].exp(), scale: at[0].exp() * at[1].exp() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("shape", self.shape);
-        see("scale", self.scale);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("shape", self.shape, Range::Positive);
+        see("scale", self.scale, Range::Positive);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The inverse Wishart distribution.
 
 use elbo_core::{
-    DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, OwnedRows, Repairs,
-    Rows,
+    DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, OwnedRows, Range,
+    Repairs, Rows,
 };
 use rand::Rng;
 
@@ -190,7 +190,7 @@ impl FlatParameters for InverseWishart {
         Self { degrees_of_freedom, scale, d: self.d }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         matrices::for_each_parameter(self.degrees_of_freedom, &self.scale, self.d, see);
     }
 }

@@ -3,8 +3,8 @@
 use std::f64::consts::LN_2;
 
 use elbo_core::{
-    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
-    add_scaled, take_front,
+    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    Statistics, add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
 
@@ -175,9 +175,9 @@ impl FlatParameters for Laplace {
         Self { median: at[0], scale: at[1].exp() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("median", self.median);
-        see("scale", self.scale);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("median", self.median, Range::Real);
+        see("scale", self.scale, Range::Positive);
     }
 }
 

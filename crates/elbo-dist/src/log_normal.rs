@@ -1,7 +1,8 @@
 //! The log-normal distribution.
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
+    BLOCK, DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
+    MatrixMut, Range, Repairs,
 };
 use elbo_linalg::ln_into;
 use rand::Rng;
@@ -135,9 +136,25 @@ impl FlatParameters for LogNormal {
         Self { log: self.log.with_unconstrained(from) }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("log_mean", self.log_mean());
-        see("log_variance", self.log_variance());
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("log_mean", self.log_mean(), Range::Real);
+        see("log_variance", self.log_variance(), Range::Positive);
+    }
+}
+
+/// That of the logarithms.
+impl ExpectedLogLikelihood for LogNormal {
+    fn expected_log_likelihood(&self, stats: &GaussianStats) -> f64 {
+        self.log.expected_log_likelihood(stats)
+    }
+
+    fn score_into(&self, stats: &GaussianStats, steps: &[f64], out: &mut [f64]) {
+        self.log.score_into(stats, steps, out);
+    }
+
+    /// A missing value is no observation at all.
+    fn is_complete(&self, _: &[f64]) -> bool {
+        true
     }
 }
 

@@ -1,8 +1,8 @@
 //! The multinomial distribution.
 
 use elbo_core::{
-    BLOCK, Batch, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
-    Rows, Statistics, take_front,
+    BLOCK, Batch, DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
+    MatrixMut, Range, Repairs, Rows, Statistics,
 };
 use rand::Rng;
 use rand_distr::Distribution;
@@ -10,6 +10,9 @@ use rand_distr::Distribution;
 use crate::{
     Categorical, ParameterError,
     block::check_shape,
+    categorical::{
+        expected_log_probability, score_of_log_ratios, with_log_ratios, write_log_ratios,
+    },
     linear::{Linear, add_base, check_entries, check_width, gather, weighted_sum},
     poisson::tabled_ln_factorial,
     special::{ln_factorial, ln_gamma, x_ln_y},
@@ -180,27 +183,37 @@ pub(crate) fn sample_counts(
     counts
 }
 
-/// Coordinates are `ln pⱼ/pₘ₋₁` of all categories but the last.
+/// Coordinates are those of a [`Categorical`](crate::Categorical).
 impl FlatParameters for Multinomial {
     fn write_unconstrained(&self, out: &mut Vec<f64>) {
-        let (last, others) = self.probabilities().split_last().expect("at least one category");
-        out.extend(others.iter().map(|p| p.ln() - last.ln()));
+        write_log_ratios(self.probabilities(), out);
     }
 
     fn with_unconstrained(&self, from: &mut &[f64]) -> Self {
-        let ratios = take_front(from, self.categories() - 1);
-        let highest = ratios.iter().copied().fold(0.0, f64::max);
-        let weights: Vec<f64> =
-            ratios.iter().chain(&[0.0]).map(|ratio| (ratio - highest).exp()).collect();
+        let probabilities = with_log_ratios(self.probabilities(), from);
         let mut new = self.clone();
-        new.set(weights.iter().copied(), weights.iter().sum());
+        new.set(probabilities.iter().copied(), 1.0);
         new
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         for (j, p) in self.probabilities().iter().enumerate() {
-            see(&format!("probability[{j}]"), *p);
+            see(&format!("probability[{j}]"), *p, Range::Probability);
         }
+    }
+}
+
+impl ExpectedLogLikelihood for Multinomial {
+    fn expected_log_likelihood(&self, stats: &MultinomialStats) -> f64 {
+        expected_log_probability(self.probabilities(), &stats.counts)
+    }
+
+    fn score_into(&self, stats: &MultinomialStats, _: &[f64], out: &mut [f64]) {
+        score_of_log_ratios(self.probabilities(), &stats.counts, out);
+    }
+
+    fn is_complete(&self, _: Rows<'_>) -> bool {
+        true
     }
 }
 

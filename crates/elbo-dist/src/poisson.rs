@@ -3,8 +3,8 @@
 use std::{f64::consts::TAU, sync::LazyLock};
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
-    Statistics, take_front,
+    BLOCK, DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
+    MatrixMut, Range, Repairs, Statistics, take_front,
 };
 use rand::Rng;
 use rand_distr::Distribution;
@@ -14,7 +14,9 @@ use crate::{
     block::check_shape,
     error::not_negative,
     quantile,
-    special::{deviance, gamma_q, ln_factorial, standard_normal_quantile, stirling_correction},
+    special::{
+        deviance, gamma_q, ln_factorial, standard_normal_quantile, stirling_correction, x_ln_y,
+    },
     spread::Spread,
     univariate::univariate,
 };
@@ -144,8 +146,24 @@ impl FlatParameters for Poisson {
         Self { rate: take_front(from, 1)[0].exp() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("rate", self.rate);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("rate", self.rate, Range::Positive);
+    }
+}
+
+impl ExpectedLogLikelihood for Poisson {
+    fn expected_log_likelihood(&self, stats: &PoissonStats) -> f64 {
+        let [weight, events] = stats.sums;
+        x_ln_y(events, self.rate) - weight * self.rate
+    }
+
+    fn score_into(&self, stats: &PoissonStats, _: &[f64], out: &mut [f64]) {
+        let [weight, events] = stats.sums;
+        out[0] = events - weight * self.rate;
+    }
+
+    fn is_complete(&self, _: &[u64]) -> bool {
+        true
     }
 }
 

@@ -1,6 +1,8 @@
 //! The continuous uniform distribution.
 
-use elbo_core::{DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs};
+use elbo_core::{
+    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+};
 use elbo_linalg::{Kernel, Level, Simd};
 use rand::{Rng, RngExt};
 
@@ -150,9 +152,9 @@ impl FlatParameters for Uniform {
         *self
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("low", self.low);
-        see("high", self.high);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("low", self.low, Range::Real);
+        see("high", self.high, Range::Real);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::f64::consts::{PI, TAU};
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
+    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
     Statistics, add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
@@ -216,9 +216,9 @@ impl FlatParameters for VonMises {
         Self { mean, concentration }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("mean", self.mean);
-        see("concentration", self.concentration);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("mean", self.mean, Range::Real);
+        see("concentration", self.concentration, Range::Positive);
     }
 }
 

@@ -6,7 +6,8 @@ mod stats;
 use std::f64::consts::PI;
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, take_front,
+    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    take_front,
 };
 use elbo_linalg::ln_into;
 use rand::{Rng, RngExt};
@@ -163,9 +164,9 @@ impl FlatParameters for Weibull {
         Self { shape: at[0].exp(), scale: at[1].exp() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("shape", self.shape);
-        see("scale", self.scale);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("shape", self.shape, Range::Positive);
+        see("scale", self.scale, Range::Positive);
     }
 }
 

@@ -3,8 +3,8 @@
 pub(crate) mod matrices;
 
 use elbo_core::{
-    DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, OwnedRows, Repairs,
-    Rows,
+    DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, OwnedRows, Range,
+    Repairs, Rows,
 };
 use rand::Rng;
 
@@ -194,7 +194,7 @@ impl FlatParameters for Wishart {
         Self { degrees_of_freedom, scale, d: self.d }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         matrices::for_each_parameter(self.degrees_of_freedom, &self.scale, self.d, see);
     }
 }

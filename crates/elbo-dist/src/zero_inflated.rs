@@ -1,8 +1,8 @@
 //! Distributions of counts with more zeros.
 
 use elbo_core::{
-    BLOCK, DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
-    Statistics, take_front,
+    BLOCK, DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range,
+    Repairs, Statistics, take_front,
 };
 use rand::{Rng, RngExt};
 
@@ -185,8 +185,8 @@ impl<F: FlatParameters> FlatParameters for ZeroInflated<F> {
         Self { structural, counts: self.counts.with_unconstrained(from) }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("structural share", self.structural);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("structural share", self.structural, Range::Probability);
         self.counts.for_each_parameter(see);
     }
 }

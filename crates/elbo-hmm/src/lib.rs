@@ -61,11 +61,12 @@ mod kernels;
 mod messages;
 mod model;
 mod sequences;
+mod uncertainty;
 
 pub use elbo_core::{
     Batch, CancelToken, DataError, EStepError, EstimateError, Event, FitError, LatentModel,
     MaximumAPosteriori, MaximumLikelihood, Observer, Priors, Report, Rows, Scored, Settings,
-    Stopped, Tolerance, Variant, VariationalBayes,
+    Stopped, Tolerance, Uncertainty, UncertaintyError, Variant, VariationalBayes,
 };
 pub use elbo_dist::{
     Categorical, CovarianceStructure, Dirichlet, Gamma, Gaussian, MultivariateGaussian,

@@ -4,8 +4,8 @@ use std::{fmt, marker::PhantomData};
 
 use elbo_core::{
     Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator, Family, Inference,
-    LatentModel, MaximumAPosteriori, MaximumLikelihood, Repairs, Statistics, VariationalBayes,
-    add_scaled, spurious_components, write_natural_all,
+    LatentModel, MaximumAPosteriori, MaximumLikelihood, PointEstimator, Repairs, Statistics,
+    VariationalBayes, add_scaled, spurious_components, write_natural_all,
 };
 use elbo_dist::{Categorical, CategoricalPacked, CategoricalStats, Dirichlet};
 
@@ -152,6 +152,30 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
             W::points(&self.transition).to_vec(),
             E::points(&self.emission).to_vec(),
         )
+    }
+
+    /// The same with other points.
+    pub(crate) fn at(
+        &self,
+        initial: Categorical,
+        transition: Vec<Categorical>,
+        emission: Vec<F>,
+    ) -> Self
+    where
+        E: PointEstimator<F>,
+        W: PointEstimator<Categorical>,
+    {
+        let mut moved = self.clone();
+        W::set_points(&mut moved.initial, vec![initial]);
+        W::set_points(&mut moved.transition, transition);
+        E::set_points(&mut moved.emission, emission);
+        moved.repack();
+        moved
+    }
+
+    /// The points that these parameters are or stand for: initial law, transition rows, emissions.
+    pub(crate) fn points(&self) -> (&Categorical, &[Categorical], &[F]) {
+        (&W::points(&self.initial)[0], W::points(&self.transition), E::points(&self.emission))
     }
 
     /// Refreshes the packed forms after parameters have changed.

@@ -6,8 +6,8 @@ use std::{
 };
 
 use elbo_core::{
-    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
-    take_front,
+    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    Statistics, take_front,
 };
 use elbo_laws::{Of, WeightedSample, family, parameters, statistics, univariate};
 
@@ -264,8 +264,8 @@ impl FlatParameters for Toy {
         Self { mean: at[0], variance, ..*self }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("mean", self.mean);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("mean", self.mean, Range::Real);
     }
 }
 

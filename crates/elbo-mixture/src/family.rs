@@ -1,8 +1,8 @@
 //! A mixture as a distribution: component of another mixture, emission of a chain, factor of a product.
 
 use elbo_core::{
-    BLOCK, BLOCK_STRIDE, Batch, DataError, Draw, EstimateError, Family, FlatParameters, Matrix,
-    MatrixMut, Repairs, Statistics,
+    BLOCK, BLOCK_STRIDE, Batch, DataError, Draw, EstimateError, ExpectedLogLikelihood, Family,
+    FlatParameters, Matrix, MatrixMut, Range, Repairs, Statistics,
 };
 use elbo_dist::CategoricalStats;
 use rand::Rng;
@@ -210,31 +210,50 @@ impl<F: Draw> Draw for Mixture<F> {
     }
 }
 
-/// The log ratios of the weights to the last, then each component's own. Components that share parameters have no flat form
-/// of their own here: each writes all of its own.
+/// The log ratios of the weights, then those of the components, what they share once.
 impl<F: Family + FlatParameters> FlatParameters for Mixture<F> {
     fn write_unconstrained(&self, out: &mut Vec<f64>) {
         let (weights, components) = self.parts();
         weights.write_unconstrained(out);
-        for component in components {
-            component.write_unconstrained(out);
-        }
+        F::write_all_unconstrained(components, out);
     }
 
     fn with_unconstrained(&self, from: &mut &[f64]) -> Self {
         let (weights, components) = self.parts();
         let weights = weights.with_unconstrained(from);
-        let components = components.iter().map(|c| c.with_unconstrained(from)).collect();
+        let components = F::with_all_unconstrained(components, from);
         Self::from_parts(weights, components)
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         for (c, (weight, component)) in self.weights().iter().zip(self.components()).enumerate() {
-            see(&format!("weight {c}"), *weight);
-            component.for_each_parameter(&mut |name, value| {
-                see(&format!("component {c} {name}"), value);
+            see(&format!("weight {c}"), *weight, Range::Probability);
+            component.for_each_parameter(&mut |name, value, range| {
+                see(&format!("component {c} {name}"), value, range);
             });
         }
+    }
+}
+
+/// The part of the weights and that of the components, for the shares taken at the packed parameters.
+impl<F: ExpectedLogLikelihood> ExpectedLogLikelihood for Mixture<F> {
+    fn expected_log_likelihood(&self, (counts, stats): &Self::Stats) -> f64 {
+        let (weights, components) = self.parts();
+        let of_components = components.iter().zip(stats);
+        weights.expected_log_likelihood(counts)
+            + of_components.map(|(c, stats)| c.expected_log_likelihood(stats)).sum::<f64>()
+    }
+
+    fn score_into(&self, (counts, stats): &Self::Stats, steps: &[f64], out: &mut [f64]) {
+        let (weights, components) = self.parts();
+        let (head, tail) = out.split_at_mut(weights.unconstrained_len());
+        weights.score_into(counts, steps, head);
+        F::score_all_into(components, stats, &steps[head.len()..], tail);
+    }
+
+    /// The component is hidden.
+    fn is_complete(&self, _: F::Batch<'_>) -> bool {
+        false
     }
 }
 

@@ -2,7 +2,8 @@
 
 use elbo_core::{
     Batch, Criterion, DataError, EstimateError, FitError, Folds, MaximumAPosteriori,
-    MaximumLikelihood, Observer, Rows, Selection, Settings, VariationalBayes, Weighted,
+    MaximumLikelihood, Observer, Rows, Selection, Settings, Uncertainty, UncertaintyError,
+    VariationalBayes, Weighted,
 };
 use elbo_dist::{
     CovarianceStructure, Dirichlet, MultivariateGaussian, NormalInverseWishart, ParameterError,
@@ -220,6 +221,45 @@ impl GaussianMixture {
     fn candidate(&self, k: usize, structure: CovarianceStructure) -> Self {
         assert!(k > 0, "a mixture needs a component");
         Self { k, structure, start_at: None, ..self.clone() }
+    }
+
+    /// Standard errors of what this builder has fitted to these data: see [`MixtureModel::standard_errors`].
+    ///
+    /// ```
+    /// use elbo_mixture::{CovarianceStructure, GaussianMixture, Rows};
+    ///
+    /// let data = [0.0, 0.4, -0.3, 5.0, 5.7, 4.4, 0.2, 5.1];
+    /// let builder = GaussianMixture::new(2).structure(CovarianceStructure::EII);
+    /// let rows = Rows::new(&data, 8, 1);
+    /// let errors = builder.standard_errors(&builder.fit(rows.into())?, rows.into())?;
+    /// assert!(errors.parameter("component 1 mean[0]").unwrap().std_error.unwrap() < 0.3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As there; [`EstimateError::Unsupported`] under variational Bayes, whose posteriors tell their spread themselves.
+    pub fn standard_errors(
+        &self,
+        fitted: &Fitted<MultivariateGaussian>,
+        data: Weighted<'_, Rows<'_>>,
+    ) -> Result<Uncertainty, UncertaintyError> {
+        match self.estimation {
+            Estimation::MaximumLikelihood => MixtureModel::ml().standard_errors(fitted, data),
+            Estimation::MaximumAPosteriori => {
+                let prior = self.default_prior(data).map_err(|error| match error {
+                    FitError::Data(error) => UncertaintyError::Data(error),
+                    FitError::Start(error) => UncertaintyError::Estimate(error),
+                    _ => unreachable!("priors come from data alone"),
+                })?;
+                MixtureModel::map(prior, self.weight_prior(1.0)).standard_errors(fitted, data)
+            }
+            Estimation::VariationalBayes => Err(EstimateError::Unsupported {
+                what: "the observed information",
+                structure: "variational Bayes",
+            }
+            .into()),
+        }
     }
 
     fn default_prior(

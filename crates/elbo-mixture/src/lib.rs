@@ -38,10 +38,12 @@ mod gaussian;
 mod mixture;
 mod model;
 mod start;
+mod uncertainty;
 
 pub use elbo_core::{
     Acceleration, CancelToken, Criterion, DataError, EstimateError, Event, FitError, Folds,
-    Observer, Report, Rows, Scored, Settings, Stopped, Tolerance, Variant, Weighted,
+    Observer, Report, Rows, Scored, Settings, Stopped, Tolerance, Uncertainty, UncertaintyError,
+    Variant, Weighted,
 };
 pub use elbo_dist::{
     Categorical, CovarianceStructure, Dirichlet, Gaussian, MultivariateGaussian,

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use elbo_core::{
     BLOCK, BLOCK_STRIDE, Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator,
     Family, Inference, LatentModel, Matrix, MatrixMut, MaximumAPosteriori, MaximumLikelihood,
-    Repairs, RowError, Statistics, VariationalBayes, Weighted, add_scaled, spurious_components,
-    write_natural_all,
+    PointEstimator, Repairs, RowError, Statistics, VariationalBayes, Weighted, add_scaled,
+    spurious_components, write_natural_all,
 };
 use elbo_dist::{Categorical, CategoricalPacked};
 
@@ -142,6 +142,29 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureParams<F, E, 
             W::points(&self.weights)[0].clone(),
             E::points(&self.components).to_vec(),
         )
+    }
+
+    /// The same with other points.
+    pub(crate) fn at(&self, weights: Categorical, components: Vec<F>) -> Self
+    where
+        E: PointEstimator<F>,
+        W: PointEstimator<Categorical>,
+    {
+        let mut moved = self.clone();
+        W::set_points(&mut moved.weights, vec![weights]);
+        E::set_points(&mut moved.components, components);
+        moved.repack();
+        moved
+    }
+
+    /// The points that these parameters are or stand for.
+    pub(crate) fn points(&self) -> (&Categorical, &[F]) {
+        (&W::points(&self.weights)[0], E::points(&self.components))
+    }
+
+    /// The packed components.
+    pub(crate) fn packed(&self) -> &F::Packed {
+        &self.packed
     }
 
     /// Refreshes the packed forms after weights or components have changed.

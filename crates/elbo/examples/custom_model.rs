@@ -4,8 +4,9 @@
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
 use elbo::core::{
-    EStepError, EstimateError, Folds, Inference, LatentModel, Repairs, Replication, Resampling,
-    Settings, Variant, bootstrap, cross_validate, fit, fit_restarts, repetitions,
+    CompleteDataModel, EStepError, EstimateError, FlatModel, Folds, Inference, LatentModel, Range,
+    Repairs, Replication, Resampling, Settings, Variant, bootstrap, cross_validate, fit,
+    fit_restarts, repetitions, uncertainty::oakes,
 };
 
 struct ZeroInflatedPoisson;
@@ -59,8 +60,25 @@ impl LatentModel for ZeroInflatedPoisson {
         2
     }
 }
-// The model ends here; every driver below is generic.
-fn main() -> Result<(), elbo::core::FitError> {
+// The model ends here; every driver below is generic. Coordinates are all that standard errors ask for besides.
+impl FlatModel for ZeroInflatedPoisson {
+    fn write_unconstrained(&self, &[p, rate]: &[f64; 2], out: &mut Vec<f64>) {
+        out.extend([(p / (1.0 - p)).ln(), rate.ln()]);
+    }
+    fn with_unconstrained(&self, _: &[f64; 2], from: &[f64]) -> [f64; 2] {
+        [1.0 / (1.0 + (-from[0]).exp()), from[1].exp()]
+    }
+    fn for_each_parameter(&self, &[p, rate]: &[f64; 2], see: &mut dyn FnMut(&str, f64, Range)) {
+        see("p", p, Range::Probability);
+        see("λ", rate, Range::Positive);
+    }
+}
+impl CompleteDataModel for ZeroInflatedPoisson {
+    fn expected_log_likelihood(&self, &[p, rate]: &[f64; 2], s: &[f64; 3]) -> f64 {
+        s[0] * p.ln() + s[1] * (1.0 - p).ln() + s[2] * rate.ln() - s[1] * rate
+    }
+}
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let counts: Vec<f64> =
         (0..1000).map(|i| if i % 10 < 4 { 0.0 } else { f64::from(i * 7 % 5) }).collect();
     for variant in [Variant::Soft, Variant::Hard, Variant::Annealed { start: 0.2, rate: 1.2 }] {
@@ -104,6 +122,14 @@ fn main() -> Result<(), elbo::core::FitError> {
     );
     if let Some(evidence) = held_out.candidates[0].evidence() {
         println!("held out: {:.4} ± {:.4} nats a count", evidence.mean(), evidence.standard_error);
+    }
+    for parameter in oakes(&ZeroInflatedPoisson, &counts[..], &best.best.params)?.parameters {
+        println!(
+            "{} = {:.4}, 95 %: {:.4?}",
+            parameter.name,
+            parameter.value,
+            parameter.interval(0.95)
+        );
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! The smallest latent-variable model: packets of tosses, each made with one of several coins picked equally often.
 
-use elbo_core::{EStepError, EstimateError, Inference, LatentModel, Repairs, RowError};
+use elbo_core::{
+    CompleteDataModel, EStepError, EstimateError, FlatModel, Inference, LatentModel, Range,
+    Repairs, RowError,
+};
 
 /// Coins that show heads with unknown probabilities.
 pub(crate) struct Coins {
@@ -140,4 +143,31 @@ fn mix(i: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
+}
+
+/// The coordinates are the log odds of heads.
+impl FlatModel for Coins {
+    fn write_unconstrained(&self, coins: &Vec<f64>, out: &mut Vec<f64>) {
+        out.extend(coins.iter().map(|coin| log_odds(*coin)));
+    }
+
+    fn with_unconstrained(&self, _: &Vec<f64>, from: &[f64]) -> Vec<f64> {
+        from.iter().map(|x| probability(*x)).collect()
+    }
+
+    fn for_each_parameter(&self, coins: &Vec<f64>, see: &mut dyn FnMut(&str, f64, Range)) {
+        for (j, coin) in coins.iter().enumerate() {
+            see(&format!("coin {j}"), *coin, Range::Probability);
+        }
+    }
+}
+
+impl CompleteDataModel for Coins {
+    fn expected_log_likelihood(&self, coins: &Vec<f64>, (count, heads): &Self::Stats) -> f64 {
+        let power = |count: f64, p: f64| if count == 0.0 { 0.0 } else { count * p.ln() };
+        let term = |(j, coin): (usize, &f64)| {
+            power(heads[j], *coin) + power(self.tosses * count[j] - heads[j], 1.0 - coin)
+        };
+        coins.iter().enumerate().map(term).sum()
+    }
 }

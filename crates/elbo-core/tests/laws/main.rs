@@ -11,6 +11,7 @@ mod restarts;
 mod selection;
 mod sources;
 mod statistics;
+mod uncertainty;
 mod variants;
 mod wire;
 

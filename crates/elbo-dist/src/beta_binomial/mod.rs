@@ -3,8 +3,8 @@
 mod maximize;
 
 use elbo_core::{
-    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Statistics,
-    add_scaled, take_front,
+    DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    Statistics, add_scaled, take_front,
 };
 use rand::Rng;
 
@@ -212,9 +212,9 @@ impl FlatParameters for BetaBinomial {
         Self { a: at[0].exp(), b: at[1].exp(), ..*self }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("a", self.a);
-        see("b", self.b);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("a", self.a, Range::Positive);
+        see("b", self.b, Range::Positive);
     }
 }
 

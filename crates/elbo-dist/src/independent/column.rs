@@ -2,7 +2,7 @@
 
 use elbo_core::{
     BLOCK, BLOCK_STRIDE, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut,
-    Repairs, Statistics,
+    Range, Repairs, Statistics,
 };
 use rand::Rng;
 
@@ -304,7 +304,7 @@ macro_rules! columns {
                 }
             }
 
-            fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+            fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
                 match self {
                     $(Self::$name(family) => family.for_each_parameter(see)),+
                 }

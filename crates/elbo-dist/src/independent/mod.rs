@@ -5,7 +5,7 @@ mod prior;
 
 use elbo_core::{
     BLOCK, BLOCK_STRIDE, Batch, DataError, Draw, EstimateError, Family, FlatParameters, Matrix,
-    MatrixMut, OwnedRows, Repairs, Rows,
+    MatrixMut, OwnedRows, Range, Repairs, Rows,
 };
 use rand::Rng;
 
@@ -278,10 +278,10 @@ impl FlatParameters for Independent {
         }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         for (place, column) in self.columns.iter().enumerate() {
-            column.for_each_parameter(&mut |name, value| {
-                see(&format!("column {place} {name}"), value);
+            column.for_each_parameter(&mut |name, value, range| {
+                see(&format!("column {place} {name}"), value, range);
             });
         }
     }

@@ -5,8 +5,8 @@ mod maximize;
 use std::f64::consts::TAU;
 
 use elbo_core::{
-    Batch, DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, OwnedRows,
-    Repairs, Rows, take_front,
+    Batch, DataError, Draw, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
+    MatrixMut, OwnedRows, Range, Repairs, Rows, Statistics, take_front,
 };
 use elbo_linalg::LowRankPlusDiagonal;
 use rand::{Rng, RngExt};
@@ -269,6 +269,30 @@ impl LowRankGaussian {
     }
 }
 
+/// As for a [`MultivariateGaussian`] with this covariance. Derivatives are taken by differences.
+impl ExpectedLogLikelihood for LowRankGaussian {
+    fn expected_log_likelihood(&self, stats: &MultivariateGaussianStats) -> f64 {
+        let d = self.d();
+        let mut about = stats.clone();
+        about.align(&MultivariateGaussianStats::new(self.mean.clone(), false));
+        let (mut column, mut scratch) = (vec![0.0; d], vec![0.0; self.q()]);
+        let mut trace = 0.0;
+        for j in 0..d {
+            for (i, x) in column.iter_mut().enumerate() {
+                *x = about.second()[i.max(j) * (i.max(j) + 1) / 2 + i.min(j)];
+            }
+            self.covariance.solve_in_place(&mut column, &mut scratch);
+            trace += column[j];
+        }
+        about.total_weight() * self.constant() - 0.5 * trace
+    }
+
+    /// No value is missing, or the data would have been refused.
+    fn is_complete(&self, _: Rows<'_>) -> bool {
+        true
+    }
+}
+
 /// The mean; the loadings, row by row, rotated so that the first `q` rows are lower triangular with a positive diagonal,
 /// of which the logarithms are taken; the logarithms of the uniquenesses.
 impl FlatParameters for LowRankGaussian {
@@ -305,14 +329,14 @@ impl FlatParameters for LowRankGaussian {
     }
 
     /// `mean[i]`, `loading[i,a]` as they are and `uniqueness[i]`.
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         let q = self.q();
-        self.mean.iter().enumerate().for_each(|(i, x)| see(&format!("mean[{i}]"), *x));
+        self.mean.iter().enumerate().for_each(|(i, x)| see(&format!("mean[{i}]"), *x, Range::Real));
         for (p, x) in self.loadings.iter().enumerate() {
-            see(&format!("loading[{},{}]", p / q, p % q), *x);
+            see(&format!("loading[{},{}]", p / q, p % q), *x, Range::Real);
         }
         for (i, x) in self.uniquenesses.iter().enumerate() {
-            see(&format!("uniqueness[{i}]"), *x);
+            see(&format!("uniqueness[{i}]"), *x, Range::Positive);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Coordinates and draws.
 
-use elbo_core::{Draw, FlatParameters, OwnedRows, Rows, take_front};
+use elbo_core::{Draw, FlatParameters, OwnedRows, Range, Rows, take_front};
 use rand::Rng;
 
 use super::MultivariateStudentT;
@@ -21,14 +21,14 @@ impl FlatParameters for MultivariateStudentT {
     }
 
     /// `location[j]`; `scale` in the places of a Gaussian's variances and covariances; `degrees of freedom` unless fixed.
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        self.shape.for_each_parameter(&mut |name, value| {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        self.shape.for_each_parameter(&mut |name, value, range| {
             let (of, place) = name.split_at(name.find('[').unwrap_or(name.len()));
             let of = if of == "mean" { "location" } else { "scale" };
-            see(&format!("{of}{place}"), value);
+            see(&format!("{of}{place}"), value, range);
         });
         if !self.dof_is_fixed {
-            see("degrees of freedom", self.dof);
+            see("degrees of freedom", self.dof, Range::Positive);
         }
     }
 }

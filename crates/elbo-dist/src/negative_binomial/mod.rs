@@ -3,7 +3,7 @@
 mod maximize;
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
+    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
     Statistics, add_scaled, take_front,
 };
 use rand::Rng;
@@ -172,9 +172,9 @@ impl FlatParameters for NegativeBinomial {
         Self { size: at[0].exp(), mean: at[1].exp() }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("size", self.size);
-        see("mean", self.mean);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("size", self.size, Range::Positive);
+        see("mean", self.mean, Range::Positive);
     }
 }
 

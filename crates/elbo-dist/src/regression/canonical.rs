@@ -3,8 +3,8 @@
 use std::{fmt, marker::PhantomData};
 
 use elbo_core::{
-    Batch, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Rows,
-    take_front,
+    Batch, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    Rows, take_front,
 };
 use elbo_linalg::Level;
 
@@ -417,12 +417,12 @@ impl<L: CanonicalLink> FlatParameters for CanonicalRegression<L> {
         moved
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         if self.has_intercept {
-            see("intercept", self.intercept());
+            see("intercept", self.intercept(), Range::Real);
         }
         for (a, slope) in self.plane.slopes.iter().enumerate() {
-            see(&format!("coefficient[{a}]"), *slope);
+            see(&format!("coefficient[{a}]"), *slope, Range::Real);
         }
     }
 }

@@ -6,7 +6,8 @@ mod stats;
 use std::f64::consts::PI;
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, take_front,
+    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    take_front,
 };
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
@@ -216,10 +217,10 @@ impl FlatParameters for StudentT {
         Self { location: at[0], scale: at[1].exp(), dof, ..*self }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
-        see("location", self.location);
-        see("scale", self.scale);
-        see("degrees of freedom", self.dof);
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
+        see("location", self.location, Range::Real);
+        see("scale", self.scale, Range::Positive);
+        see("degrees of freedom", self.dof, Range::Positive);
     }
 }
 

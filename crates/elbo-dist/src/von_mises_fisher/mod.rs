@@ -5,8 +5,8 @@ mod stats;
 use std::f64::consts::{LN_2, PI};
 
 use elbo_core::{
-    Batch, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs, Rows,
-    Statistics, take_front,
+    Batch, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
+    Rows, Statistics, take_front,
 };
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
@@ -250,11 +250,11 @@ impl FlatParameters for VonMisesFisher {
         next
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         for (i, m) in self.direction.iter().enumerate() {
-            see(&format!("direction[{i}]"), *m);
+            see(&format!("direction[{i}]"), *m, Range::Real);
         }
-        see("concentration", self.concentration);
+        see("concentration", self.concentration, Range::Positive);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::f64::consts::LN_2;
 
-use elbo_core::{BLOCK, Batch, DataError, EstimateError, Matrix, MatrixMut, Rows, Statistics};
+use elbo_core::{
+    BLOCK, Batch, DataError, EstimateError, Matrix, MatrixMut, Range, Rows, Statistics,
+};
 use elbo_linalg::{cholesky_in_place, log_det_from_cholesky, spd_inverse_from_cholesky};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
@@ -322,9 +324,15 @@ pub(crate) fn read_unconstrained(d: usize, from: &mut &[f64]) -> (f64, Spd) {
 }
 
 /// Shows the degrees of freedom and the lower triangle of the scale.
-pub(crate) fn for_each_parameter(nu: f64, scale: &Spd, d: usize, see: &mut dyn FnMut(&str, f64)) {
-    see("degrees of freedom", nu);
+pub(crate) fn for_each_parameter(
+    nu: f64,
+    scale: &Spd,
+    d: usize,
+    see: &mut dyn FnMut(&str, f64, Range),
+) {
+    see("degrees of freedom", nu, Range::Positive);
     for (i, j) in lower(d) {
-        see(&format!("scale[{i},{j}]"), scale.get(i, j));
+        let range = if i == j { Range::Positive } else { Range::Real };
+        see(&format!("scale[{i},{j}]"), scale.get(i, j), range);
     }
 }

@@ -149,12 +149,22 @@ fn impossible_categories_stay_impossible() {
 
 #[test]
 fn the_boundary_has_infinite_coordinates() {
-    let edge = Categorical::new(vec![0.25, 0.0, 0.75, 0.0]).unwrap();
-    let mut flat = Vec::new();
-    elbo_core::FlatParameters::write_unconstrained(&edge, &mut flat);
-    assert_eq!(flat, [f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY]);
-    let back = elbo_core::FlatParameters::with_unconstrained(&edge, &mut &flat[..]);
-    assert_eq!(back.probabilities(), [0.5, 0.0, 0.5, 0.0]);
+    for (p, coordinates) in [
+        // to the last category that is possible
+        (vec![0.5, 0.0, 0.5, 0.0], vec![0.0, f64::NEG_INFINITY, f64::NEG_INFINITY]),
+        (vec![0.0, 0.25, 0.0, 0.75], vec![f64::NEG_INFINITY, -3_f64.ln(), f64::NEG_INFINITY]),
+    ] {
+        let boundary = Categorical::new(p.clone()).unwrap();
+        let mut flat = Vec::new();
+        elbo_core::FlatParameters::write_unconstrained(&boundary, &mut flat);
+        for (a, b) in flat.iter().zip(&coordinates) {
+            assert!(a == b || (a - b).abs() < 1e-15, "{flat:?}");
+        }
+        let back = elbo_core::FlatParameters::with_unconstrained(&boundary, &mut &flat[..]);
+        for (a, b) in back.probabilities().iter().zip(&p) {
+            assert!((a - b).abs() < 1e-15, "{back:?}");
+        }
+    }
 }
 
 #[test]

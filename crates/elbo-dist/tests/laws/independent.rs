@@ -239,7 +239,7 @@ fn parameters_are_named_by_column() {
     ])
     .unwrap();
     let mut names = Vec::new();
-    product.for_each_parameter(&mut |name, _| names.push(name.to_string()));
+    product.for_each_parameter(&mut |name, _, _| names.push(name.to_string()));
     assert_eq!(names, ["column 0 mean", "column 0 variance", "column 1 rate"]);
 }
 

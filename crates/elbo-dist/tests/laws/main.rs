@@ -26,6 +26,7 @@ mod positive;
 mod prior;
 mod regression;
 mod rows;
+mod scores;
 mod special;
 mod student_t;
 mod uniform;

@@ -11,3 +11,4 @@ mod variational;
 mod weights;
 
 mod support;
+mod uncertainty;

@@ -16,6 +16,7 @@ mod one_step;
 mod restarts;
 mod selection;
 mod support;
+mod uncertainty;
 
 /// The generator of a seeded test.
 fn rng(seed: u64) -> rand::rngs::ChaCha8Rng {

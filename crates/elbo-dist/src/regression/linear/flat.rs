@@ -1,6 +1,6 @@
 //! Regressions as points of a flat space.
 
-use elbo_core::{FlatParameters, take_front};
+use elbo_core::{FlatParameters, Range, take_front};
 use elbo_linalg::invert_lower_in_place;
 
 use super::LinearGaussian;
@@ -49,14 +49,14 @@ impl FlatParameters for LinearGaussian {
         Self { plane, covariance, ..*self }
     }
 
-    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64)) {
+    fn for_each_parameter(&self, see: &mut dyn FnMut(&str, f64, Range)) {
         let (p, q) = (self.covariates(), self.outputs());
         let place = |name: &str, o: usize| {
             if q == 1 { name.to_owned() } else { format!("{name}[{o}]") }
         };
         if self.has_intercept {
             for (o, b) in self.intercept().into_iter().enumerate() {
-                see(&place("intercept", o), b);
+                see(&place("intercept", o), b, Range::Real);
             }
         }
         for o in 0..q {
@@ -67,13 +67,14 @@ impl FlatParameters for LinearGaussian {
                     format!("coefficient[{o},{a}]")
                 };
                 debug_assert!(a < p);
-                see(&name, *slope);
+                see(&name, *slope, Range::Real);
             }
         }
         for o in 0..q {
-            see(&place("variance", o), self.covariance.get(o, o));
+            see(&place("variance", o), self.covariance.get(o, o), Range::Positive);
             for second in if self.is_diagonal() { o } else { 0 }..o {
-                see(&format!("covariance[{o},{second}]"), self.covariance.get(o, second));
+                let covariance = self.covariance.get(o, second);
+                see(&format!("covariance[{o},{second}]"), covariance, Range::Real);
             }
         }
     }

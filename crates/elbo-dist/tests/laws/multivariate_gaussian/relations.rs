@@ -202,7 +202,7 @@ fn parameters_have_names() {
     let names = |structure| {
         let mut names = Vec::new();
         let gaussian = MultivariateGaussian::standard(structure, vec![0.0; 2]);
-        gaussian.for_each_parameter(&mut |name, value| names.push(format!("{name} = {value}")));
+        gaussian.for_each_parameter(&mut |name, value, _| names.push(format!("{name} = {value}")));
         names.join(", ")
     };
     let mean = "mean[0] = 0, mean[1] = 0";

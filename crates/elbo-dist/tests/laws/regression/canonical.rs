@@ -535,6 +535,6 @@ fn draws_are_fitted_by_the_driver() {
 fn parameters_have_names() {
     let mut names = Vec::new();
     let regression = LogisticRegression::centered(vec![2.0], 1.0, vec![3.0]).unwrap();
-    regression.for_each_parameter(&mut |name, value| names.push((name.to_owned(), value)));
+    regression.for_each_parameter(&mut |name, value, _| names.push((name.to_owned(), value)));
     assert_eq!(names, [("intercept".to_owned(), -5.0), ("coefficient[0]".to_owned(), 3.0)]);
 }

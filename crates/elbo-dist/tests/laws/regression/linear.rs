@@ -547,11 +547,12 @@ proptest! {
 #[test]
 fn parameters_have_names() {
     let mut names = Vec::new();
-    LinearGaussian::standard(2, 1).for_each_parameter(&mut |name, _| names.push(name.to_owned()));
+    LinearGaussian::standard(2, 1)
+        .for_each_parameter(&mut |name, _, _| names.push(name.to_owned()));
     assert_eq!(names, ["intercept", "coefficient[0]", "coefficient[1]", "variance"]);
     let two = LinearGaussian::without_intercept(2, vec![1.0, 2.0], &[1.0; 2]).unwrap();
     names.clear();
-    two.for_each_parameter(&mut |name, _| names.push(name.to_owned()));
+    two.for_each_parameter(&mut |name, _, _| names.push(name.to_owned()));
     assert_eq!(names, ["coefficient[0,0]", "coefficient[1,0]", "variance[0]", "variance[1]"]);
 }
 
