@@ -4,7 +4,7 @@ use elbo_core::{
     BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
 };
 use elbo_linalg::ln_into;
-use rand::Rng;
+use rand::{Rng, distr::Distribution};
 
 use crate::{
     Gaussian, GaussianPacked, GaussianStats, ParameterError, deviance::deviance_at,
@@ -120,7 +120,11 @@ impl LogNormal {
 
     /// One draw.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        self.log.sample(rng).exp()
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> impl Distribution<f64> + use<> {
+        self.log.prepared().map(f64::exp)
     }
 }
 

@@ -4,7 +4,7 @@ use elbo_core::{
     BLOCK, DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Repairs,
     Statistics, take_front,
 };
-use rand::{Rng, RngExt};
+use rand::{Rng, RngExt, distr::Distribution};
 
 use crate::{
     ParameterError, Univariate,
@@ -155,6 +155,22 @@ impl<F: Counts> Univariate for ZeroInflated<F> {
     fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> u64 {
         Self::sample(self, rng)
     }
+
+    fn sampler(&self, n: usize) -> impl Distribution<u64> {
+        Sampler { structural: self.structural, counts: self.counts.sampler(n) }
+    }
+}
+
+/// A zero, or a count.
+struct Sampler<D> {
+    structural: f64,
+    counts: D,
+}
+
+impl<D: Distribution<u64>> Distribution<u64> for Sampler<D> {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> u64 {
+        if rng.random::<f64>() < self.structural { 0 } else { self.counts.sample(rng) }
+    }
 }
 
 impl<F: Counts> Draw for ZeroInflated<F> {
@@ -165,7 +181,8 @@ impl<F: Counts> Draw for ZeroInflated<F> {
     }
 
     fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut Vec<u64>) {
-        drawn.extend((0..n).map(|_| Self::sample(self, rng)));
+        let sampler = self.sampler(n);
+        drawn.extend((0..n).map(|_| sampler.sample(rng)));
     }
 
     fn batch_of(drawn: &Vec<u64>) -> &[u64] {
