@@ -201,7 +201,9 @@ impl Dirichlet {
     fn prepared(&self) -> Sampler {
         let lowest = self.concentration.iter().copied().fold(f64::INFINITY, f64::min);
         if lowest >= LEAST_DIRECT {
-            return Sampler::Direct(self.concentration.iter().map(|a| gamma::standard(*a)).collect());
+            return Sampler::Direct(
+                self.concentration.iter().map(|a| gamma::standard(*a)).collect(),
+            );
         }
         let factor = |a: &f64| match *a {
             a if a < 1.0 => (gamma::standard(a + 1.0), a.recip()),

@@ -62,12 +62,15 @@ impl Alias {
 }
 
 impl Distribution<u32> for Alias {
-    #[allow(clippy::cast_possible_truncation, reason = "the upper half is below the table's length")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the upper half is below the table's length"
+    )]
     fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> u32 {
         let place = u128::from(rng.next_u64()) * self.cells.len() as u128;
         let (value, within) = ((place >> 64) as u32, place as u64);
         let cell = self.cells[value as usize];
-        if within < cell.own { value } else { cell.alias }
+        std::hint::select_unpredictable(within < cell.own, value, cell.alias)
     }
 }
 
@@ -195,12 +198,16 @@ mod tests {
     fn tables_keep_probabilities_to_rounding() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for m in [1_usize, 2, 3, 7, 64, 1000] {
-            let weights: Vec<f64> =
-                (0..m).map(|i| if i % 5 == 3 { 0.0 } else { f64::from(rng.next_u32() >> 9) }).collect();
+            let weights: Vec<f64> = (0..m)
+                .map(|i| if i % 5 == 3 { 0.0 } else { f64::from(rng.next_u32() >> 9) })
+                .collect();
             let sum: f64 = weights.iter().sum();
             for (p, weight) in probabilities(&Alias::new(&weights)).iter().zip(&weights) {
                 // Each of up to m subtractions rounds numbers up to m once, each sum of m terms m times.
-                assert!((p - weight / sum).abs() <= m as f64 * f64::EPSILON, "{p} of {weight}/{sum}");
+                assert!(
+                    (p - weight / sum).abs() <= m as f64 * f64::EPSILON,
+                    "{p} of {weight}/{sum}"
+                );
                 assert!(*weight > 0.0 || *p == 0.0);
             }
         }

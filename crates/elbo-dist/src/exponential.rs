@@ -118,8 +118,8 @@ impl Exponential {
     }
 
     fn prepared(&self) -> impl Distribution<f64> + use<> {
-        let rate = self.rate;
-        Exp1.map(move |standard: f64| standard / rate)
+        let mean = self.mean();
+        Exp1.map(move |standard: f64| mean * standard)
     }
 
     /// Overwrites the rate, which the caller knows to be positive and finite.

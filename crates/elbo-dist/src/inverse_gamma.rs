@@ -11,8 +11,7 @@ use crate::{
     block::check_shape,
     error::positive,
     gamma::{
-        self, Component, GammaPacked, GammaStats, kl_gamma, observe_all, relative_spread,
-        score_all,
+        self, Component, GammaPacked, GammaStats, kl_gamma, observe_all, relative_spread, score_all,
     },
     quantile,
     special::{gamma_log_peak, gamma_q, inverse_gamma_q, ln_minus_digamma},

@@ -72,6 +72,15 @@ impl LogNormal {
         self.log.variance()
     }
 
+    /// The distribution of `ln x`.
+    pub(crate) fn log(&self) -> &Gaussian {
+        &self.log
+    }
+
+    pub(crate) fn log_mut(&mut self) -> &mut Gaussian {
+        &mut self.log
+    }
+
     /// `e^μ`, in the unit of the data.
     pub fn median(&self) -> f64 {
         self.log.mean().exp()
@@ -160,7 +169,7 @@ impl LogNormalScratch {
 }
 
 /// The density of `x` from that of `ln x`.
-fn score(x: f64, of_log: f64, log: f64) -> f64 {
+pub(crate) fn score(x: f64, of_log: f64, log: f64) -> f64 {
     let inside = x > 0.0 && x < f64::INFINITY;
     let score = if inside { of_log - log } else { f64::NEG_INFINITY };
     if x.is_nan() { 0.0 } else { score } // what is missing says nothing
