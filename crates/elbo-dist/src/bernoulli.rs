@@ -107,7 +107,7 @@ impl Bernoulli {
         self.prepared().sample(rng)
     }
 
-    fn prepared(&self) -> impl Distribution<bool> + use<> {
+    fn prepared(self) -> impl Distribution<bool> + use<> {
         let probability = self.probability;
         StandardUniform.map(move |u: f64| u < probability)
     }

@@ -238,7 +238,9 @@ impl Sampler {
                     sum += *x;
                 }
                 let scale = sum.recip();
-                shares.iter_mut().for_each(|x| *x = (*x * scale).max(f64::MIN_POSITIVE));
+                for x in shares {
+                    *x = (*x * scale).max(f64::MIN_POSITIVE);
+                }
             }
             Self::Logarithmic(factors) => {
                 for (x, (gamma, power)) in shares.iter_mut().zip(factors) {

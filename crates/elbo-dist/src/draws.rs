@@ -137,8 +137,8 @@ fn body<F: Univariate<Value = u64>>(
     most: usize,
     ratio: f64,
 ) -> Option<(u64, Vec<f64>)> {
-    let is_wide = !(16.0 * family.variance().sqrt() < most as f64); // also if there is no variance
-    if is_wide {
+    let width = 16.0 * family.variance().sqrt();
+    if width.is_nan() || width >= most as f64 {
         return None;
     }
     let start = family.quantile(0.5);

@@ -117,7 +117,7 @@ impl Exponential {
         self.prepared().sample(rng)
     }
 
-    fn prepared(&self) -> impl Distribution<f64> + use<> {
+    fn prepared(self) -> impl Distribution<f64> + use<> {
         let mean = self.mean();
         Exp1.map(move |standard: f64| mean * standard)
     }

@@ -117,7 +117,7 @@ impl Geometric {
         clippy::cast_sign_loss,
         reason = "such casts saturate, as they should"
     )]
-    fn prepared(&self) -> impl Distribution<u64> + use<> {
+    fn prepared(self) -> impl Distribution<u64> + use<> {
         let ln_failure = (-self.probability).ln_1p();
         StandardUniform.map(move |u: f64| ((1.0 - u).ln() / ln_failure) as u64) // 1 − u is in (0, 1]
     }

@@ -118,7 +118,7 @@ impl Poisson {
         self.prepared().sample(rng)
     }
 
-    fn prepared(&self) -> Sampler {
+    fn prepared(self) -> Sampler {
         assert!(self.rate <= 1e19, "cannot draw a u64 at rate {:e}", self.rate);
         let positive = (self.rate > 0.0).then_some(self.rate);
         Sampler(positive.map(|rate| rand_distr::Poisson::new(rate).expect("0 < rate ≤ 10¹⁹")))

@@ -151,7 +151,7 @@ macro_rules! divergences {
             ///
             /// If the counts are of different numbers of trials.
             pub fn kl_divergence(&self, other: &Self) -> f64 {
-                if self.structural == 1.0 {
+                if self.structural >= 1.0 {
                     return -Zero::of(other).score; // zeros only, whatever the counts
                 }
                 self.divergence(other, self.counts.kl_divergence(&other.counts))

@@ -210,7 +210,6 @@ impl<L: CanonicalLink> CanonicalRegression<L> {
 
     /// One step of Newton's, with a prior or without.
     pub(super) fn step(
-        &self,
         stats: &RegressionStats,
         ridge: Option<&Ridge>,
         next: &mut Self,
@@ -380,7 +379,7 @@ impl<L: CanonicalLink> Family for CanonicalRegression<L> {
     }
 
     fn maximize(&self, stats: &RegressionStats, next: &mut Self) -> Result<Repairs, EstimateError> {
-        self.step(stats, None, next)
+        Self::step(stats, None, next)
     }
 
     /// Gradient zero, and the curvature of covariates that are uncorrelated about the center with variance one.

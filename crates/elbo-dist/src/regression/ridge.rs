@@ -131,13 +131,14 @@ impl<L: CanonicalLink> Estimator<CanonicalRegression<L>> for Ridge {
 
     fn estimate(
         &self,
-        current: &Self::Fits,
+        _: &Self::Fits,
         stats: &[RegressionStats],
         next: &mut Self::Fits,
     ) -> Result<Repairs, EstimateError> {
         let mut repairs = Repairs::default();
-        for (j, (current, next)) in current.iter().zip(next).enumerate() {
-            repairs.merge(current.step(&stats[j], Some(self), next).map_err(|error| error.at(j))?);
+        for (j, (stats, next)) in stats.iter().zip(next).enumerate() {
+            let done = CanonicalRegression::step(stats, Some(self), next);
+            repairs.merge(done.map_err(|error| error.at(j))?);
         }
         Ok(repairs)
     }

@@ -138,7 +138,9 @@ impl SoftmaxRegression {
     /// If `x` has not `p` numbers.
     pub fn predict(&self, x: &[f64]) -> Vec<f64> {
         let mut logs = self.log_probabilities(x);
-        logs.iter_mut().for_each(|log| *log = log.exp());
+        for log in &mut logs {
+            *log = log.exp();
+        }
         logs
     }
 
@@ -151,7 +153,9 @@ impl SoftmaxRegression {
         let mut eta = self.plane.evaluate(x);
         eta.push(0.0);
         let normalizer = elbo_linalg::log_sum_exp(&eta);
-        eta.iter_mut().for_each(|eta| *eta -= normalizer);
+        for eta in &mut eta {
+            *eta -= normalizer;
+        }
         eta
     }
 

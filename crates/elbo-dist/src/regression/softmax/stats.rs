@@ -179,13 +179,15 @@ impl SoftmaxRegressionStats {
         self.check()?;
         let mut change = self.bound_step()?;
         let mut best = 0.5 * change.iter().zip(&self.gradient).map(|(d, g)| d * g).sum::<f64>();
-        if let Some(newton) = solved(&self.curvature, &self.gradient).ok() {
+        if let Ok(newton) = solved(&self.curvature, &self.gradient) {
             let decrement: f64 = newton.iter().zip(&self.gradient).map(|(d, g)| d * g).sum();
             let (factor, promised) = damping(self.reach_of(&newton));
             if promised * decrement >= best {
                 best = promised * decrement;
                 change = newton;
-                change.iter_mut().for_each(|d| *d *= factor);
+                for d in &mut change {
+                    *d *= factor;
+                }
             }
         }
         plane.clone_from(&self.origin);

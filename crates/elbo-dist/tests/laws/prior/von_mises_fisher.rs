@@ -60,13 +60,15 @@ mod of_directions {
 
         #[test]
         fn predictions_integrate_to_one(prior in prior(3)) {
-            // In bands of equal height about m₀, of which each has the same area: Gauss would do better, Simpson will do.
+            // Bands of equal height about m₀ have equal areas.
             let m = prior.direction().to_vec();
             let side = if m[0].abs() < 0.9 { [1.0, 0.0, 0.0] } else { [0.0, 1.0, 0.0] };
             let along: f64 = m.iter().zip(side).map(|(m, s)| m * s).sum();
             let mut right: Vec<f64> = m.iter().zip(side).map(|(m, s)| s - along * m).collect();
             let norm = right.iter().map(|x| x * x).sum::<f64>().sqrt();
-            right.iter_mut().for_each(|x| *x /= norm);
+            for x in &mut right {
+                *x /= norm;
+            }
             let any = VonMisesFisher::new(m.clone(), 1.0).unwrap();
             let density = |cosine: f64| {
                 let sine = (1.0 - cosine * cosine).max(0.0).sqrt();

@@ -187,7 +187,9 @@ proptest! {
     ) {
         let mut flat = Vec::new();
         start.write_unconstrained(&mut flat);
-        flat.iter_mut().for_each(|b| *b *= wild);
+        for b in &mut flat {
+            *b *= wild;
+        }
         let mut here = start.with_unconstrained(&mut &flat[..]);
         let (mut before, _) = sample.log_likelihood(&here);
         for step in 0..25 {
