@@ -221,6 +221,9 @@ impl OwnedRows {
     /// Appends `n` rows of zeros and shows their values, row by row, to be written over.
     pub fn grow(&mut self, n: usize) -> &mut [f64] {
         let old = self.data.len();
+        if self.data.capacity() == 0 {
+            self.data = vec![0.0; n * self.d]; // pages that are zero already need not be written twice
+        }
         self.data.resize(old + n * self.d, 0.0);
         &mut self.data[old..]
     }

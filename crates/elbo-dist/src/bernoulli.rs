@@ -4,7 +4,10 @@ use elbo_core::{
     DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix, MatrixMut,
     Range, Repairs, Statistics, add_scaled, take_front,
 };
-use rand::{Rng, RngExt};
+use rand::{
+    Rng,
+    distr::{Distribution, StandardUniform},
+};
 
 use crate::{
     ParameterError,
@@ -101,7 +104,12 @@ impl Bernoulli {
 
     /// One draw.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> bool {
-        rng.random::<f64>() < self.probability
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(self) -> impl Distribution<bool> + use<> {
+        let probability = self.probability;
+        StandardUniform.map(move |u: f64| u < probability)
     }
 
     /// Overwrites the probability, which the caller knows to be one.

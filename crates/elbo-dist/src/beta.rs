@@ -8,7 +8,7 @@ use elbo_core::{
     take_front,
 };
 use elbo_linalg::{ln_in_place, ln_into};
-use rand::Rng;
+use rand::{Rng, distr::Distribution};
 
 pub use kernels::BetaPacked;
 pub use stats::BetaStats;
@@ -21,8 +21,7 @@ use crate::{
     ParameterError,
     block::check_shape,
     error::positive,
-    gamma::standard_gamma,
-    quantile,
+    gamma, quantile,
     special::{beta_regularized, digamma, inverse_beta_regularized, ln_minus_digamma},
     support::check_open_unit,
     univariate::univariate,
@@ -156,13 +155,11 @@ impl Beta {
 
     /// One draw. Where `a` or `b` is well below 1, some draws round to 0 or 1.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        loop {
-            let (x, y) = (standard_gamma(self.a, rng), standard_gamma(self.b, rng));
-            // With a and b far below 1 both may underflow to zero: draw again.
-            if x + y > 0.0 {
-                return x / (x + y);
-            }
-        }
+        self.prepared().sample(rng)
+    }
+
+    pub(crate) fn prepared(&self) -> impl Distribution<f64> + use<> {
+        Sampler { a: gamma::standard(self.a), b: gamma::standard(self.b) }
     }
 
     fn share(&self) -> Share {
@@ -175,6 +172,24 @@ impl Beta {
 }
 
 univariate!(Beta, f64, log_density);
+
+/// The share of one of two gamma variables.
+struct Sampler {
+    a: rand_distr::Gamma<f64>,
+    b: rand_distr::Gamma<f64>,
+}
+
+impl Distribution<f64> for Sampler {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> f64 {
+        loop {
+            let (x, y) = (self.a.sample(rng), self.b.sample(rng));
+            // With a and b far below 1 both may underflow to zero: draw again.
+            if x + y > 0.0 {
+                return x / (x + y);
+            }
+        }
+    }
+}
 
 /// Coordinates are `ln a/b` and `ln(a + b)`: mean and concentration, where `a` and `b` are nearly collinear.
 impl FlatParameters for Beta {

@@ -13,8 +13,10 @@ use crate::{
     ParameterError,
     bernoulli::{LnOdds, binary_kl, expected_log_odds, log_odds, logistic, score_of_log_odds},
     block::check_shape,
+    counts::{LogPowers, to_f64, weighted_sums},
+    draws,
     error::probability,
-    poisson::{count_near, to_f64, weighted_sums},
+    poisson::count_near,
     quantile,
     special::{beta_regularized_of, deviance, standard_normal_quantile, stirling_correction},
     spread::Spread,
@@ -138,10 +140,11 @@ impl Binomial {
 
     /// One draw.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> u64 {
-        let Ok(draws) = rand_distr::Binomial::new(self.trials, self.probability) else {
-            unreachable!("the probability is in [0, 1]")
-        };
-        draws.sample(rng)
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> rand_distr::Binomial {
+        rand_distr::Binomial::new(self.trials, self.probability).expect("a probability")
     }
 
     /// Overwrites the probability, which the caller knows to be one.
@@ -150,7 +153,9 @@ impl Binomial {
     }
 }
 
-univariate!(Binomial, u64, log_probability);
+univariate!(Binomial, u64, log_probability, |this, n| {
+    draws::unimodal(this, n, 0.0, || this.prepared())
+});
 
 /// The coordinate is the log odds, `ln p − ln(1 − p)`.
 impl FlatParameters for Binomial {
@@ -277,9 +282,13 @@ pub struct BinomialScratch {
 
 impl BinomialScratch {
     fn read(&mut self, trials: u64, data: &[u64]) {
-        to_f64(data, &mut self.successes);
-        for (failures, x) in self.failures.iter_mut().zip(data) {
-            *failures = trials.saturating_sub(*x) as f64;
+        let successes = to_f64(data, &mut self.successes);
+        let failures = self.failures.iter_mut();
+        if trials <= 1 << f64::MANTISSA_DIGITS {
+            let trials = trials as f64; // and so are differences, exactly
+            failures.zip(successes).for_each(|(y, x)| *y = (trials - x).max(0.0));
+        } else {
+            failures.zip(data).for_each(|(y, x)| *y = trials.saturating_sub(*x) as f64);
         }
     }
 }
@@ -326,13 +335,8 @@ impl Family for Binomial {
         let ln_choose = &mut ln_choose[..data.len()];
         packed.read_ln_choose(data, ln_choose);
         for (j, LnOdds { ln_p, ln_q }) in packed.components.iter().enumerate() {
-            let rows = successes.iter().zip(failures).zip(&*ln_choose);
-            for (out, ((x, y), ln_choose)) in out.row_mut(j).iter_mut().zip(rows) {
-                // 0 · ln 0 is 0 here: what did not happen costs nothing.
-                let of_successes = if *x == 0.0 { 0.0 } else { x * ln_p };
-                let of_failures = if *y == 0.0 { 0.0 } else { y * ln_q };
-                *out = ln_choose + (of_successes + of_failures);
-            }
+            let (columns, logs, base) = ([successes, failures], [*ln_p, *ln_q], Some(&*ln_choose));
+            LogPowers { columns, logs, constant: 0.0, base, out: out.row_mut(j) }.write();
         }
     }
 
@@ -348,9 +352,8 @@ impl Family for Binomial {
         let BinomialScratch { successes, failures, .. } = scratch;
         let (successes, failures) = (&successes[..data.len()], &failures[..data.len()]);
         for (j, stats) in stats.iter_mut().enumerate() {
-            let weights = weights.row(j);
-            let [weight, successes] = weighted_sums(successes, weights);
-            let [_, failures] = weighted_sums(failures, weights);
+            let (weight, [successes, failures]) =
+                weighted_sums([successes, failures], weights.row(j));
             add_scaled(&mut stats.sums, 1.0, &[weight, successes, failures]);
         }
     }

@@ -4,11 +4,12 @@ use elbo_core::{
     DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix, MatrixMut,
     Range, Repairs, Statistics, take_front,
 };
-use rand::{Rng, RngExt};
+use rand::{Rng, RngExt, distr::Distribution};
 
 use crate::{
     ParameterError,
     block::check_shape,
+    draws::Alias,
     special::{deviance, x_ln_y},
     univariate::univariate,
 };
@@ -175,6 +176,14 @@ impl Categorical {
         last // what rounding leaves of u falls to the last possible category
     }
 
+    fn sampler_for(&self, n: usize) -> Sampler<'_> {
+        if n > 2 * self.categories() {
+            Sampler::Table(Alias::new(&self.probabilities))
+        } else {
+            Sampler::Direct(self)
+        }
+    }
+
     /// Overwrites the probabilities by `weights / sum`, where `sum > 0` is their sum.
     pub(crate) fn set(&mut self, weights: impl ExactSizeIterator<Item = f64>, sum: f64) {
         assert_eq!(weights.len(), self.categories(), "another number of categories");
@@ -184,7 +193,22 @@ impl Categorical {
     }
 }
 
-univariate!(Categorical, u32, log_probability);
+univariate!(Categorical, u32, log_probability, |this, n| this.sampler_for(n));
+
+/// By a table, or one after the other.
+enum Sampler<'a> {
+    Table(Alias),
+    Direct(&'a Categorical),
+}
+
+impl Distribution<u32> for Sampler<'_> {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> u32 {
+        match self {
+            Self::Table(table) => table.sample(rng),
+            Self::Direct(categorical) => categorical.sample(rng),
+        }
+    }
+}
 
 /// The coordinates are the additive log ratios `ln(pₓ / pᵣ)` to the last category `r` that is possible, in order, `r` itself
 /// left out. Those of impossible categories are `−∞`; which one is the last possible is part of the shape.

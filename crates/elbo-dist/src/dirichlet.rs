@@ -7,11 +7,12 @@ use elbo_core::{
     OwnedRows, Range, Repairs, Rows, Statistics, take_front,
 };
 use rand::{Rng, RngExt};
+use rand_distr::Distribution;
 
 use crate::{
     Categorical, ParameterError,
     block::check_shape,
-    gamma::standard_gamma,
+    gamma,
     linear::{Linear, check_entries, check_width, gather, weighted_sum},
     special::{digamma, ln_gamma, ln_gamma_ratio, x_ln_y},
 };
@@ -190,34 +191,70 @@ impl Dirichlet {
 
     /// One draw of probabilities.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Categorical {
-        let shares = self.sample_shares(rng);
+        let mut shares = vec![0.0; self.categories()];
+        self.prepared().sample_into(rng, &mut shares);
         let mut point = Categorical::uniform(self.categories());
         point.set(shares.iter().copied(), shares.iter().sum());
         point
     }
 
-    /// One draw as a row, none of its shares zero: what is below the smallest normal number is rounded up to it, as
-    /// happens where some `α` is below 0.1.
-    ///
-    /// # Source
-    ///
-    /// Marsaglia & Tsang (2000), ACM Trans. Math. Softw. 26(3), section 8, for `α < 1`: a gamma variable with shape
-    /// `α + 1` times `U^{1/α}`, here in logarithms.
-    fn sample_shares(&self, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
-        let mut log_gamma_variable = |a: f64| {
-            if a >= 1.0 {
-                return standard_gamma(a, rng).ln();
-            }
-            let uniform: f64 = 1.0 - rng.random::<f64>(); // in (0, 1]
-            standard_gamma(a + 1.0, rng).ln() + uniform.ln() / a
-        };
-        let mut shares: Vec<f64> =
-            self.concentration.iter().map(|a| log_gamma_variable(*a)).collect();
-        let log_sum = elbo_linalg::log_sum_exp(&shares);
-        for x in &mut shares {
-            *x = (*x - log_sum).exp().max(f64::MIN_POSITIVE);
+    fn prepared(&self) -> Sampler {
+        let lowest = self.concentration.iter().copied().fold(f64::INFINITY, f64::min);
+        if lowest >= LEAST_DIRECT {
+            return Sampler::Direct(
+                self.concentration.iter().map(|a| gamma::standard(*a)).collect(),
+            );
         }
-        shares
+        let factor = |a: &f64| match *a {
+            a if a < 1.0 => (gamma::standard(a + 1.0), a.recip()),
+            a => (gamma::standard(a), 0.0),
+        };
+        Sampler::Logarithmic(self.concentration.iter().map(factor).collect())
+    }
+}
+
+/// From this concentration on gamma variables are no smaller than `2^{−53 · 16}` times one of a shape above 1: not zero.
+const LEAST_DIRECT: f64 = 1.0 / 16.0;
+
+/// Draws of rows, none of whose shares is zero: what is below the smallest normal number is rounded up to it, as happens
+/// where some `α` is below 0.1.
+enum Sampler {
+    /// Shares of gamma variables.
+    Direct(Vec<rand_distr::Gamma<f64>>),
+    /// For each category a gamma variable and the `p` of a factor `U^p`.
+    ///
+    /// Source: Marsaglia & Tsang (2000), ACM Trans. Math. Softw. 26(3), section 8, for `α < 1`: a gamma variable with shape
+    /// `α + 1` times `U^{1/α}`, here in logarithms.
+    Logarithmic(Vec<(rand_distr::Gamma<f64>, f64)>),
+}
+
+impl Sampler {
+    fn sample_into(&self, rng: &mut (impl Rng + ?Sized), shares: &mut [f64]) {
+        match self {
+            Self::Direct(gammas) => {
+                let mut sum = 0.0;
+                for (x, gamma) in shares.iter_mut().zip(gammas) {
+                    *x = gamma.sample(rng);
+                    sum += *x;
+                }
+                let scale = sum.recip();
+                for x in shares {
+                    *x = (*x * scale).max(f64::MIN_POSITIVE);
+                }
+            }
+            Self::Logarithmic(factors) => {
+                for (x, (gamma, power)) in shares.iter_mut().zip(factors) {
+                    *x = gamma.sample(rng).ln();
+                    if *power > 0.0 {
+                        *x += (1.0 - rng.random::<f64>()).ln() * power; // of a number in (0, 1]
+                    }
+                }
+                let log_sum = elbo_linalg::log_sum_exp(shares);
+                for x in shares {
+                    *x = (*x - log_sum).exp().max(f64::MIN_POSITIVE);
+                }
+            }
+        }
     }
 }
 
@@ -229,7 +266,10 @@ impl Draw for Dirichlet {
     }
 
     fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut OwnedRows) {
-        (0..n).for_each(|_| drawn.push(&self.sample_shares(rng)));
+        let sampler = self.prepared();
+        for row in drawn.grow(n).chunks_exact_mut(self.categories()) {
+            sampler.sample_into(rng, row);
+        }
     }
 
     fn batch_of(drawn: &OwnedRows) -> Rows<'_> {

@@ -146,7 +146,8 @@ impl DirichletMultinomial {
             - ln_gamma_ratio(self.total_concentration(), n)
     }
 
-    /// One draw of `trials` trials: a row of counts.
+    /// One draw of `trials` trials: a row of counts. As for [`Multinomial::sample`](crate::Multinomial::sample), the number of
+    /// trials is given for each row.
     pub fn sample(&self, trials: u64, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
         sample_counts(self.prior.sample(rng).probabilities(), trials, rng)
     }

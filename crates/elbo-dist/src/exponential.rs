@@ -1,11 +1,16 @@
 //! The exponential distribution.
+#![allow(
+    clippy::inline_always,
+    reason = "kernels must be inlined into the entry point of their instruction set"
+)]
 
 use elbo_core::{
     DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix, MatrixMut,
     Range, Repairs, Statistics, add_scaled, take_front,
 };
-use rand::{Rng, RngExt};
-use rand_distr::Exp1;
+use elbo_linalg::{Kernel, Level, Simd};
+use rand::Rng;
+use rand_distr::{Distribution, Exp1};
 
 use crate::{
     ParameterError, block::check_shape, deviance::deviance_at, error::positive,
@@ -109,8 +114,12 @@ impl Exponential {
 
     /// One draw.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        let standard: f64 = rng.sample(Exp1);
-        standard / self.rate
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(self) -> impl Distribution<f64> + use<> {
+        let mean = self.mean();
+        Exp1.map(move |standard: f64| mean * standard)
     }
 
     /// Overwrites the rate, which the caller knows to be positive and finite.
@@ -254,9 +263,7 @@ impl Family for Exponential {
     fn score_all(packed: &ExponentialPacked, data: &[f64], mut out: MatrixMut<'_>, (): &mut ()) {
         check_shape(packed.components.len(), data.len(), out.rows(), out.columns());
         for (j, component) in packed.components.iter().enumerate() {
-            for (out, x) in out.row_mut(j).iter_mut().zip(data) {
-                *out = component.score(*x);
-            }
+            Level::detect().dispatch(Score { component, data, out: out.row_mut(j) });
         }
     }
 
@@ -269,7 +276,8 @@ impl Family for Exponential {
     ) {
         check_shape(stats.len(), data.len(), weights.rows(), weights.columns());
         for (j, stats) in stats.iter_mut().enumerate() {
-            add_scaled(&mut stats.sums, 1.0, &weighted_sums(data, weights.row(j)));
+            let sums = Level::detect().dispatch(Observe { data, weights: weights.row(j) });
+            add_scaled(&mut stats.sums, 1.0, &sums);
         }
     }
 
@@ -314,28 +322,49 @@ impl Family for Exponential {
     }
 }
 
-/// Independent partial sums, so that the loop runs on vectors of numbers.
-const LANES: usize = 8;
+struct Score<'a> {
+    component: &'a Packed,
+    data: &'a [f64],
+    out: &'a mut [f64],
+}
 
-/// `Σw` and `Σwx` of what is not missing.
-fn weighted_sums(data: &[f64], weights: &[f64]) -> [f64; 2] {
-    let mut sums = [[0.0; LANES]; 2];
-    let mut add = |lane: usize, x: f64, w: f64| {
-        let w = if x.is_nan() { 0.0 } else { w };
-        let x = if w == 0.0 { 0.0 } else { x };
-        sums[0][lane] += w;
-        sums[1][lane] += w * x;
-    };
-    let (rows, weight_rows) = (data.chunks_exact(LANES), weights.chunks_exact(LANES));
-    for (lane, (x, w)) in rows.remainder().iter().zip(weight_rows.remainder()).enumerate() {
-        add(lane, *x, *w);
-    }
-    for (x, w) in rows.zip(weight_rows) {
-        for lane in 0..LANES {
-            add(lane, x[lane], w[lane]);
+impl Kernel for Score<'_> {
+    type Output = ();
+
+    /// As [`Packed::score`], to rounding.
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (log_rate, rate) = (S::splat(self.component.log_rate), S::splat(-self.component.rate));
+        let (zero, impossible) = (S::splat(0.0), S::splat(f64::NEG_INFINITY));
+        for (i, out) in self.out.chunks_mut(S::LANES).enumerate() {
+            let x = S::load_or(&self.data[i * S::LANES..], f64::NAN);
+            let score = S::select(x.ge(zero), rate.mul_add(x, log_rate), impossible);
+            S::select(x.ge(impossible), score, zero).store_head(out); // what is missing says nothing
         }
     }
-    sums.map(|lanes| lanes.iter().sum())
+}
+
+struct Observe<'a> {
+    data: &'a [f64],
+    weights: &'a [f64],
+}
+
+impl Kernel for Observe<'_> {
+    type Output = [f64; 2];
+
+    /// `Σw` and `Σwx` of what is not missing; of a row of weight zero nothing, whatever it holds.
+    #[inline(always)]
+    fn run<S: Simd>(self) -> [f64; 2] {
+        let (zero, infinite) = (S::splat(0.0), S::splat(f64::NEG_INFINITY));
+        let mut sums = [zero; 2];
+        for (i, weights) in self.weights.chunks(S::LANES).enumerate() {
+            let x = S::load_or(&self.data[i * S::LANES..], f64::NAN);
+            let w = S::select(x.ge(infinite), S::load_or(weights, 0.0), zero);
+            sums[0] += w;
+            sums[1] = w.mul_add(S::select(zero.lt(w), x, zero), sums[1]);
+        }
+        sums.map(S::sum)
+    }
 }
 
 #[cfg(feature = "serde")]

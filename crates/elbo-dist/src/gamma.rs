@@ -163,7 +163,12 @@ impl Gamma {
 
     /// One draw. Of shapes below some 0.01 many draws underflow to 0.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        standard_gamma(self.shape, rng) / self.rate
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> impl Distribution<f64> + use<> {
+        let rate = self.rate;
+        standard(self.shape).map(move |x| x / rate)
     }
 
     fn component(&self) -> Component {
@@ -310,7 +315,12 @@ pub(crate) fn kl_gamma((a, b): (f64, f64), (a0, b0): (f64, f64)) -> f64 {
 
 /// A draw from `Ga(shape, 1)`.
 pub(crate) fn standard_gamma(shape: f64, rng: &mut (impl Rng + ?Sized)) -> f64 {
-    rand_distr::Gamma::new(shape, 1.0).expect("the shape is positive and finite").sample(rng)
+    standard(shape).sample(rng)
+}
+
+/// `Ga(shape, 1)`, ready to be drawn from.
+pub(crate) fn standard(shape: f64) -> rand_distr::Gamma<f64> {
+    rand_distr::Gamma::new(shape, 1.0).expect("the shape is positive and finite")
 }
 
 #[cfg(feature = "serde")]

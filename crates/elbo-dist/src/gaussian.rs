@@ -6,8 +6,8 @@ use elbo_core::{
     DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix, MatrixMut,
     Range, Repairs, Statistics, add_scaled, take_front,
 };
-use rand::{Rng, RngExt};
-use rand_distr::StandardNormal;
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
 
 use crate::{
     ParameterError,
@@ -100,8 +100,12 @@ impl Gaussian {
 
     /// One draw.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        let z: f64 = rng.sample(StandardNormal);
-        self.mean + self.std_dev() * z
+        self.prepared().sample(rng)
+    }
+
+    pub(crate) fn prepared(&self) -> impl Distribution<f64> + use<> {
+        let (mean, std_dev) = (self.mean, self.std_dev());
+        StandardNormal.map(move |z: f64| mean + std_dev * z)
     }
 }
 

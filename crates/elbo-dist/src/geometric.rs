@@ -4,7 +4,10 @@ use elbo_core::{
     BLOCK, DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
     MatrixMut, Range, Repairs, Statistics, add_scaled, take_front,
 };
-use rand::{Rng, RngExt};
+use rand::{
+    Rng,
+    distr::{Distribution, StandardUniform},
+};
 
 use crate::{
     ParameterError,
@@ -12,8 +15,9 @@ use crate::{
         LnOdds, binary_entropy, binary_kl, expected_log_odds, log_odds, logistic, score_of_log_odds,
     },
     block::check_shape,
+    counts::{LogPowers, to_f64, weighted_sums},
+    draws,
     error::probability,
-    poisson::{to_f64, weighted_sums},
     univariate::univariate,
 };
 
@@ -107,14 +111,17 @@ impl Geometric {
 
     /// One draw; counts beyond a `u64` are drawn as `u64::MAX`.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> u64 {
-        let u = 1.0 - rng.random::<f64>(); // in (0, 1]
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "such casts saturate, as they should"
-        )]
-        let failures = (u.ln() / (-self.probability).ln_1p()) as u64;
-        failures
+        self.prepared().sample(rng)
+    }
+
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "such casts saturate, as they should"
+    )]
+    fn prepared(self) -> impl Distribution<u64> + use<> {
+        let ln_failure = (-self.probability).ln_1p();
+        StandardUniform.map(move |u: f64| ((1.0 - u).ln() / ln_failure) as u64) // 1 − u is in (0, 1]
     }
 
     /// Overwrites the probability, which the caller knows to be in `(0, 1]`.
@@ -123,7 +130,9 @@ impl Geometric {
     }
 }
 
-univariate!(Geometric, u64, log_probability);
+univariate!(Geometric, u64, log_probability, |this, n| {
+    draws::unimodal(this, n, 1.0 - this.probability, || this.prepared())
+});
 
 /// The coordinate is the log odds, `ln p − ln(1 − p)`.
 impl FlatParameters for Geometric {
@@ -256,10 +265,9 @@ impl Family for Geometric {
     ) {
         check_shape(packed.components.len(), data.len(), out.rows(), out.columns());
         let counts = to_f64(data, &mut scratch.counts);
-        for (j, component) in packed.components.iter().enumerate() {
-            for (out, x) in out.row_mut(j).iter_mut().zip(counts) {
-                *out = score(*component, *x);
-            }
+        for (j, LnOdds { ln_p, ln_q }) in packed.components.iter().enumerate() {
+            let (columns, logs, constant) = ([counts], [*ln_q], *ln_p);
+            LogPowers { columns, logs, constant, base: None, out: out.row_mut(j) }.write();
         }
     }
 
@@ -273,7 +281,8 @@ impl Family for Geometric {
         check_shape(stats.len(), data.len(), weights.rows(), weights.columns());
         let counts = to_f64(data, &mut scratch.counts);
         for (j, stats) in stats.iter_mut().enumerate() {
-            add_scaled(&mut stats.sums, 1.0, &weighted_sums(counts, weights.row(j)));
+            let (weight, [failures]) = weighted_sums([counts], weights.row(j));
+            add_scaled(&mut stats.sums, 1.0, &[weight, failures]);
         }
     }
 

@@ -5,15 +5,14 @@ use elbo_core::{
     take_front,
 };
 use elbo_linalg::ln_into;
-use rand::Rng;
+use rand::{Rng, distr::Distribution};
 
 use crate::{
     ParameterError,
     block::check_shape,
     error::positive,
     gamma::{
-        Component, GammaPacked, GammaStats, kl_gamma, observe_all, relative_spread, score_all,
-        standard_gamma,
+        self, Component, GammaPacked, GammaStats, kl_gamma, observe_all, relative_spread, score_all,
     },
     quantile,
     special::{gamma_log_peak, gamma_q, inverse_gamma_q, ln_minus_digamma},
@@ -130,7 +129,12 @@ impl InverseGamma {
 
     /// One draw. Of shapes below some 0.01 many draws overflow to ∞.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        self.scale / standard_gamma(self.shape, rng)
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> impl Distribution<f64> + use<> {
+        let scale = self.scale;
+        gamma::standard(self.shape).map(move |x| scale / x)
     }
 
     /// `E[1/X] = a/β`.

@@ -7,6 +7,7 @@ use elbo_core::{
     Statistics, add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
+use rand_distr::{Distribution, Exp1};
 
 use crate::{
     ParameterError,
@@ -157,13 +158,29 @@ impl Laplace {
 
     /// One draw.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        let distance: f64 = rng.sample(rand_distr::Exp1);
-        let sign = if rng.random::<bool>() { 1.0 } else { -1.0 };
-        self.median + sign * self.scale * distance
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> Sampler {
+        Sampler { median: self.median, scale: self.scale }
     }
 }
 
 univariate!(Laplace, f64, log_density);
+
+/// A distance and a side.
+struct Sampler {
+    median: f64,
+    scale: f64,
+}
+
+impl Distribution<f64> for Sampler {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> f64 {
+        let distance: f64 = rng.sample(Exp1);
+        let sign = if rng.random::<bool>() { 1.0 } else { -1.0 };
+        self.median + sign * self.scale * distance
+    }
+}
 
 impl FlatParameters for Laplace {
     fn write_unconstrained(&self, out: &mut Vec<f64>) {

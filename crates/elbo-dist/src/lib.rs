@@ -29,7 +29,7 @@
 //!
 //! let prior = NormalInverseGamma::new(0.0, 1.0, 1.0, 1.0)?;
 //! let mut posterior = prior;
-//! prior.posterior(&stats, &mut posterior).unwrap();
+//! ConjugatePrior::<Gaussian>::posterior(&prior, &stats, &mut posterior).unwrap();
 //! posterior.mode_into(&mut gaussian).unwrap();
 //! assert!((gaussian.mean() - 6.0 / 3.5).abs() < 1e-15);
 //! # Ok::<(), elbo_dist::ParameterError>(())
@@ -53,7 +53,8 @@
 //! | [`StudentT`], [`Laplace`], [`Uniform`] | `&[f64]` | |
 //! | [`VonMises`] | `&[f64]` angles | [`VonMisesFisherPrior`] |
 //! | [`Exponential`] | `&[f64]` from 0 on | [`Gamma`] |
-//! | [`Gamma`], [`InverseGamma`], [`LogNormal`], [`Weibull`] | `&[f64]` above 0 | |
+//! | [`LogNormal`] | `&[f64]` above 0 | [`NormalInverseGamma`] of `ln x` |
+//! | [`Gamma`], [`InverseGamma`], [`Weibull`] | `&[f64]` above 0 | |
 //! | [`Beta`] | `&[f64]` between 0 and 1 | |
 //! | [`Dirichlet`] | [`Rows`] of shares | |
 //! | [`MultivariateGaussian`] | [`Rows`] | [`NormalInverseWishart`] |
@@ -61,8 +62,9 @@
 //! | [`VonMisesFisher`] | [`Rows`] of norm 1 | [`VonMisesFisherPrior`] |
 //! | [`Wishart`], [`InverseWishart`] | [`Rows`] of matrices | |
 //! | [`LinearGaussian`] | pairs of [`Rows`]: covariates, responses | [`MatrixNormalInverseWishart`] |
-//! | [`LogisticRegression`] | [`Rows`] and `&[bool]` | |
-//! | [`PoissonRegression`] | [`Rows`] and `&[u64]` counts | |
+//! | [`LogisticRegression`] | [`Rows`] and `&[bool]` | [`Ridge`], an estimator |
+//! | [`PoissonRegression`] | [`Rows`] and `&[u64]` counts | [`Ridge`], an estimator |
+//! | [`SoftmaxRegression`] | [`Rows`] and `&[u32]` codes | |
 //! | [`Independent`], one of the above for each column | [`Rows`] of mixed type | [`IndependentPrior`] |
 //!
 //! # Priors
@@ -78,17 +80,17 @@
 //! | [`Beta`] | [`Bernoulli`], [`Binomial`], [`Geometric`] | `p` | `a/(a + b)`, beta-binomial, beta-geometric | `a` successes, `b` failures |
 //! | [`Gamma`] | [`Poisson`] | `λ` | negative binomial | `a` events in `b` observations |
 //! | [`Gamma`] | [`Exponential`] | `λ` | Lomax | `a` observations that add up to `b` |
-//! | [`NormalInverseGamma`] | [`Gaussian`] | `μ, σ²` | Student's t, `2a` degrees of freedom | `κ` of the mean, `2a` of the variance `b/a` |
+//! | [`NormalInverseGamma`] | [`Gaussian`], [`LogNormal`] | `μ, σ²` | Student's t, `2a` degrees of freedom, or its exponential | `κ` of the mean, `2a` of the variance `b/a` |
 //! | [`NormalGamma`] | [`Gaussian`] | `μ, 1/σ²` | the same | the same |
 //! | [`NormalInverseWishart`] | [`MultivariateGaussian`] | `μ, Σ` | multivariate t; one per column if diagonal | `κ` of the mean, `ν` of the scale `Ψ/ν` |
 //! | [`MatrixNormalInverseWishart`] | [`LinearGaussian`] | `B, Σ` | multivariate t | `K` of the coefficients, `ν` of the scale `Ψ/ν` |
-//! | [`VonMisesFisherPrior`] | [`VonMisesFisher`], [`VonMises`] | `μ, κ` | | `c` unit vectors that add up to `β₀m₀` |
+//! | [`VonMisesFisherPrior`] | [`VonMisesFisher`], [`VonMises`] | `μ, κ` | by quadrature | `c` unit vectors that add up to `β₀m₀` |
 //!
 //! Pseudo-counts are those of expectations. A mode counts `αₓ − 1` where they are `αₓ`, and there is none where less than
 //! nothing would be counted: that is [`EstimateError::NoMode`], never a clamp. Which
 //! coordinates a mode is taken in is part of a prior: the same distribution has other modes in others.
 //!
-//! A type that is the prior of several families ([`Gamma`], [`Beta`], [`Dirichlet`]) needs to be told which one is meant:
+//! A type that is the prior of several families ([`Gamma`], [`Beta`], [`Dirichlet`], [`NormalInverseGamma`]) needs to be told which one is meant:
 //! `ConjugatePrior::<Poisson>::posterior(&prior, …)`.
 //!
 //! Special functions whose accuracy is measured are in [`special`].
@@ -115,9 +117,11 @@ mod beta_binomial;
 mod binomial;
 mod block;
 mod categorical;
+mod counts;
 mod deviance;
 mod dirichlet;
 mod dirichlet_multinomial;
+mod draws;
 mod error;
 mod exponential;
 mod gamma;
@@ -201,7 +205,8 @@ pub use prior::{
 pub use regression::{
     CanonicalLink, CanonicalRegression, LinearGaussian, LinearGaussianPacked,
     LinearGaussianScratch, LinearGaussianStats, LogLinear, Logistic, LogisticRegression,
-    PoissonRegression, RegressionPacked, RegressionScratch, RegressionStats,
+    PoissonRegression, RegressionPacked, RegressionScratch, RegressionStats, Ridge,
+    SoftmaxRegression, SoftmaxRegressionPacked, SoftmaxRegressionScratch, SoftmaxRegressionStats,
 };
 pub use student_t::{StudentT, StudentTPacked, StudentTScratch, StudentTStats};
 pub use uniform::{Uniform, UniformPacked};

@@ -5,7 +5,7 @@ use elbo_core::{
     MatrixMut, Range, Repairs,
 };
 use elbo_linalg::ln_into;
-use rand::Rng;
+use rand::{Rng, distr::Distribution};
 
 use crate::{
     Gaussian, GaussianPacked, GaussianStats, ParameterError, deviance::deviance_at,
@@ -73,6 +73,15 @@ impl LogNormal {
         self.log.variance()
     }
 
+    /// The distribution of `ln x`.
+    pub(crate) fn log(&self) -> &Gaussian {
+        &self.log
+    }
+
+    pub(crate) fn log_mut(&mut self) -> &mut Gaussian {
+        &mut self.log
+    }
+
     /// `e^μ`, in the unit of the data.
     pub fn median(&self) -> f64 {
         self.log.mean().exp()
@@ -121,7 +130,11 @@ impl LogNormal {
 
     /// One draw.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        self.log.sample(rng).exp()
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> impl Distribution<f64> + use<> {
+        self.log.prepared().map(f64::exp)
     }
 }
 
@@ -173,7 +186,7 @@ impl LogNormalScratch {
 }
 
 /// The density of `x` from that of `ln x`.
-fn score(x: f64, of_log: f64, log: f64) -> f64 {
+pub(crate) fn score(x: f64, of_log: f64, log: f64) -> f64 {
     let inside = x > 0.0 && x < f64::INFINITY;
     let score = if inside { of_log - log } else { f64::NEG_INFINITY };
     if x.is_nan() { 0.0 } else { score } // what is missing says nothing

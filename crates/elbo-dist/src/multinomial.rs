@@ -152,6 +152,9 @@ impl Multinomial {
     }
 
     /// One draw of `trials` trials: a row of counts. Cost: `m` binomial draws.
+    ///
+    /// The family knows no number of trials, so that it is not [`Draw`](elbo_core::Draw); data like given ones are drawn row by
+    /// row, each with its total.
     pub fn sample(&self, trials: u64, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
         sample_counts(self.probabilities(), trials, rng)
     }

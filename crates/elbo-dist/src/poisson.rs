@@ -4,7 +4,7 @@ use std::{f64::consts::TAU, sync::LazyLock};
 
 use elbo_core::{
     BLOCK, DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
-    MatrixMut, Range, Repairs, Statistics, take_front,
+    MatrixMut, Range, Repairs, Statistics, add_scaled, take_front,
 };
 use rand::Rng;
 use rand_distr::Distribution;
@@ -12,6 +12,8 @@ use rand_distr::Distribution;
 use crate::{
     ParameterError,
     block::check_shape,
+    counts::{LogPowers, to_f64, weighted_sums},
+    draws,
     error::not_negative,
     quantile,
     special::{
@@ -115,18 +117,13 @@ impl Poisson {
     ///
     /// If the rate exceeds 10¹⁹, where draws no longer fit a `u64`.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> u64 {
-        if self.rate == 0.0 {
-            return 0;
-        }
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(self) -> Sampler {
         assert!(self.rate <= 1e19, "cannot draw a u64 at rate {:e}", self.rate);
-        let poisson = rand_distr::Poisson::new(self.rate).expect("0 < rate ≤ 10¹⁹");
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "draws are whole, not negative, and within 10¹⁹ + 50 · √10¹⁹"
-        )]
-        let count = poisson.sample(rng) as u64;
-        count
+        let positive = (self.rate > 0.0).then_some(self.rate);
+        Sampler(positive.map(|rate| rand_distr::Poisson::new(rate).expect("0 < rate ≤ 10¹⁹")))
     }
 
     /// Overwrites the rate, which the caller knows to be finite and not negative.
@@ -135,7 +132,23 @@ impl Poisson {
     }
 }
 
-univariate!(Poisson, u64, log_probability);
+univariate!(Poisson, u64, log_probability, |this, n| {
+    draws::unimodal(this, n, 0.0, || this.prepared())
+});
+
+/// `None` at a rate of zero.
+struct Sampler(Option<rand_distr::Poisson<f64>>);
+
+impl Distribution<u64> for Sampler {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "draws are whole, not negative, and within 10¹⁹ + 50 · √10¹⁹"
+    )]
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> u64 {
+        self.0.map_or(0, |poisson| poisson.sample(rng) as u64)
+    }
+}
 
 impl FlatParameters for Poisson {
     fn write_unconstrained(&self, out: &mut Vec<f64>) {
@@ -235,12 +248,6 @@ impl Packed {
     fn point(poisson: Poisson) -> Self {
         Self { log_rate: poisson.rate.ln(), rate: poisson.rate }
     }
-
-    fn score(&self, x: f64, ln_factorial: f64) -> f64 {
-        // 0 · ln 0 is 0 here: the first factor of `λ⁰ e^{−λ}` is 1 at every rate.
-        let log_power = if x == 0.0 { 0.0 } else { x * self.log_rate };
-        log_power - self.rate - ln_factorial
-    }
 }
 
 /// The counts of a block as `f64` and their log factorials, found once for all components.
@@ -286,13 +293,13 @@ impl Family for Poisson {
         let counts = to_f64(data, &mut scratch.counts);
         let ln_factorials = &mut scratch.ln_factorials[..data.len()];
         for (value, x) in ln_factorials.iter_mut().zip(data) {
-            *value = tabled_ln_factorial(*x);
+            *value = -tabled_ln_factorial(*x);
         }
-        for (j, component) in packed.components.iter().enumerate() {
-            let rows = counts.iter().zip(&*ln_factorials);
-            for (out, (x, ln_factorial)) in out.row_mut(j).iter_mut().zip(rows) {
-                *out = component.score(*x, *ln_factorial);
-            }
+        for (j, Packed { log_rate, rate }) in packed.components.iter().enumerate() {
+            // 0 · ln 0 is 0 here: the first factor of `λ⁰ e^{−λ}` is 1 at every rate.
+            let (columns, logs, constant) = ([counts], [*log_rate], -rate);
+            let base = Some(&*ln_factorials);
+            LogPowers { columns, logs, constant, base, out: out.row_mut(j) }.write();
         }
     }
 
@@ -306,8 +313,8 @@ impl Family for Poisson {
         check_shape(stats.len(), data.len(), weights.rows(), weights.columns());
         let counts = to_f64(data, &mut scratch.counts);
         for (j, stats) in stats.iter_mut().enumerate() {
-            let sums = weighted_sums(counts, weights.row(j));
-            elbo_core::add_scaled(&mut stats.sums, 1.0, &sums);
+            let (weight, [events]) = weighted_sums([counts], weights.row(j));
+            add_scaled(&mut stats.sums, 1.0, &[weight, events]);
         }
     }
 
@@ -366,35 +373,6 @@ pub(crate) fn tabled_ln_factorial(x: u64) -> f64 {
     static TABLE: LazyLock<[f64; 256]> =
         LazyLock::new(|| std::array::from_fn(|x| ln_factorial(x as u64)));
     usize::try_from(x).ok().and_then(|x| TABLE.get(x).copied()).unwrap_or_else(|| ln_factorial(x))
-}
-
-/// The counts as `f64`.
-pub(crate) fn to_f64<'s>(data: &[u64], scratch: &'s mut [f64; BLOCK]) -> &'s [f64] {
-    let counts = &mut scratch[..data.len()];
-    for (count, x) in counts.iter_mut().zip(data) {
-        *count = *x as f64;
-    }
-    counts
-}
-
-/// Independent partial sums, so that the loop runs on vectors of numbers.
-const LANES: usize = 8;
-
-/// `Σw` and `Σwx`.
-pub(crate) fn weighted_sums(counts: &[f64], weights: &[f64]) -> [f64; 2] {
-    let mut sums = [[0.0; LANES]; 2];
-    let (rows, weight_rows) = (counts.chunks_exact(LANES), weights.chunks_exact(LANES));
-    for (lane, (x, w)) in rows.remainder().iter().zip(weight_rows.remainder()).enumerate() {
-        sums[0][lane] += w;
-        sums[1][lane] += w * x;
-    }
-    for (x, w) in rows.zip(weight_rows) {
-        for lane in 0..LANES {
-            sums[0][lane] += w[lane];
-            sums[1][lane] += w[lane] * x[lane];
-        }
-    }
-    sums.map(|lanes| lanes.iter().sum())
 }
 
 #[cfg(feature = "serde")]

@@ -4,7 +4,10 @@ use elbo_core::{
     DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
 };
 use elbo_linalg::{Kernel, Level, Simd};
-use rand::{Rng, RngExt};
+use rand::{
+    Rng,
+    distr::{Distribution, StandardUniform},
+};
 
 use crate::{
     ParameterError,
@@ -138,8 +141,12 @@ impl Uniform {
 
     /// One draw.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        let share: f64 = rng.random();
-        self.low + share * self.width()
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> impl Distribution<f64> + use<> {
+        let (low, width) = (self.low, self.width());
+        StandardUniform.map(move |share: f64| low + share * width)
     }
 }
 

@@ -7,7 +7,7 @@ use elbo_core::{
     Statistics, add_scaled, take_front,
 };
 use rand::{Rng, RngExt};
-use rand_distr::StandardNormal;
+use rand_distr::{Distribution, StandardNormal};
 
 use crate::{
     ParameterError,
@@ -146,20 +146,13 @@ impl VonMises {
     /// Rejection from all angles alike below `κ = 1`, above it from the Gaussian that bounds the density by
     /// `|sin(x/2)| ≥ |x|/π`: at least 46 of 100 trials are taken, whatever the concentration.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> Sampler {
         let kappa = self.concentration;
-        loop {
-            let (angle, bound) = if kappa < 1.0 {
-                (PI * (2.0 * rng.random::<f64>() - 1.0), 0.0)
-            } else {
-                let z: f64 = rng.sample(StandardNormal);
-                (0.5 * PI / kappa.sqrt() * z, -0.5 * z * z)
-            };
-            let half_sine = (0.5 * angle).sin();
-            let log_ratio = -2.0 * kappa * half_sine * half_sine - bound;
-            if angle.abs() <= PI && rng.random::<f64>() < log_ratio.exp() {
-                return self.mean + angle;
-            }
-        }
+        let std_dev = (kappa >= 1.0).then(|| 0.5 * PI / kappa.sqrt());
+        Sampler { mean: self.mean, minus_two_kappa: -2.0 * kappa, std_dev }
     }
 
     /// Overwrites both parameters, which the caller knows to be an angle and a concentration.
@@ -200,6 +193,32 @@ impl VonMises {
 }
 
 univariate!(VonMises, f64, log_density);
+
+/// Rejection from angles that are all alike, or from a Gaussian.
+struct Sampler {
+    mean: f64,
+    minus_two_kappa: f64,
+    /// Of the Gaussian.
+    std_dev: Option<f64>,
+}
+
+impl Distribution<f64> for Sampler {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> f64 {
+        loop {
+            let (angle, bound) = if let Some(std_dev) = self.std_dev {
+                let z: f64 = rng.sample(StandardNormal);
+                (std_dev * z, -0.5 * z * z)
+            } else {
+                (PI * (2.0 * rng.random::<f64>() - 1.0), 0.0)
+            };
+            let half_sine = (0.5 * angle).sin();
+            let log_ratio = self.minus_two_kappa * half_sine * half_sine - bound;
+            if angle.abs() <= PI && rng.random::<f64>() < log_ratio.exp() {
+                return self.mean + angle;
+            }
+        }
+    }
+}
 
 /// The coordinates are those of the natural parameter, `(κ cos μ, κ sin μ)`, which covers the plane; at its origin, where
 /// there is no direction, that of `self` is kept.

@@ -10,8 +10,8 @@ use elbo_core::{
     take_front,
 };
 use elbo_linalg::ln_into;
-use rand::{Rng, RngExt};
-use rand_distr::Exp1;
+use rand::Rng;
+use rand_distr::{Distribution, Exp1};
 
 pub use kernels::WeibullPacked;
 pub use stats::WeibullStats;
@@ -147,8 +147,12 @@ impl Weibull {
 
     /// One draw. Of shapes below some 0.05 some draws underflow to 0.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        let standard: f64 = rng.sample(Exp1);
-        self.scale * standard.powf(self.shape.recip())
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> impl Distribution<f64> + use<> {
+        let (scale, power) = (self.scale, self.shape.recip());
+        Exp1.map(move |standard: f64| scale * standard.powf(power))
     }
 }
 

@@ -4,15 +4,15 @@ use elbo_core::{
     BLOCK, DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range,
     Repairs, Statistics, take_front,
 };
-use rand::{Rng, RngExt};
+use rand::{Rng, RngExt, distr::Distribution};
 
 use crate::{
-    ParameterError, Univariate,
+    BetaBinomial, Binomial, Geometric, NegativeBinomial, ParameterError, Poisson, Univariate,
     bernoulli::{log_odds, logistic},
     block::check_shape,
     error::probability,
     quantile,
-    special::{log_add_exp, x_ln_y},
+    special::{deviance, log_add_exp, x_ln_y},
 };
 
 /// A family of counts, `u64`: [`Poisson`](crate::Poisson), [`NegativeBinomial`](crate::NegativeBinomial),
@@ -119,9 +119,69 @@ impl<F: Counts> ZeroInflated<F> {
         rest * (self.counts.entropy() + of_f) - x_ln_y(rest * (1.0 - zero), rest) - x_ln_y(all, all)
     }
 
+    /// `KL(self ‖ other)` from that of the counts, in nats; infinite if the other excludes counts that this one does not.
+    ///
+    /// The divergence of being zero, and that of the counts that are not: `KL(f ‖ f′)` is made of the same two.
+    fn divergence(&self, other: &Self, of_counts: f64) -> f64 {
+        let (f, g) = (NotZero::of(&self.counts), NotZero::of(&other.counts));
+        let beyond = if of_counts < f64::INFINITY {
+            (of_counts - f.divergence(g)).max(0.0) // less is rounding
+        } else if f.rest == 0.0 || other.counts.log_density(1) > f64::NEG_INFINITY {
+            0.0 // what the other counts exclude is zero, or nothing here: they have ones only
+        } else {
+            f64::INFINITY
+        };
+        let of_zeros = f.inflated(self.structural).divergence(g.inflated(other.structural));
+        of_zeros + (1.0 - self.structural) * beyond
+    }
+
     /// One draw.
     pub fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> u64 {
         if rng.random::<f64>() < self.structural { 0 } else { self.counts.sample(rng) }
+    }
+}
+
+macro_rules! divergences {
+    ($($counts:ty),+) => {
+        $(impl ZeroInflated<$counts> {
+            /// `KL(self ‖ other)`, in nats; infinite if the other excludes counts that this one does not. Cost: that of
+            /// the counts.
+            ///
+            /// # Panics
+            ///
+            /// If the counts are of different numbers of trials.
+            pub fn kl_divergence(&self, other: &Self) -> f64 {
+                if self.structural >= 1.0 {
+                    return -Zero::of(other).score; // zeros only, whatever the counts
+                }
+                self.divergence(other, self.counts.kl_divergence(&other.counts))
+            }
+        })+
+    };
+}
+
+divergences!(Poisson, NegativeBinomial, Binomial, BetaBinomial, Geometric);
+
+/// The probabilities of zero and of all else, either with its digits.
+#[derive(Clone, Copy)]
+struct NotZero {
+    zero: f64,
+    rest: f64,
+}
+
+impl NotZero {
+    fn of<F: Counts>(counts: &F) -> Self {
+        let ln_zero = counts.log_density(0);
+        Self { zero: ln_zero.exp(), rest: -ln_zero.exp_m1() }
+    }
+
+    fn inflated(self, structural: f64) -> Self {
+        let others = 1.0 - structural;
+        Self { zero: structural + others * self.zero, rest: others * self.rest }
+    }
+
+    fn divergence(self, other: Self) -> f64 {
+        deviance(self.zero, other.zero) + deviance(self.rest, other.rest)
     }
 }
 
@@ -155,6 +215,22 @@ impl<F: Counts> Univariate for ZeroInflated<F> {
     fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> u64 {
         Self::sample(self, rng)
     }
+
+    fn sampler(&self, n: usize) -> impl Distribution<u64> {
+        Sampler { structural: self.structural, counts: self.counts.sampler(n) }
+    }
+}
+
+/// A zero, or a count.
+struct Sampler<D> {
+    structural: f64,
+    counts: D,
+}
+
+impl<D: Distribution<u64>> Distribution<u64> for Sampler<D> {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> u64 {
+        if rng.random::<f64>() < self.structural { 0 } else { self.counts.sample(rng) }
+    }
 }
 
 impl<F: Counts> Draw for ZeroInflated<F> {
@@ -165,7 +241,8 @@ impl<F: Counts> Draw for ZeroInflated<F> {
     }
 
     fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut Vec<u64>) {
-        drawn.extend((0..n).map(|_| Self::sample(self, rng)));
+        let sampler = self.sampler(n);
+        drawn.extend((0..n).map(|_| sampler.sample(rng)));
     }
 
     fn batch_of(drawn: &Vec<u64>) -> &[u64] {

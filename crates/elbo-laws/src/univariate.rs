@@ -215,6 +215,12 @@ macro_rules! continuous_laws {
             #![proptest_config($crate::proptest::prelude::ProptestConfig::with_cases(32))]
 
             #[test]
+            fn many_draws_at_once_follow_the_cdf(family in $family, seed in $crate::proptest::prelude::any::<u64>()) {
+                let draws = ::elbo_core::Draw::draw(&family, 1000, &mut $rng(seed));
+                $crate::univariate::draws_follow_the_cdf(draws, |x| family.cdf(x), |x| family.cdf(x));
+            }
+
+            #[test]
             fn moments_agree_with_quadrature(family in $family) {
                 let (f, c, q_) = (|x| family.log_density(x), |x| family.cdf(x), |p| family.quantile(p));
                 let of = $crate::univariate::Continuous { log_density: &f, cdf: &c, quantile: &q_ };
@@ -261,6 +267,13 @@ macro_rules! discrete_laws {
             fn draws_follow_the_cdf(family in $family, seed in $crate::proptest::prelude::any::<u64>()) {
                 let mut rng = $rng(seed);
                 let draws: Vec<u64> = (0..1000).map(|_| family.sample(&mut rng)).collect();
+                let below = |x: u64| x.checked_sub(1).map_or(0.0, |x| family.cdf(x));
+                $crate::univariate::draws_follow_the_cdf(draws, |x| family.cdf(x), below);
+            }
+
+            #[test]
+            fn many_draws_at_once_follow_the_cdf(family in $family, seed in $crate::proptest::prelude::any::<u64>()) {
+                let draws = ::elbo_core::Draw::draw(&family, 4000, &mut $rng(seed));
                 let below = |x: u64| x.checked_sub(1).map_or(0.0, |x| family.cdf(x));
                 $crate::univariate::draws_follow_the_cdf(draws, |x| family.cdf(x), below);
             }

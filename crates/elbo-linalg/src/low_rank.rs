@@ -75,6 +75,16 @@ impl LowRankPlusDiagonal {
         self.q
     }
 
+    /// `W`, `d × q`, row-major.
+    pub fn loadings(&self) -> &[f64] {
+        &self.loadings
+    }
+
+    /// `ψ`, of length `d`.
+    pub fn variances(&self) -> &[f64] {
+        &self.variances
+    }
+
     /// `ln det Σ = Σᵢ ln ψᵢ + ln det M`. Cost: `d + q` logarithms.
     pub fn log_det(&self) -> f64 {
         self.variances.iter().map(|variance| variance.ln()).sum::<f64>()

@@ -6,12 +6,13 @@ use elbo_core::{
     DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
     Statistics, add_scaled, take_front,
 };
-use rand::Rng;
+use rand::{Rng, distr::Distribution};
 
 use crate::{
     Beta, Binomial, ParameterError,
     binomial::check_trials,
     block::check_shape,
+    draws,
     error::positive,
     negative_binomial::ln_negative_binomial,
     poisson::count_near,
@@ -156,10 +157,12 @@ impl BetaBinomial {
 
     /// One draw.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> u64 {
-        let (Ok(beta), trials) = (Beta::new(self.a, self.b), self.trials) else {
-            unreachable!("a and b are positive and finite")
-        };
-        Binomial::new(trials, beta.sample(rng)).map_or(0, |binomial| binomial.sample(rng))
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> impl Distribution<u64> + use<> {
+        let beta = Beta::new(self.a, self.b).expect("a and b are positive and finite");
+        Sampler { trials: self.trials, beta: beta.prepared() }
     }
 
     /// The distribution of the failures.
@@ -199,7 +202,22 @@ impl BetaBinomial {
     }
 }
 
-univariate!(BetaBinomial, u64, log_probability);
+univariate!(BetaBinomial, u64, log_probability, |this, n| {
+    draws::bounded(this, n, this.trials, || this.prepared())
+});
+
+/// A binomial count of which the probability is a beta variable.
+struct Sampler<D> {
+    trials: u64,
+    beta: D,
+}
+
+impl<D: Distribution<f64>> Distribution<u64> for Sampler<D> {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> u64 {
+        let share = self.beta.sample(rng);
+        Binomial::new(self.trials, share).map_or(0, |binomial| binomial.sample(rng))
+    }
+}
 
 /// The coordinates are `ln a` and `ln b`.
 impl FlatParameters for BetaBinomial {

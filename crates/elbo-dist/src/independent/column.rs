@@ -4,7 +4,7 @@ use elbo_core::{
     BLOCK, BLOCK_STRIDE, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut,
     Range, Repairs, Statistics,
 };
-use rand::Rng;
+use rand::{Rng, distr::Distribution};
 
 use crate::{
     Bernoulli, Beta, BetaBinomial, Binomial, Categorical, Exponential, Gamma, Gaussian, Geometric,
@@ -192,6 +192,18 @@ macro_rules! columns {
             pub fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> f64 {
                 match self {
                     $(Self::$name(family) => Univariate::sample(family, rng).to_f64()),+
+                }
+            }
+
+            /// Draws, one for each row of `d` cells, into the first cell of each.
+            pub(super) fn draw_into<R: Rng + ?Sized>(&self, rng: &mut R, cells: &mut [f64], d: usize) {
+                match self {
+                    $(Self::$name(family) => {
+                        let sampler = Univariate::sampler(family, cells.len().div_ceil(d));
+                        for cell in cells.iter_mut().step_by(d) {
+                            *cell = Distribution::<<$family as Univariate>::Value>::sample(&sampler, rng).to_f64();
+                        }
+                    })+
                 }
             }
 

@@ -257,8 +257,9 @@ impl Draw for Independent {
     }
 
     fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut OwnedRows) {
-        for row in drawn.grow(n).chunks_exact_mut(self.d()) {
-            self.sample_into(rng, row);
+        let rows = drawn.grow(n);
+        for (place, column) in self.columns.iter().enumerate() {
+            column.draw_into(rng, rows.get_mut(place..).unwrap_or_default(), self.d());
         }
     }
 

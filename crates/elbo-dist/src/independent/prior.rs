@@ -5,7 +5,7 @@ use elbo_core::{ConjugatePrior, EstimateError};
 use super::{Column, ColumnStats, Independent, IndependentPacked, column::PackedColumn, in_column};
 use crate::{
     Bernoulli, Beta, Binomial, Categorical, Dirichlet, Exponential, Gamma, Gaussian, Geometric,
-    NormalInverseGamma, ParameterError, Poisson,
+    LogNormal, NormalInverseGamma, ParameterError, Poisson,
 };
 
 macro_rules! priors {
@@ -104,7 +104,7 @@ macro_rules! priors {
 
 priors! {
     {
-        /// Of a [`Gaussian`] column.
+        /// Of a [`Gaussian`] or [`LogNormal`] column.
         NormalInverseGamma(NormalInverseGamma),
         /// Of a [`Poisson`] or [`Exponential`] column.
         Gamma(Gamma),
@@ -115,6 +115,7 @@ priors! {
     }
     {
         NormalInverseGamma => Gaussian(Gaussian),
+        NormalInverseGamma => LogNormal(LogNormal),
         Gamma => Poisson(Poisson),
         Gamma => Exponential(Exponential),
         Beta => Bernoulli(Bernoulli),

@@ -375,7 +375,7 @@ fn whiten(u: &[f64], s: &[f64], d: usize) -> Vec<f64> {
 }
 
 /// Refuses what is infinite; NaN stands for a missing number.
-fn check_finite_or_missing(data: Rows<'_>) -> Result<(), DataError> {
+pub(crate) fn check_finite_or_missing(data: Rows<'_>) -> Result<(), DataError> {
     if data.all(|x| !x.is_infinite()) {
         return Ok(());
     }

@@ -41,8 +41,9 @@ impl Draw for MultivariateStudentT {
     }
 
     fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut OwnedRows) {
+        let chi = self.chi_squared();
         for row in drawn.grow(n).chunks_exact_mut(self.d()) {
-            self.sample_into(rng, row);
+            self.sample_into(&chi, rng, row);
         }
     }
 

@@ -193,12 +193,15 @@ impl MultivariateStudentT {
     /// One draw, `d` numbers: a Gaussian at a precision drawn from a gamma distribution.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
         let mut x = vec![0.0; self.d()];
-        self.sample_into(rng, &mut x);
+        self.sample_into(&self.chi_squared(), rng, &mut x);
         x
     }
 
-    fn sample_into(&self, rng: &mut (impl Rng + ?Sized), x: &mut [f64]) {
-        let chi = ChiSquared::new(self.dof).expect("positive degrees of freedom");
+    fn chi_squared(&self) -> ChiSquared<f64> {
+        ChiSquared::new(self.dof).expect("positive degrees of freedom")
+    }
+
+    fn sample_into(&self, chi: &ChiSquared<f64>, rng: &mut (impl Rng + ?Sized), x: &mut [f64]) {
         loop {
             self.shape.sample_into(rng, x);
             let stretch = (self.dof / chi.sample(rng)).sqrt();

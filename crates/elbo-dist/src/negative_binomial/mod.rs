@@ -6,15 +6,17 @@ use elbo_core::{
     BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
     Statistics, add_scaled, take_front,
 };
-use rand::Rng;
+use rand::{Rng, distr::Distribution};
 
 use crate::{
     ParameterError, Poisson,
     binomial::ln_choose_at_mean,
     block::check_shape,
+    counts::{to_f64, weighted_sums},
+    draws,
     error::{not_negative, positive},
-    gamma::standard_gamma,
-    poisson::{count_near, to_f64, weighted_sums},
+    gamma,
+    poisson::count_near,
     quantile,
     special::{beta_regularized_of, deviance, standard_normal_quantile},
     spread::Spread,
@@ -138,11 +140,11 @@ impl NegativeBinomial {
 
     /// One draw; counts beyond 10¹⁹ are drawn as `u64::MAX`.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> u64 {
-        let rate = standard_gamma(self.size, rng) * (self.mean / self.size);
-        match Poisson::new(rate) {
-            Ok(poisson) if rate <= 1e19 => poisson.sample(rng),
-            _ => u64::MAX,
-        }
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> Sampler {
+        Sampler { gamma: gamma::standard(self.size), scale: self.mean / self.size }
     }
 
     fn spread(&self) -> Spread {
@@ -159,7 +161,25 @@ impl NegativeBinomial {
     }
 }
 
-univariate!(NegativeBinomial, u64, log_probability);
+univariate!(NegativeBinomial, u64, log_probability, |this, n| {
+    draws::unimodal(this, n, this.mean / (this.mean + this.size), || this.prepared())
+});
+
+/// A Poisson count of which the rate is a gamma variable.
+struct Sampler {
+    gamma: rand_distr::Gamma<f64>,
+    scale: f64,
+}
+
+impl Distribution<u64> for Sampler {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> u64 {
+        let rate = self.gamma.sample(rng) * self.scale;
+        match Poisson::new(rate) {
+            Ok(poisson) if rate <= 1e19 => poisson.sample(rng),
+            _ => u64::MAX,
+        }
+    }
+}
 
 /// The coordinates are `ln r` and `ln μ`.
 impl FlatParameters for NegativeBinomial {
@@ -309,7 +329,8 @@ impl Family for NegativeBinomial {
         check_shape(k, data.len(), weights.rows(), weights.columns());
         let counts = to_f64(data, &mut scratch.counts);
         for (j, stats) in stats.iter_mut().enumerate() {
-            stats.events += weighted_sums(counts, weights.row(j))[1];
+            let (_, [events]) = weighted_sums([counts], weights.row(j));
+            stats.events += events;
         }
         let (weights, stride) = weights.raw();
         for (i, x) in counts.iter().enumerate() {

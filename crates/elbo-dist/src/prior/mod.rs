@@ -4,6 +4,7 @@ mod beta;
 mod dirichlet;
 mod gamma;
 pub(crate) mod learning;
+mod log_normal;
 mod matrix_normal_inverse_wishart;
 mod normal_gamma;
 mod normal_inverse_gamma;

@@ -1,5 +1,7 @@
 //! The conjugate prior of a von Mises–Fisher distribution, and of a von Mises.
 
+mod evidence;
+
 use elbo_core::{ConjugatePrior, EstimateError};
 
 use crate::{

@@ -9,7 +9,10 @@ use elbo_core::{
 use elbo_linalg::Level;
 
 use super::irls::{Derivatives, Limits, Observe, RegressionStats};
-use super::plane::{Columns, Plane};
+use super::{
+    plane::{Columns, Plane},
+    ridge::Ridge,
+};
 use crate::ParameterError;
 
 /// A kind of response whose log-likelihood is `y η − A(η)` plus what no parameter touches. Sealed: [`Logistic`] and
@@ -205,6 +208,16 @@ impl<L: CanonicalLink> CanonicalRegression<L> {
         L::moments(self.linear_predictor(x)).0
     }
 
+    /// One step of Newton's, with a prior or without.
+    pub(super) fn step(
+        stats: &RegressionStats,
+        ridge: Option<&Ridge>,
+        next: &mut Self,
+    ) -> Result<Repairs, EstimateError> {
+        stats.step(&L::limits(), ridge, &mut next.plane)?;
+        Ok(Repairs::default())
+    }
+
     /// `ln p(y ∣ x)` of a linear predictor.
     pub(super) fn log_probability_at(eta: f64, response: L::Response) -> f64 {
         let mut score = [eta];
@@ -340,7 +353,9 @@ impl<L: CanonicalLink> Family for CanonicalRegression<L> {
         for (j, stats) in stats.iter_mut().enumerate() {
             let weights = weights.row(j);
             scratch.predict(stats.origin(), packed.has_offset, n);
-            center(stats.origin(), packed.has_intercept, weights, scratch);
+            let center = &stats.origin().center;
+            let RegressionScratch { x, z, .. } = &mut *scratch;
+            super::center_columns(z, x, center, packed.has_intercept, weights);
             let RegressionScratch { z, wz, rows, level, .. } = scratch;
             let [y, eta, slope, curvature, bound] =
                 rows.disjoint_mut([Y, ETA, ROOM, ROOM + 1, ROOM + 2], n);
@@ -364,8 +379,7 @@ impl<L: CanonicalLink> Family for CanonicalRegression<L> {
     }
 
     fn maximize(&self, stats: &RegressionStats, next: &mut Self) -> Result<Repairs, EstimateError> {
-        stats.step(&L::limits(), &mut next.plane)?;
-        Ok(Repairs::default())
+        Self::step(stats, None, next)
     }
 
     /// Gradient zero, and the curvature of covariates that are uncorrelated about the center with variance one.
@@ -378,23 +392,6 @@ impl<L: CanonicalLink> Family for CanonicalRegression<L> {
 
     fn free_parameters(&self, k: usize) -> usize {
         k * (self.covariates() + usize::from(self.has_intercept))
-    }
-}
-
-/// Fills `z` with the covariates about the center of `plane`, behind ones where there is an intercept; zeros where a
-/// weight is zero.
-fn center(plane: &Plane, has_intercept: bool, weights: &[f64], scratch: &mut RegressionScratch) {
-    let n = weights.len();
-    let lead = usize::from(has_intercept);
-    if has_intercept {
-        let ones = scratch.z.column_mut(0, n);
-        ones.iter_mut().zip(weights).for_each(|(one, w)| *one = if *w == 0.0 { 0.0 } else { 1.0 });
-    }
-    for (a, c) in plane.center.iter().enumerate() {
-        let rows = scratch.x.column(a, n).iter().zip(weights);
-        for (z, (x, w)) in scratch.z.column_mut(a + lead, n).iter_mut().zip(rows) {
-            *z = if *w == 0.0 { 0.0 } else { x - c };
-        }
     }
 }
 

@@ -1,14 +1,19 @@
 //! Statistics and steps of regressions with a canonical link: Newton's method, damped so that it never falls.
 
+use std::borrow::Cow;
+
 use elbo_core::{EstimateError, Statistics, add_scaled};
 use elbo_linalg::{
     Kernel, Simd, cholesky_relative, solve_lower_in_place, solve_lower_transposed_in_place,
 };
 
-use super::plane::{Columns, Plane, dot};
+use super::{
+    plane::{Columns, Plane, dot},
+    ridge::Ridge,
+};
 
 /// Less than this share of a curvature left by the columns before it is rounding: `2¹⁰` units in the last place.
-const RESOLUTION: f64 = 1024.0 * f64::EPSILON;
+pub(super) const RESOLUTION: f64 = 1024.0 * f64::EPSILON;
 
 /// A quadratic function of the change of the coefficients: `gᵀδ − ½ δᵀCδ`.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +34,7 @@ impl Quadratic {
 }
 
 /// Place of `(i, j)` in a packed lower triangle.
-fn packed(i: usize, j: usize) -> usize {
+pub(super) fn packed(i: usize, j: usize) -> usize {
     let (i, j) = if i >= j { (i, j) } else { (j, i) };
     i * (i + 1) / 2 + j
 }
@@ -120,7 +125,7 @@ impl RegressionStats {
     }
 
     /// Fails where these are no statistics of data, or of data whose likelihood has no maximum.
-    fn check(&self, limits: &Limits) -> Result<(), EstimateError> {
+    fn check(&self, limits: &Limits, ridge: Option<&Ridge>) -> Result<(), EstimateError> {
         let mut finite = true;
         self.visit(&mut |part| finite &= part.iter().all(|x| x.is_finite()));
         if !finite || self.weight < 0.0 || self.response < 0.0 {
@@ -129,29 +134,42 @@ impl RegressionStats {
         if self.weight == 0.0 {
             return Err(EstimateError::NoWeight { component: 0, weight: 0.0 });
         }
-        let no_event = self.response == 0.0;
         let separated = self.margin > 0.0 && self.margin < f64::INFINITY;
-        if (self.has_intercept && no_event) || separated {
-            return Err(limits.boundary());
-        }
-        Ok(())
+        // A prior keeps coefficients from running off, not the intercept.
+        let held = ridge.is_some() && !(self.has_intercept && self.is_one_sided(limits));
+        let no_event = self.has_intercept && self.response == 0.0;
+        if no_event || (separated && !held) { Err(limits.boundary()) } else { Ok(()) }
     }
 
-    /// Moves `plane` to where the log-likelihood is certainly not lower, and as high as can be promised.
+    /// Are all responses zero, or all as large as can be?
+    fn is_one_sided(&self, limits: &Limits) -> bool {
+        let rest = self.weight - self.response;
+        self.response == 0.0 || (!limits.is_log && rest <= RESOLUTION * self.weight)
+    }
+
+    /// Moves `plane` to where the log-likelihood, plus the logarithm of a prior if there is one, is certainly not lower, and
+    /// as high as can be promised. The prior is quadratic: it is in the expansion and in the bound as it is, and adds to
+    /// curvatures but not to their changes, so that what holds for the length of steps still does.
     ///
     /// # Errors
     ///
     /// As [`check`](Self::check), and where covariates are collinear.
-    pub(super) fn step(&self, limits: &Limits, plane: &mut Plane) -> Result<(), EstimateError> {
-        self.check(limits)?;
-        let newton = self.solve(&self.newton, limits)?;
+    pub(super) fn step(
+        &self,
+        limits: &Limits,
+        ridge: Option<&Ridge>,
+        plane: &mut Plane,
+    ) -> Result<(), EstimateError> {
+        self.check(limits, ridge)?;
+        let expansion = self.with(ridge, &self.newton);
+        let newton = self.solve(&expansion, limits)?;
         let reach: f64 = newton[..self.lead()].iter().map(|d| d.abs()).sum::<f64>()
             + newton[self.lead()..]
                 .iter()
                 .zip(&self.reach)
                 .map(|(d, r)| (d * r).abs())
                 .sum::<f64>();
-        let decrement: f64 = newton.iter().zip(&self.newton.gradient).map(|(d, g)| d * g).sum();
+        let decrement: f64 = newton.iter().zip(&expansion.gradient).map(|(d, g)| d * g).sum();
         let (factor, promised) = damping(reach);
         let mut change = newton;
         for d in &mut change {
@@ -159,7 +177,8 @@ impl RegressionStats {
         }
         let mut best = promised * decrement;
         if let Some(bound) = &self.bound {
-            let other = self.solve(bound, limits)?;
+            let bound = self.with(ridge, bound);
+            let other = self.solve(&bound, limits)?;
             let gain: f64 = other.iter().zip(&bound.gradient).map(|(d, g)| 0.5 * d * g).sum();
             if gain > best {
                 (change, best) = (other, gain);
@@ -181,6 +200,17 @@ impl RegressionStats {
         } else {
             Err(EstimateError::Infeasible { component: 0, what: limits.what })
         }
+    }
+
+    /// The quadratic function with that of a prior added.
+    fn with<'q>(&self, ridge: Option<&Ridge>, quadratic: &'q Quadratic) -> Cow<'q, Quadratic> {
+        let mut sum = Cow::Borrowed(quadratic);
+        for (a, (mean, precision)) in ridge.iter().flat_map(|ridge| ridge.terms()).enumerate() {
+            let (i, sum) = (a + self.lead(), sum.to_mut());
+            sum.gradient[i] -= precision * (self.origin.slopes[a] - mean);
+            sum.curvature[packed(i, i)] += precision;
+        }
+        sum
     }
 
     /// `C⁻¹ g`.
@@ -230,7 +260,7 @@ impl RegressionStats {
 /// `t = ln(1 + reach)/reach`.
 ///
 /// Source: Sun & Tran-Dinh (2019), *Generalized self-concordant functions*, Math. Program. 178.
-fn damping(reach: f64) -> (f64, f64) {
+pub(super) fn damping(reach: f64) -> (f64, f64) {
     if reach < 1e-4 {
         return (1.0 - 0.5 * reach, 0.5 - reach / 6.0);
     }

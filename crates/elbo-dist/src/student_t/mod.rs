@@ -10,7 +10,7 @@ use elbo_core::{
     take_front,
 };
 use rand::{Rng, RngExt};
-use rand_distr::StandardNormal;
+use rand_distr::{Distribution, StandardNormal};
 
 pub use stats::StudentTStats;
 
@@ -18,7 +18,7 @@ use crate::{
     ParameterError,
     block::{check_finite_or_missing, check_shape},
     error::{finite, positive},
-    gamma::standard_gamma,
+    gamma,
     quadrature::{half_line, interval},
     special::{beta_regularized_of, ln_gamma_ratio, standard_normal_quantile},
     univariate::univariate,
@@ -185,14 +185,12 @@ impl StudentT {
     /// One draw: a Gaussian with a precision drawn from a gamma distribution. Draws beyond the largest `f64` are taken
     /// again.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
-        loop {
-            let z: f64 = rng.sample(StandardNormal);
-            let precision = standard_gamma(0.5 * self.dof, rng) / (0.5 * self.dof);
-            let x = self.location + self.scale * (z / precision.sqrt());
-            if x.is_finite() {
-                return x;
-            }
-        }
+        self.prepared().sample(rng)
+    }
+
+    fn prepared(&self) -> Sampler {
+        let half = 0.5 * self.dof;
+        Sampler { location: self.location, scale: self.scale, half, gamma: gamma::standard(half) }
     }
 
     /// `√ν σ`.
@@ -202,6 +200,27 @@ impl StudentT {
 }
 
 univariate!(StudentT, f64, log_density);
+
+/// A Gaussian variable of which the precision, relative to `scale⁻²`, is a gamma variable.
+struct Sampler {
+    location: f64,
+    scale: f64,
+    half: f64,
+    gamma: rand_distr::Gamma<f64>,
+}
+
+impl Distribution<f64> for Sampler {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> f64 {
+        loop {
+            let z: f64 = rng.sample(StandardNormal);
+            let stretch = (self.half / self.gamma.sample(rng)).sqrt();
+            let x = self.location + self.scale * (z * stretch);
+            if x.is_finite() {
+                return x;
+            }
+        }
+    }
+}
 
 impl FlatParameters for StudentT {
     fn write_unconstrained(&self, out: &mut Vec<f64>) {

@@ -9,7 +9,7 @@ use elbo_core::{
     Rows, Statistics, take_front,
 };
 use rand::{Rng, RngExt};
-use rand_distr::StandardNormal;
+use rand_distr::{Distribution, StandardNormal};
 
 pub(crate) use stats::Resultant;
 pub use stats::VonMisesFisherStats;
@@ -18,7 +18,7 @@ use crate::{
     ParameterError,
     block::check_shape,
     error::not_negative,
-    gamma::standard_gamma,
+    gamma,
     special::{ln_bessel_i_scaled, ln_gamma, mean_resultant_complement, mean_resultant_length},
 };
 
@@ -128,12 +128,12 @@ impl VonMisesFisher {
     /// concentrations.
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
         let mut x = vec![0.0; self.d()];
-        self.sample_into(rng, &mut x);
+        self.sample_into(&self.distances(), rng, &mut x);
         x
     }
 
-    fn sample_into(&self, rng: &mut (impl Rng + ?Sized), out: &mut [f64]) {
-        let distance = self.sample_distance(rng);
+    fn sample_into(&self, distances: &Distances, rng: &mut (impl Rng + ?Sized), out: &mut [f64]) {
+        let distance = distances.sample(rng);
         // A direction at right angles to the mean, all of which are alike.
         loop {
             for x in &mut *out {
@@ -155,21 +155,12 @@ impl VonMisesFisher {
         divide(out, norm);
     }
 
-    /// `1 − μᵀx` of a draw.
-    fn sample_distance(&self, rng: &mut (impl Rng + ?Sized)) -> f64 {
+    fn distances(&self) -> Distances {
         let (kappa, beyond) = (self.concentration, (self.d() - 1) as f64);
         let b = beyond / (2.0 * kappa + (2.0 * kappa).hypot(beyond));
-        let start = 2.0 * b / (1.0 + b); // 1 − x₀
+        let start = 2.0 * b / (1.0 + b);
         let log_bound = (start * (2.0 - start)).ln();
-        loop {
-            let (x, y) = (standard_gamma(0.5 * beyond, rng), standard_gamma(0.5 * beyond, rng));
-            let distance = 2.0 * b * x / (y + b * x); // Z = x/(x + y) is a beta variable
-            let product = start + distance - start * distance; // 1 − x₀w
-            let log_ratio = kappa * (start - distance) + beyond * (product.ln() - log_bound);
-            if log_ratio >= rng.random::<f64>().ln() {
-                return distance;
-            }
-        }
+        Distances { kappa, beyond, b, start, log_bound, gamma: gamma::standard(0.5 * beyond) }
     }
 
     /// Overwrites both parameters, which the caller knows to be a unit vector and a concentration.
@@ -258,6 +249,34 @@ impl FlatParameters for VonMisesFisher {
     }
 }
 
+/// Ready to draw `1 − μᵀx` by rejection.
+struct Distances {
+    kappa: f64,
+    /// `d − 1`.
+    beyond: f64,
+    b: f64,
+    /// `1 − x₀`.
+    start: f64,
+    log_bound: f64,
+    /// Of shape `(d − 1)/2`.
+    gamma: rand_distr::Gamma<f64>,
+}
+
+impl Distribution<f64> for Distances {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> f64 {
+        let Self { kappa, beyond, b, start, log_bound, gamma } = self;
+        loop {
+            let (x, y) = (gamma.sample(rng), gamma.sample(rng));
+            let distance = 2.0 * b * x / (y + b * x); // Z = x/(x + y) is a beta variable
+            let product = start + distance - start * distance; // 1 − x₀w
+            let log_ratio = kappa * (start - distance) + beyond * (product.ln() - log_bound);
+            if log_ratio >= rng.random::<f64>().ln() {
+                return distance;
+            }
+        }
+    }
+}
+
 impl elbo_core::Draw for VonMisesFisher {
     type Drawn = Directions;
 
@@ -266,10 +285,11 @@ impl elbo_core::Draw for VonMisesFisher {
     }
 
     fn draw_onto<R: Rng + ?Sized>(&self, n: usize, rng: &mut R, drawn: &mut Directions) {
+        let distances = self.distances();
         let from = drawn.values.len();
         drawn.values.resize(from + n * self.d(), 0.0);
         for row in drawn.values[from..].chunks_exact_mut(self.d()) {
-            self.sample_into(rng, row);
+            self.sample_into(&distances, rng, row);
         }
     }
 

@@ -61,6 +61,13 @@ proptest! {
     }
 
     #[test]
+    fn many_draws_at_once_follow_the_cdf(truth in categorical(), seed in any::<u64>()) {
+        let draws = elbo_core::Draw::draw(&truth, 2000, &mut rng(seed));
+        let below = |x: u32| x.checked_sub(1).map_or(0.0, |x| truth.cdf(x));
+        elbo_laws::univariate::draws_follow_the_cdf(draws, |x| truth.cdf(x), below);
+    }
+
+    #[test]
     fn fitting_draws_recovers_the_distribution(truth in categorical(), seed in any::<u64>()) {
         let mut rng = rng(seed);
         let draws = (0..1000).map(|_| truth.sample(&mut rng)).collect();

@@ -1,6 +1,8 @@
 //! The factor analyzer obeys the laws of its traits, and is the Gaussian of its covariance.
 
-use elbo_core::{DataError, Draw, EstimateError, Family, FlatParameters, Rows, fit_single};
+use elbo_core::{
+    DataError, Draw, EstimateError, Family, FlatParameters, Rows, Statistics, fit_single,
+};
 use elbo_dist::{LowRankGaussian, MultivariateGaussian};
 use elbo_laws::parameters::{
     coordinates_give_the_distribution_back, every_point_is_a_distribution,
@@ -62,6 +64,118 @@ mod one_factor {
     }
 
     elbo_laws::family_laws!(determined(), sample(3), extreme(3), 1e5);
+}
+
+/// A table with holes: patterns that repeat, that do not, and rows of nothing.
+fn holed(d: usize) -> impl Strategy<Value = WeightedSample<Table>> {
+    (sample(d), vec(any::<bool>(), 40 * d), 0..4_usize).prop_map(
+        move |(mut sample, holes, repeat)| {
+            for (i, row) in sample.data.data.chunks_exact_mut(d).enumerate() {
+                let pattern = &holes[i / (repeat + 1) * d..][..d];
+                row.iter_mut()
+                    .zip(pattern)
+                    .filter(|(_, hole)| **hole)
+                    .for_each(|(x, _)| *x = f64::NAN);
+            }
+            sample
+        },
+    )
+}
+
+mod with_holes {
+    use super::*;
+
+    proptest! {
+        /// Scores and statistics are those of the Gaussian of this covariance, whose rule for missing numbers has its own oracle.
+        #[test]
+        fn it_is_the_gaussian_of_its_covariance(a in analyzer(5, 2), sample in holed(5)) {
+            let full = a.to_gaussian().unwrap();
+            a.check(sample.data.batch()).unwrap();
+            let mut expected = vec![f64::NAN; sample.weights.len()];
+            full.log_density_into(sample.data.batch(), &mut expected);
+            for (score, expected) in sample.log_densities(&a).iter().zip(&expected) {
+                assert_close(*score, *expected, 1e3 * (1.0 + expected.abs()));
+            }
+            let mut stats = full.new_stats();
+            full.observe(&mut stats, sample.data.batch(), &sample.weights);
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            sample.stats(&a).write_to(&mut ours);
+            stats.write_to(&mut theirs);
+            let size = theirs.iter().fold(1.0_f64, |size, x| size.max(x.abs()));
+            for (x, y) in ours.iter().zip(&theirs) {
+                assert_close(*x, *y, 1e4 * size); // conditions of covariances are some hundred
+            }
+        }
+
+        #[test]
+        fn an_em_step_never_lowers_the_likelihood(start in analyzer(4, 1), sample in holed(4)) {
+            let mut next = start.clone();
+            let before = sample.log_likelihood(&start).0;
+            match start.maximize(&sample.stats(&start), &mut next) {
+                Ok(_) => prop_assert!(sample.log_likelihood(&next).0 >= before - 1e-9 * (1.0 + before.abs())),
+                Err(error) => {
+                    let known = matches!(
+                        error,
+                        EstimateError::Boundary { .. }
+                            | EstimateError::Singular { .. }
+                            | EstimateError::NoWeight { .. }
+                    );
+                    prop_assert!(known, "{error}");
+                }
+            }
+        }
+
+        #[test]
+        fn weight_zero_hides_a_row(a in analyzer(4, 2), mut sample in holed(4), wild in -1e300..1e300_f64) {
+            let expected = sample.stats(&a);
+            sample.data.data.extend([f64::NAN, wild, 1.0, f64::NAN]);
+            sample.weights.push(0.0);
+            prop_assert_eq!(sample.stats(&a), expected);
+        }
+
+        #[test]
+        fn components_are_scored_each_by_its_own_factors(
+            a in analyzer(4, 2), b in analyzer(4, 2), sample in holed(4)
+        ) {
+            let mut packed = a.new_packed(2);
+            a.pack(0, &mut packed);
+            b.pack(1, &mut packed);
+            let n = sample.weights.len();
+            let mut scores = vec![f64::NAN; 2 * n];
+            let mut scratch = LowRankGaussian::new_scratch(&packed);
+            let out = elbo_core::MatrixMut::new(&mut scores, 2, n, n);
+            LowRankGaussian::score_all(&packed, sample.data.batch(), out, &mut scratch);
+            prop_assert_eq!(&scores[..n], &sample.log_densities(&a)[..]);
+            prop_assert_eq!(&scores[n..], &sample.log_densities(&b)[..]);
+        }
+    }
+
+    /// Loadings are found where a third of all numbers is missing at random.
+    #[test]
+    fn a_fit_finds_the_loadings() {
+        let truth = LowRankGaussian::new(
+            vec![1.0, -2.0, 0.5, 3.0],
+            &[1.0, 2.0, -1.0, 0.5],
+            vec![0.5, 1.0, 0.2, 1.0],
+        )
+        .unwrap();
+        let mut sample = draws(&truth, 4000, 5);
+        let mut holes = rng(6);
+        for x in &mut sample.data.data {
+            if rand::RngExt::random::<f64>(&mut holes) < 1.0 / 3.0 {
+                *x = f64::NAN;
+            }
+        }
+        let fit =
+            fit_single(LowRankGaussian::standard(vec![0.0; 4], 1), sample.data.batch()).unwrap();
+        let sign = fit.params.loadings()[1].signum();
+        for (found, expected) in fit.params.loadings().iter().zip(truth.loadings()) {
+            assert!((sign * found - expected).abs() < 0.15, "{:?}", fit.params);
+        }
+        for (found, expected) in fit.params.mean().iter().zip(truth.mean()) {
+            assert!((found - expected).abs() < 0.15, "{:?}", fit.params);
+        }
+    }
 }
 
 fn draws(of: &LowRankGaussian, n: usize, seed: u64) -> WeightedSample<Table> {
@@ -209,7 +323,7 @@ fn parameters_and_data_are_checked() {
     assert!(new(&[1.0; 3], &[1.0, 0.0, 1.0]).is_err());
     assert!(new(&[1.0, f64::NAN, 1.0], &[1.0; 3]).is_err());
     let of = new(&[1.0; 3], &[1.0; 3]).unwrap();
-    let error = of.check(Rows::new(&[0.0, f64::NAN, 1.0], 1, 3)).unwrap_err();
+    let error = of.check(Rows::new(&[0.0, f64::INFINITY, 1.0], 1, 3)).unwrap_err();
     assert!(matches!(error, DataError::NotFinite { row: 0, column: 1, .. }));
     let nothing = of.maximize(&of.new_stats(), &mut of.clone());
     assert!(matches!(nothing, Err(EstimateError::NoWeight { .. })));

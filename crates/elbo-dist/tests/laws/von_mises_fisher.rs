@@ -277,3 +277,25 @@ fn a_file_cannot_build_what_the_constructor_refuses() {
     let error = serde_json::from_str::<VonMisesFisher>(&text.replace("0.3}", "-0.3}")).unwrap_err();
     assert!(error.to_string().contains("concentration is -0.3"), "{error}");
 }
+
+/// Six standard errors of many draws, for concentrations on both sides of one.
+#[test]
+fn the_mean_cosine_of_draws_is_the_mean_resultant_length() {
+    for (d, kappa) in [(2, 0.5), (3, 0.5), (3, 8.0), (5, 3.0), (5, 60.0)] {
+        let mut direction = vec![0.0; d];
+        direction[1] = 1.0;
+        let of = VonMisesFisher::new(direction, kappa).unwrap();
+        let n = 50_000;
+        let drawn = of.draw(n, &mut rng(12));
+        let cosines = drawn.values().chunks_exact(d).map(|x| x[1]);
+        let (sum, squares) =
+            cosines.fold((0.0, 0.0), |(sum, squares), c| (sum + c, squares + c * c));
+        let mean = sum / n as f64;
+        let error = ((squares / n as f64 - mean * mean) / n as f64).sqrt();
+        let expected = of.mean_resultant_length();
+        assert!(
+            (mean - expected).abs() < 6.0 * error,
+            "d = {d}, κ = {kappa}: {mean} is not {expected}"
+        );
+    }
+}

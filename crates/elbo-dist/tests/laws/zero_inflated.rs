@@ -2,7 +2,9 @@
 //! the optimum.
 
 use elbo_core::{EstimateError, Family, FlatParameters, Statistics, fit_single};
-use elbo_dist::{Binomial, Counts, Geometric, NegativeBinomial, Poisson, ZeroInflated};
+use elbo_dist::{
+    BetaBinomial, Binomial, Counts, Geometric, NegativeBinomial, Poisson, ZeroInflated,
+};
 use elbo_laws::{Of, WeightedSample, assert_close};
 use proptest::{collection::vec, prelude::*};
 
@@ -75,6 +77,35 @@ mod negative_binomial {
     elbo_laws::family_laws!(inflated(), sample(), Just(Data::new(vec![u64::MAX, 0])), 1e6);
 }
 
+/// `Σ p ln(p/q)` over the counts up to `last`.
+fn summed_divergence<F: Counts>(p: &ZeroInflated<F>, q: &ZeroInflated<F>, last: u64) -> f64 {
+    let term = |x: u64| {
+        let log = p.log_probability(x);
+        if log == f64::NEG_INFINITY { 0.0 } else { log.exp() * (log - q.log_probability(x)) }
+    };
+    (0..=last).map(term).sum()
+}
+
+#[test]
+fn divergences_at_the_boundary() {
+    let binomial = |zeta, n, p| ZeroInflated::new(zeta, Binomial::new(n, p).unwrap()).unwrap();
+    // All zeros: the other gives them ½ + ½ · ¼.
+    let divergence = binomial(1.0, 2, 0.5).kl_divergence(&binomial(0.5, 2, 0.5));
+    assert!((divergence + 0.625_f64.ln()).abs() < 1e-15);
+    // A sure success excludes zeros of its own, not structural ones; and all numbers of successes between.
+    let coin = binomial(0.5, 1, 0.5).kl_divergence(&binomial(0.5, 1, 1.0));
+    let expected = 0.75 * 1.5_f64.ln() + 0.25 * 0.5_f64.ln();
+    assert!((coin - expected).abs() < 1e-15, "{coin} is not {expected}");
+    assert_eq!(binomial(0.5, 2, 0.5).kl_divergence(&binomial(0.5, 2, 1.0)), f64::INFINITY);
+    assert_eq!(of(0.5, 1.0).kl_divergence(&of(0.5, 0.0)), f64::INFINITY);
+    assert_eq!(of(0.5, 1.0).kl_divergence(&of(1.0, 2.0)), f64::INFINITY);
+    assert_eq!(of(0.5, 0.0).kl_divergence(&of(0.5, 0.0)), 0.0);
+    // Few events: their shares are 10⁻¹² and twice that, and the divergence ½ · 10⁻¹² (2 ln 2 − 1)/2 … term by term.
+    let (few, more) = (of(0.0, 1e-12), of(0.0, 2e-12));
+    let expected = 1e-12 * (1.0 - 2.0_f64.ln());
+    assert!((few.kl_divergence(&more) - expected).abs() < 1e-9 * expected);
+}
+
 mod univariate {
     use elbo_dist::Univariate;
 
@@ -106,6 +137,33 @@ proptest! {
         family.log_density_into(&[x], &mut score);
         assert_close(score[0], family.log_probability(x), 1e4);
         prop_assert!((score[0] - expected).abs() <= 1e-10 || f < 1e-290);
+    }
+
+    #[test]
+    fn divergences_agree_with_the_sum(p in inflated(), q in inflated()) {
+        let sum = summed_divergence(&p, &q, 400);
+        let claimed = p.kl_divergence(&q);
+        // Log probabilities of size 10³ are summed, of which the largest part cancels.
+        prop_assert!((claimed - sum).abs() <= 1e-12 * (1e3 + sum), "{} is not {}", claimed, sum);
+        prop_assert!(claimed >= 0.0 && p.kl_divergence(&p) <= 1e-12);
+    }
+
+    #[test]
+    fn divergences_of_all_counts_agree_with_the_sum(share in 0.0..1.0_f64, other in 0.01..1.0_f64) {
+        let binomial = |zeta, p| ZeroInflated::new(zeta, Binomial::new(12, p).unwrap()).unwrap();
+        let beta = |zeta, a| ZeroInflated::new(zeta, BetaBinomial::new(12, a, 2.0).unwrap()).unwrap();
+        let geometric = |zeta, p| ZeroInflated::new(zeta, Geometric::new(p).unwrap()).unwrap();
+        let negative =
+            |zeta, size| ZeroInflated::new(zeta, NegativeBinomial::new(size, 3.0).unwrap()).unwrap();
+        let close = |claimed: f64, sum: f64| (claimed - sum).abs() <= 1e-10 * (1.0 + sum);
+        let (a, b) = (binomial(share, 0.3), binomial(other, 0.6));
+        prop_assert!(close(a.kl_divergence(&b), summed_divergence(&a, &b, 12)));
+        let (a, b) = (beta(share, 0.3), beta(other, 1.7));
+        prop_assert!(close(a.kl_divergence(&b), summed_divergence(&a, &b, 12)));
+        let (a, b) = (geometric(share, 0.3), geometric(other, 0.4));
+        prop_assert!(close(a.kl_divergence(&b), summed_divergence(&a, &b, 500)));
+        let (a, b) = (negative(share, 2.0), negative(other, 0.7));
+        prop_assert!(close(a.kl_divergence(&b), summed_divergence(&a, &b, 500)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod beta;
 mod dirichlet;
 mod exponential;
 mod gamma;
+mod log_normal;
 mod normal_gamma;
 mod normal_inverse_gamma;
 mod normal_inverse_wishart;

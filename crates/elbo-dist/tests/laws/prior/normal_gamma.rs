@@ -51,9 +51,9 @@ proptest! {
         let stats = sample.stats(&start);
         let (mut here, mut there) = (prior, NormalInverseGamma::from(prior));
         let a = prior.log_evidence(&stats).unwrap();
-        prop_assert_eq!(a, there.log_evidence(&stats).unwrap());
+        prop_assert_eq!(a, Evidence::<Gaussian>::log_evidence(&there, &stats).unwrap());
         prior.posterior(&stats, &mut here).unwrap();
-        there.clone().posterior(&stats, &mut there).unwrap();
+        ConjugatePrior::<Gaussian>::posterior(&there.clone(), &stats, &mut there).unwrap();
         prop_assert_eq!(here, NormalGamma::from(there));
         prop_assert_eq!(here.kl_divergence(&other), there.kl_divergence(&other.into()));
         let (mut mean_here, mut mean_there) = (start, start);

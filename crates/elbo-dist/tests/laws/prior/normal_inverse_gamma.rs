@@ -78,14 +78,14 @@ proptest! {
     #[test]
     fn no_data_leave_the_prior(prior in prior(), point in point()) {
         let mut posterior = NormalInverseGamma::new(0.0, 1.0, 1.0, 1.0).unwrap();
-        prior.posterior(&point.new_stats(), &mut posterior).unwrap();
+        ConjugatePrior::<Gaussian>::posterior(&prior, &point.new_stats(), &mut posterior).unwrap();
         prop_assert_eq!(posterior, prior);
     }
 
     #[test]
     fn pseudo_counts_are_what_they_say(prior in prior(), start in point(), sample in sample()) {
         let mut posterior = prior;
-        prior.posterior(&sample.stats(&start), &mut posterior).unwrap();
+        ConjugatePrior::<Gaussian>::posterior(&prior, &sample.stats(&start), &mut posterior).unwrap();
         let n = sample.total_weight();
         assert_close(posterior.mean_pseudo_count(), prior.mean_pseudo_count() + n, 1e2);
         assert_close(2.0 * posterior.shape(), 2.0 * prior.shape() + n, 1e2);
@@ -123,7 +123,8 @@ proptest! {
             ).unwrap();
             let rows = sample.data.rows().iter().map(|x| offset + grid(*x)).collect();
             let there = WeightedSample::new(Data::new(rows), sample.weights.clone());
-            moved.log_evidence(&there.stats(&Gaussian::new(offset, 1.0).unwrap())).unwrap()
+            let stats = there.stats(&Gaussian::new(offset, 1.0).unwrap());
+            Evidence::<Gaussian>::log_evidence(&moved, &stats).unwrap()
         };
         assert_close(at(far), at(0.0), TERMS);
     }
@@ -134,7 +135,8 @@ proptest! {
 fn the_evidence_agrees_with_quadrature() {
     let prior = NormalInverseGamma::new(0.5, 1.5, 2.0, 3.0).unwrap();
     let sample = WeightedSample::new(Data::new(vec![-1.0, 0.2, 2.5]), vec![1.0, 0.5, 2.0]);
-    let claimed = prior.log_evidence(&sample.stats(&Gaussian::new(0.0, 1.0).unwrap())).unwrap();
+    let stats = sample.stats(&Gaussian::new(0.0, 1.0).unwrap());
+    let claimed = Evidence::<Gaussian>::log_evidence(&prior, &stats).unwrap();
     let integral = elbo_laws::univariate::integrate(
         |log_variance| {
             let variance = log_variance.exp();
@@ -162,7 +164,7 @@ fn far_from_zero_nothing_is_lost() {
     let data = [1e8, 1e8 + 1.0, 1e8 + 4.0];
     let mut stats = start.new_stats();
     start.observe(&mut stats, &data, &[1.0; 3]);
-    let evidence = prior.log_evidence(&stats).unwrap();
+    let evidence = Evidence::<Gaussian>::log_evidence(&prior, &stats).unwrap();
     assert!((evidence + 7.458_377_507_251_586).abs() < 1e-13, "{evidence:.17}");
     let mut predicted = [f64::NAN];
     prior.log_predictive_into(&start, &[1e8 + 3.0], &mut predicted);
@@ -214,7 +216,7 @@ fn a_point_mass_of_data_has_a_mode_under_the_prior() {
     let mut point = Gaussian::new(5.0, 1.0).unwrap();
     let stats = WeightedSample::new(Data::new(vec![5.0; 9]), vec![1.0; 9]).stats(&point);
     let mut posterior = prior;
-    prior.posterior(&stats, &mut posterior).unwrap();
+    ConjugatePrior::<Gaussian>::posterior(&prior, &stats, &mut posterior).unwrap();
     posterior.mode_into(&mut point).unwrap();
     assert!(point.variance() > 0.01, "{point:?}");
 }
@@ -224,7 +226,7 @@ fn statistics_of_no_data_are_rejected() {
     let prior = NormalInverseGamma::new(0.0, 1.0, 1.0, 1.0).unwrap();
     let mut stats = Gaussian::new(0.0, 1.0).unwrap().expected_stats(3.0);
     stats.scale(-1.0);
-    let result = prior.posterior(&stats, &mut prior.clone());
+    let result = ConjugatePrior::<Gaussian>::posterior(&prior, &stats, &mut prior.clone());
     assert!(matches!(result, Err(EstimateError::Infeasible { .. })), "{result:?}");
 }
 

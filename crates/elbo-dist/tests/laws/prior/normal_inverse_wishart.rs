@@ -149,7 +149,7 @@ proptest! {
         let mut stats = x.new_stats();
         x.observe(&mut stats, &sample.data.data, &sample.weights);
         let mut expected = scalar(&prior);
-        scalar(&prior).posterior(&stats, &mut expected).unwrap();
+        ConjugatePrior::<Gaussian>::posterior(&scalar(&prior), &stats, &mut expected).unwrap();
         let posterior = posterior(&prior, &sample.stats(&point));
         let got = scalar(&posterior);
         assert_close(got.expected_mean(), expected.expected_mean(), 100.0);
@@ -159,7 +159,7 @@ proptest! {
         expected.mode_into(&mut scalar_mode).unwrap();
         assert_close(mode.variances()[0], scalar_mode.variance(), 1e3 * (1.0 + scalar_mode.variance()));
 
-        let evidence = scalar(&prior).log_evidence(&stats).unwrap();
+        let evidence = Evidence::<Gaussian>::log_evidence(&scalar(&prior), &stats).unwrap();
         assert_close(prior.log_evidence(&sample.stats(&point)).unwrap(), evidence, TERMS);
         let both = [prior.clone(), other.clone()];
         let learned = scalar(&prior.learned_from(&both).unwrap());

@@ -1,6 +1,6 @@
 //! The prior of von Mises–Fisher distributions obeys the laws of conjugate priors; its oracle is quadrature over both parameters.
 
-use elbo_core::{ConjugatePrior, Family};
+use elbo_core::{ConjugatePrior, Evidence, Family};
 use elbo_dist::{VonMises, VonMisesFisher, VonMisesFisherPrior};
 use elbo_laws::{Of, WeightedSample, univariate::integrate};
 use proptest::{collection::vec, prelude::*};
@@ -40,6 +40,47 @@ mod of_directions {
         fn the_bound_at_the_posterior_is_the_evidence(prior in prior(3), sample in sample(3), points in vec(point(3), 3)) {
             elbo_laws::prior::the_bound_at_the_posterior_is_the_evidence(&prior, &sample, &points);
         }
+
+        #[test]
+        fn evidence_is_likelihood_times_prior_over_posterior(
+            prior in prior(3), sample in sample(3), points in vec(point(3), 3)
+        ) {
+            elbo_laws::prior::evidence_is_likelihood_times_prior_over_posterior(
+                &prior, &sample, &points, |data| vec![0.0; elbo_core::Batch::len(&elbo_laws::Sample::batch(data))],
+            );
+        }
+
+        #[test]
+        fn evidence_of_both_is_evidence_in_turn(
+            prior in prior(3), a in sample(3), b in sample(3), shape in point(3)
+        ) {
+            let (a, b) = (a.stats(&shape), b.stats(&shape));
+            elbo_laws::prior::evidence_of_both_is_evidence_in_turn(&prior, &a, &b, &shape, 1e3);
+        }
+
+        #[test]
+        fn predictions_integrate_to_one(prior in prior(3)) {
+            // Bands of equal height about m₀ have equal areas.
+            let m = prior.direction().to_vec();
+            let side = if m[0].abs() < 0.9 { [1.0, 0.0, 0.0] } else { [0.0, 1.0, 0.0] };
+            let along: f64 = m.iter().zip(side).map(|(m, s)| m * s).sum();
+            let mut right: Vec<f64> = m.iter().zip(side).map(|(m, s)| s - along * m).collect();
+            let norm = right.iter().map(|x| x * x).sum::<f64>().sqrt();
+            for x in &mut right {
+                *x /= norm;
+            }
+            let any = VonMisesFisher::new(m.clone(), 1.0).unwrap();
+            let density = |cosine: f64| {
+                let sine = (1.0 - cosine * cosine).max(0.0).sqrt();
+                let x: Vec<f64> = m.iter().zip(&right).map(|(m, r)| cosine * m + sine * r).collect();
+                let mut out = [f64::NAN];
+                prior.log_predictive_into(&any, elbo_core::Rows::new(&x, 1, 3), &mut out);
+                out[0].exp() * std::f64::consts::TAU
+            };
+            prop_assume!(prior.count() < 2.0); // gentle enough for the rule below
+            let total = integrate(density, -1.0, 1.0);
+            prop_assert!((total - 1.0).abs() < 1e-6, "{}", total);
+        }
     }
 }
 
@@ -70,6 +111,24 @@ mod of_angles {
         #[test]
         fn the_bound_at_the_posterior_is_the_evidence(prior in prior(2), sample in angles(), points in vec(angle(), 3)) {
             elbo_laws::prior::the_bound_at_the_posterior_is_the_evidence(&prior, &sample, &points);
+        }
+
+        #[test]
+        fn evidence_is_likelihood_times_prior_over_posterior(
+            prior in prior(2), sample in angles(), points in vec(angle(), 3)
+        ) {
+            elbo_laws::prior::evidence_is_likelihood_times_prior_over_posterior(
+                &prior, &sample, &points, |data| vec![0.0; data.rows().len()],
+            );
+        }
+
+        #[test]
+        fn a_prediction_is_the_evidence_of_one_observation(
+            prior in prior(2), sample in angles(), point in angle()
+        ) {
+            elbo_laws::prior::a_prediction_is_the_evidence_of_one_observation(
+                &prior, &point, &sample.data, |data| vec![0.0; data.rows().len()], 1e3,
+            );
         }
 
         #[test]

@@ -3,6 +3,8 @@
 mod canonical;
 mod linear;
 mod linear_prior;
+mod ridge;
+mod softmax;
 
 use std::fmt;
 
