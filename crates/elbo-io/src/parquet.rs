@@ -105,7 +105,7 @@ impl ParquetFile {
         // A page as it is stored, the same decoded, and a dictionary.
         let pages = 3 * largest.min(PAGE) + 16 * STRIP;
         let (path, buffers) = (path.into(), Mutex::default());
-        Ok(Self { path, starts, columns, pages, buffers, reader })
+        Ok(Self { path, reader, starts, columns, pages, buffers })
     }
 
     /// Columns shown.
@@ -132,10 +132,10 @@ impl ParquetFile {
                 match reader.get_column_reader(*column)? {
                     ColumnReader::DoubleColumnReader(column) => copy(column, skip, cells, |x| x)?,
                     ColumnReader::FloatColumnReader(column) => {
-                        copy(column, skip, cells, f64::from)?
+                        copy(column, skip, cells, f64::from)?;
                     }
                     ColumnReader::Int32ColumnReader(column) => {
-                        copy(column, skip, cells, f64::from)?
+                        copy(column, skip, cells, f64::from)?;
                     }
                     ColumnReader::Int64ColumnReader(column) => {
                         copy(column, skip, cells, |x| x as f64)?;
