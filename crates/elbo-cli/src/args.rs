@@ -457,13 +457,13 @@ pub(crate) enum EstimatorKind {
 }
 
 impl Acceleration {
-    /// The library's name for it; `None` if this version does not have it.
-    pub(crate) fn setting(self) -> Option<elbo::core::Acceleration> {
+    /// The library's name for it.
+    pub(crate) fn setting(self) -> elbo::core::Acceleration {
         match self {
-            Self::None => Some(elbo::core::Acceleration::None),
-            Self::Squarem => Some(elbo::core::Acceleration::Squarem),
-            Self::Anderson => None,
-            Self::Auto => Some(elbo::core::Acceleration::default()),
+            Self::None => elbo::core::Acceleration::None,
+            Self::Squarem => elbo::core::Acceleration::Squarem,
+            Self::Anderson => elbo::core::Acceleration::Anderson,
+            Self::Auto => elbo::core::Acceleration::default(),
         }
     }
 }
@@ -504,9 +504,9 @@ pub(crate) enum Acceleration {
     None,
     /// SQUAREM: leaps along the path of EM, taken only if the objective does not fall
     Squarem,
-    /// Anderson mixing (not in this version)
+    /// Anderson mixing over the last five steps
     Anderson,
-    /// What this version does best
+    /// A quasi-Newton method over the last five steps
     #[default]
     Auto,
 }

@@ -213,10 +213,19 @@ pub trait Estimator<F: Family>: Clone + Send + Sync {
     /// What the objective adds to the data term, in nats.
     fn penalty(&self, fits: &Self::Fits) -> f64;
 
+    /// Component `j` of `next` becomes that of `current` again: it is not to be changed.
+    fn keep(current: &Self::Fits, j: usize, next: &mut Self::Fits);
+
     /// Moves `next` halfway back to `current`, where the M-step may overshoot; see [`Family::retreat`].
     fn retreat(current: &Self::Fits, next: &mut Self::Fits) -> bool {
         let _ = (current, next);
         false
+    }
+
+    /// Number of free parameters of all components, shared ones counted once.
+    fn free_parameters(&self, fits: &Self::Fits) -> usize {
+        let points = Self::points(fits);
+        points[0].free_parameters(points.len())
     }
 }
 
@@ -279,6 +288,13 @@ impl<F, P> Conjugate<F, P> {
     }
 }
 
+impl<F: Clone, P: Clone> Conjugate<F, P> {
+    fn keep(&mut self, from: &Self, j: usize) {
+        self.points[j].clone_from(&from.points[j]);
+        self.posteriors[j].clone_from(&from.posteriors[j]);
+    }
+}
+
 impl<F: Family> Estimator<F> for MaximumLikelihood {
     type Fits = Vec<F>;
 
@@ -307,6 +323,10 @@ impl<F: Family> Estimator<F> for MaximumLikelihood {
 
     fn penalty(&self, _: &Vec<F>) -> f64 {
         0.0
+    }
+
+    fn keep(current: &Vec<F>, j: usize, next: &mut Vec<F>) {
+        next[j].clone_from(&current[j]);
     }
 
     fn retreat(current: &Vec<F>, next: &mut Vec<F>) -> bool {
@@ -349,6 +369,10 @@ impl<F: Family, P: ConjugatePrior<F>> Estimator<F> for MaximumAPosteriori<P> {
     fn penalty(&self, fits: &Self::Fits) -> f64 {
         P::log_prior_all(&self.priors, &fits.points)
     }
+
+    fn keep(current: &Self::Fits, j: usize, next: &mut Self::Fits) {
+        next.keep(current, j);
+    }
 }
 
 impl<F: Family, P: ConjugatePrior<F>> Estimator<F> for VariationalBayes<P> {
@@ -385,6 +409,10 @@ impl<F: Family, P: ConjugatePrior<F>> Estimator<F> for VariationalBayes<P> {
 
     fn penalty(&self, fits: &Self::Fits) -> f64 {
         -P::kl_all(&fits.posteriors, &self.priors)
+    }
+
+    fn keep(current: &Self::Fits, j: usize, next: &mut Self::Fits) {
+        next.keep(current, j);
     }
 }
 

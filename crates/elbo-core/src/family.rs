@@ -134,6 +134,17 @@ pub trait Family: Clone + Send + Sync {
     /// back. Starts of variational fits are made of it.
     fn expected_stats(&self, weight: f64) -> Self::Stats;
 
+    /// Appends the natural parameters: the coefficients `η` with which the numbers of statistics, in the order of
+    /// [`Statistics::visit`] and in the coordinates of `like`, enter the log-likelihood: `Σw ln p(x) = ⟨η, s⟩ +` what no
+    /// parameter changes. False where the statistics have no such form, or it is not told, which is the rule; `out` is then
+    /// unspecified.
+    ///
+    /// See [`LatentModel::write_natural`](crate::LatentModel::write_natural).
+    fn write_natural(&self, like: &Self::Stats, out: &mut Vec<f64>) -> bool {
+        let _ = (like, out);
+        false
+    }
+
     /// This distribution moved to observation `row`, its spread kept where it has one: the component that a start puts
     /// there. Unless overridden, halfway between this distribution and the observation, in mean parameters.
     ///
@@ -192,6 +203,12 @@ pub trait Family: Clone + Send + Sync {
         }
         Self::finish(&packed, stats, &mut scratch);
     }
+}
+
+/// Appends the natural parameters of all components, in the coordinates of their statistics `like`; false if one does not
+/// tell. See [`Family::write_natural`].
+pub fn write_natural_all<F: Family>(points: &[F], like: &[F::Stats], out: &mut Vec<f64>) -> bool {
+    points.iter().zip(like).all(|(point, like)| point.write_natural(like, out))
 }
 
 /// Scores all rows of `data` under the only component of `packed`, block by block.

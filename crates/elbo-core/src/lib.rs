@@ -93,6 +93,7 @@ mod error;
 mod estimator;
 mod family;
 mod fit;
+mod freeze;
 mod inference;
 mod model;
 mod parameters;
@@ -110,12 +111,13 @@ pub use estimator::{
     Conjugate, ConjugatePrior, EmpiricalBayes, Estimator, Evidence, MaximumAPosteriori,
     MaximumLikelihood, Priors, VariationalBayes,
 };
-pub use family::{BLOCK, BLOCK_STRIDE, Family};
+pub use family::{BLOCK, BLOCK_STRIDE, Family, write_natural_all};
 pub use fit::{
     Acceleration, CancelToken, EStep, End, Event, Fit, FitError, Observer, Optimum, Report,
-    Restarts, Runs, Settings, Stopped, Tolerance, Variant, fit, fit_restarts, fit_restarts_source,
-    fit_source, map_in_order, mix,
+    Restarts, Runs, Settings, ShortRuns, Stopped, Tolerance, Variant, fit, fit_restarts,
+    fit_restarts_source, fit_source, map_in_order, mix,
 };
+pub use freeze::Freeze;
 pub use inference::{Inference, RowError};
 pub use model::LatentModel;
 pub use parameters::{FlatParameters, take_front};

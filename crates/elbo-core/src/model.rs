@@ -83,6 +83,18 @@ pub trait LatentModel: Send + Sync {
         false
     }
 
+    /// Appends the natural parameters: the coefficients `η` with which the numbers of the statistics, in the order of
+    /// [`Statistics::visit`] and in the coordinates of `like`, enter the complete-data log-likelihood,
+    /// `ln p(x, z ∣ θ) = ⟨η, s⟩ +` what no parameter changes. False if the model does not tell, which is the rule; `out` is then
+    /// unspecified.
+    ///
+    /// They give acceleration the metric of the model, and standard errors the complete-data likelihood. Under a posterior,
+    /// those of the point that stands for it will do.
+    fn write_natural(&self, params: &Self::Params, like: &Self::Stats, out: &mut Vec<f64>) -> bool {
+        let _ = (params, like, out);
+        false
+    }
+
     /// What the objective adds to the data term, in nats: 0, `ln p(θ)` or `−KL(q‖p)`.
     fn penalty(&self, params: &Self::Params) -> f64 {
         let _ = params;

@@ -144,12 +144,16 @@ impl<F: Family, E: Estimator<F>> LatentModel for SingleModel<F, E> {
         params.point().is_maximized_at_once(&stats[0])
     }
 
+    fn write_natural(&self, params: &Self::Params, like: &Self::Stats, out: &mut Vec<f64>) -> bool {
+        params.point().write_natural(&like[0], out)
+    }
+
     fn penalty(&self, params: &Self::Params) -> f64 {
         self.estimator.penalty(&params.fits)
     }
 
     fn free_parameters(&self, params: &Self::Params) -> usize {
-        params.point().free_parameters(1)
+        self.estimator.free_parameters(&params.fits)
     }
 }
 

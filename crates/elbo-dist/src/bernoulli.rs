@@ -264,6 +264,14 @@ impl Family for Bernoulli {
         BernoulliStats { sums: [weight * self.probability, weight * (1.0 - self.probability)] }
     }
 
+    fn write_natural(&self, _: &BernoulliStats, out: &mut Vec<f64>) -> bool {
+        out.extend([
+            crate::univariate::ln_or_least(self.probability),
+            crate::univariate::ln_or_least(1.0 - self.probability),
+        ]);
+        true
+    }
+
     fn is_maximized_at_once(&self, _: &BernoulliStats) -> bool {
         true
     }

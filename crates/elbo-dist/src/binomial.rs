@@ -358,6 +358,15 @@ impl Family for Binomial {
         BinomialStats { sums: [weight, trials * p, trials * q] }
     }
 
+    fn write_natural(&self, _: &BinomialStats, out: &mut Vec<f64>) -> bool {
+        out.extend([
+            0.0,
+            crate::univariate::ln_or_least(self.probability),
+            crate::univariate::ln_or_least(1.0 - self.probability),
+        ]);
+        true
+    }
+
     fn is_maximized_at_once(&self, _: &BinomialStats) -> bool {
         true
     }

@@ -414,6 +414,11 @@ impl Family for Categorical {
         CategoricalStats { counts: self.probabilities.iter().map(|p| weight * p).collect() }
     }
 
+    fn write_natural(&self, _: &CategoricalStats, out: &mut Vec<f64>) -> bool {
+        out.extend(self.probabilities.iter().map(|p| crate::univariate::ln_or_least(*p)));
+        true
+    }
+
     fn is_maximized_at_once(&self, _: &CategoricalStats) -> bool {
         true
     }

@@ -283,6 +283,11 @@ impl Family for Exponential {
         ExponentialStats { sums: [weight, weight / self.rate] }
     }
 
+    fn write_natural(&self, _: &ExponentialStats, out: &mut Vec<f64>) -> bool {
+        out.extend([self.rate.ln(), -self.rate]);
+        true
+    }
+
     fn is_maximized_at_once(&self, _: &ExponentialStats) -> bool {
         true
     }

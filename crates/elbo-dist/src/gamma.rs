@@ -264,6 +264,11 @@ impl Family for Gamma {
         GammaStats::expected(self.shape, self.mean(), weight)
     }
 
+    fn write_natural(&self, like: &GammaStats, out: &mut Vec<f64>) -> bool {
+        like.write_natural(self.shape, self.rate, out);
+        true
+    }
+
     /// The same shape, with the observation for its mean.
     fn moved_to(&self, data: &[f64], row: usize) -> Result<Self, EstimateError> {
         let mean = if data[row].is_nan() { self.mean() } else { data[row] };

@@ -344,6 +344,13 @@ impl Family for Gaussian {
         GaussianStats { origin: self.mean, sums: [weight, 0.0, weight * self.variance] }
     }
 
+    fn write_natural(&self, like: &GaussianStats, out: &mut Vec<f64>) -> bool {
+        let (shift, precision) = (self.mean - like.origin, self.variance.recip());
+        let constant = -0.5 * (self.variance.ln() + shift * shift * precision);
+        out.extend([constant, shift * precision, -0.5 * precision]);
+        true
+    }
+
     /// Where the mean lies within a standard deviation of the origin.
     fn is_maximized_at_once(&self, stats: &GaussianStats) -> bool {
         let shift = stats.mean() - stats.origin;

@@ -279,6 +279,11 @@ impl Family for Geometric {
         GeometricStats { sums: [weight, weight * self.mean()] }
     }
 
+    fn write_natural(&self, _: &GeometricStats, out: &mut Vec<f64>) -> bool {
+        out.extend([self.probability.ln(), crate::univariate::ln_or_least(1.0 - self.probability)]);
+        true
+    }
+
     fn is_maximized_at_once(&self, _: &GeometricStats) -> bool {
         true
     }

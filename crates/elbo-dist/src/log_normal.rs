@@ -225,6 +225,10 @@ impl Family for LogNormal {
         self.log.expected_stats(weight)
     }
 
+    fn write_natural(&self, like: &GaussianStats, out: &mut Vec<f64>) -> bool {
+        self.log.write_natural(like, out)
+    }
+
     fn moved_to(&self, data: &[f64], row: usize) -> Result<Self, EstimateError> {
         Ok(Self { log: self.log.moved_to(&[data[row].ln()], 0)? })
     }

@@ -373,6 +373,12 @@ impl Family for Multinomial {
         MultinomialStats { weight, counts: self.mean(weight) }
     }
 
+    fn write_natural(&self, _: &MultinomialStats, out: &mut Vec<f64>) -> bool {
+        out.push(0.0);
+        out.extend(self.trial.probabilities().iter().map(|p| crate::univariate::ln_or_least(*p)));
+        true
+    }
+
     fn is_maximized_at_once(&self, _: &MultinomialStats) -> bool {
         true
     }

@@ -311,6 +311,11 @@ impl Family for Poisson {
         PoissonStats { sums: [weight, weight * self.rate] }
     }
 
+    fn write_natural(&self, _: &PoissonStats, out: &mut Vec<f64>) -> bool {
+        out.extend([-self.rate, crate::univariate::ln_or_least(self.rate)]);
+        true
+    }
+
     fn is_maximized_at_once(&self, _: &PoissonStats) -> bool {
         true
     }

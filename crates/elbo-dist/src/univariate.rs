@@ -162,3 +162,8 @@ macro_rules! univariate {
     };
 }
 pub(crate) use univariate;
+
+/// `ln x`, or the least number where `x = 0`: a coefficient of counts that are zero there must not be infinite.
+pub(crate) fn ln_or_least(x: f64) -> f64 {
+    x.max(f64::MIN_POSITIVE).ln()
+}

@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData};
 use elbo_core::{
     Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator, Family, Inference,
     LatentModel, MaximumAPosteriori, MaximumLikelihood, Repairs, Statistics, VariationalBayes,
-    add_scaled, spurious_components,
+    add_scaled, spurious_components, write_natural_all,
 };
 use elbo_dist::{Categorical, CategoricalPacked, CategoricalStats, Dirichlet};
 
@@ -246,6 +246,12 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
         moved
     }
 
+    fn write_natural(&self, params: &Self::Params, like: &Self::Stats, out: &mut Vec<f64>) -> bool {
+        write_natural_all(W::points(&params.initial), &like.0, out)
+            && write_natural_all(W::points(&params.transition), &like.1, out)
+            && write_natural_all(E::points(&params.emission), &like.2, out)
+    }
+
     fn penalty(&self, params: &Self::Params) -> f64 {
         self.initial.penalty(&params.initial)
             + self.transition.penalty(&params.transition)
@@ -255,8 +261,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
     /// `k − 1` for the initial law, `k(k − 1)` for transitions and those of the emissions. Zeros count as well: whether
     /// they were meant or found cannot be told.
     fn free_parameters(&self, params: &Self::Params) -> usize {
-        let k = params.k();
-        (k - 1) * (k + 1) + E::points(&params.emission)[0].free_parameters(k)
+        self.initial.free_parameters(&params.initial)
+            + self.transition.free_parameters(&params.transition)
+            + self.emission.free_parameters(&params.emission)
     }
 
     fn is_spurious(&self, params: &Self::Params, stats: &Self::Stats) -> bool {

@@ -225,6 +225,44 @@ pub fn fitting_draws_recovers_the_distribution<S: Sample>(truth: &S::Family, dra
     assert!(gain <= bound, "the fit gains {gain} > {bound}: these are no draws from the truth");
 }
 
+/// Natural parameters, where a family tells them, are the coefficients of the statistics in the log-likelihood: between two
+/// distributions it differs by `⟨η − η′, s⟩`, whatever the coordinates.
+///
+/// # Panics
+///
+/// If not.
+pub fn natural_parameters_tell_the_likelihood<S: Sample>(
+    one: &S::Family,
+    other: &S::Family,
+    sample: &WeightedSample<S>,
+) {
+    let stats = sample.stats(one);
+    let (mut natural, mut others, mut flat) = (Vec::new(), Vec::new(), Vec::new());
+    if !one.write_natural(&stats, &mut natural) {
+        return;
+    }
+    assert!(other.write_natural(&stats, &mut others), "told or not told, always");
+    elbo_core::Statistics::write_to(&stats, &mut flat);
+    assert_eq!((natural.len(), others.len()), (flat.len(), flat.len()), "one per statistic");
+    let scores = |family: &S::Family| {
+        let mut out = vec![0.0; sample.len()];
+        family.log_density_into(sample.data.batch(), &mut out);
+        let weighted = |(w, x): (&f64, f64)| if *w > 0.0 { w * x } else { 0.0 };
+        sample.weights.iter().zip(out).map(weighted).collect::<Vec<f64>>()
+    };
+    let (ours, theirs) = (scores(one), scores(other));
+    let difference: f64 = ours.iter().zip(&theirs).map(|(a, b)| a - b).sum();
+    if !difference.is_finite() {
+        return; // a probability of zero has no finite coefficient
+    }
+    let terms = || natural.iter().zip(&others).zip(&flat);
+    let told: f64 = terms().map(|((a, b), s)| (a - b) * s).sum();
+    // Rounding of each side is a share of what it adds up.
+    let size: f64 = terms().map(|((a, b), s)| (a.abs() + b.abs()) * s.abs()).sum::<f64>()
+        + ours.iter().chain(&theirs).map(|x| x.abs()).sum::<f64>();
+    assert_close(told, difference, size);
+}
+
 /// Tests of the laws of [`Family`] that need no parametrization.
 ///
 /// Strategies: one component, a [`WeightedSample`] of at least one row and positive total weight, and a sample of
@@ -261,6 +299,15 @@ macro_rules! family_laws {
                 family in $component, sample in $sample, cut in 0..100_usize
             ) {
                 $crate::family::merging_parts_is_observing_the_whole(&family, &sample, cut);
+            }
+
+            #[test]
+            fn natural_parameters_tell_the_likelihood(
+                family in $component,
+                other in $component,
+                sample in $sample,
+            ) {
+                $crate::family::natural_parameters_tell_the_likelihood(&family, &other, &sample);
             }
 
             #[test]

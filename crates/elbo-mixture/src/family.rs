@@ -172,6 +172,12 @@ impl<F: Family> Family for Mixture<F> {
         )
     }
 
+    fn write_natural(&self, like: &Self::Stats, out: &mut Vec<f64>) -> bool {
+        let (weights, components) = self.parts();
+        weights.write_natural(&like.0, out)
+            && components.iter().zip(&like.1).all(|(c, like)| c.write_natural(like, out))
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         k * Self::free_parameters(self)
     }

@@ -6,6 +6,7 @@ use elbo_core::{
     BLOCK, BLOCK_STRIDE, Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator,
     Family, Inference, LatentModel, Matrix, MatrixMut, MaximumAPosteriori, MaximumLikelihood,
     Repairs, RowError, Statistics, VariationalBayes, Weighted, add_scaled, spurious_components,
+    write_natural_all,
 };
 use elbo_dist::{Categorical, CategoricalPacked};
 
@@ -240,13 +241,18 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
         moved
     }
 
+    fn write_natural(&self, params: &Self::Params, like: &Self::Stats, out: &mut Vec<f64>) -> bool {
+        write_natural_all(W::points(&params.weights), &like.0, out)
+            && write_natural_all(E::points(&params.components), &like.1, out)
+    }
+
     fn penalty(&self, params: &Self::Params) -> f64 {
         self.components.penalty(&params.components) + self.weights.penalty(&params.weights)
     }
 
     fn free_parameters(&self, params: &Self::Params) -> usize {
-        let k = params.k();
-        k - 1 + E::points(&params.components)[0].free_parameters(k)
+        self.weights.free_parameters(&params.weights)
+            + self.components.free_parameters(&params.components)
     }
 
     fn is_spurious(&self, params: &Self::Params, stats: &Self::Stats) -> bool {

@@ -77,7 +77,6 @@ fn wrong_arguments_get_one_clear_first_line() {
             "--start is one model: choose one --covariance",
         ),
         ("fit mixture data.csv -K 2 --criterion cv", "--criterion cv is not in this version"),
-        ("fit mixture data.csv -K 2 --accelerate anderson", "--accelerate anderson is not in"),
         (
             "fit mixture data.csv -K 2 --covariance EVE --estimator map",
             "--estimator map needs a conjugate prior, which only EII, VII, EEI, VVI, EEE, VVV have",

@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, time::Instant};
 
 use super::{
     Acceleration, CancelToken, Event, Fit, Observer, Report, Settings, Stopped, Tolerance, Variant,
-    accelerate::Squarem,
+    accelerate::Accelerator,
     reduce::{EStep, How, mix},
     schedule::{At, Schedule, Task},
 };
@@ -123,7 +123,7 @@ struct Run<'a, M: LatentModel, D, O> {
     /// The best point so far; the next one is made in `spare`.
     here: Point<M>,
     spare: Point<M>,
-    squarem: Option<Squarem<M::Stats>>,
+    accelerator: Option<Accelerator<M::Stats>>,
     schedule: Option<Schedule<M>>,
     progress: Progress,
     repairs: Repairs,
@@ -153,9 +153,8 @@ where
         index: usize,
     ) -> Result<Self, EStepError> {
         let (stats, zero) = (model.new_stats(&start), Objective { data_term: 0.0, penalty: 0.0 });
-        let squarem = settings.acceleration == Acceleration::Squarem
-            && settings.variant == Variant::Soft
-            && !settings.tolerance.is_zero();
+        let is_plain = settings.variant != Variant::Soft || settings.tolerance.is_zero();
+        let acceleration = if is_plain { Acceleration::None } else { settings.acceleration };
         let spare = Point { params: start.clone(), stats: stats.clone(), objective: zero };
         let seed = mix(settings.seed, index as u64);
         let schedule = Schedule::new(settings.variant, data, settings.pieces, seed, &stats);
@@ -166,7 +165,7 @@ where
             observer,
             index,
             e_step: EStep::over(data.len(), data.grain(), settings.pieces),
-            squarem: squarem.then(|| Squarem::new(&stats)),
+            accelerator: Accelerator::new(acceleration, &stats),
             schedule,
             here: Point { params: start, stats, objective: zero },
             spare,
@@ -260,8 +259,19 @@ where
         }
     }
 
-    /// One EM step and, where one is due, a leap.
+    /// A leap where one is due and succeeds, else one EM step.
     fn em_step(&mut self) -> ControlFlow<Stopped> {
+        if let Some(mut accelerator) = self.accelerator.take() {
+            let leap = self.leap(&mut accelerator);
+            self.accelerator = Some(accelerator);
+            if let Some(flow) = leap {
+                return flow;
+            }
+        }
+        self.plain_step()
+    }
+
+    fn plain_step(&mut self) -> ControlFlow<Stopped> {
         let iteration = self.progress.iterations();
         let ends = !self.settings.tolerance.is_zero()
             && self.settings.variant.beta(iteration) >= 1.0
@@ -270,11 +280,21 @@ where
             Ok(repaired) => self.repairs.merge(repaired),
             Err(error) => return ControlFlow::Break(Stopped::MStep(error)),
         }
-        let verdict = self.judge_spare(iteration);
+        let (verdict, retreats) = self.judge_spare(iteration);
         if let Verdict::Reject(why) = verdict {
             return ControlFlow::Break(why);
         }
         self.take_spare();
+        let mut verdict = verdict;
+        if let Some(accelerator) = &mut self.accelerator {
+            if retreats == 0 {
+                let (params, from, here) = (&self.here.params, &self.spare.stats, &self.here.stats);
+                accelerator.stepped(self.model, params, from, here, self.progress.last_gain);
+                verdict = self.progress.confirm(verdict, accelerator.gap());
+            } else {
+                accelerator.forget(); // the parameters are not those of the statistics
+            }
+        }
         self.tell_observer()?;
         if let Verdict::Done(why) = verdict {
             return ControlFlow::Break(why);
@@ -283,64 +303,70 @@ where
             self.progress.gap = Some(0.0);
             return ControlFlow::Break(Stopped::Gap);
         }
-        let gain = self.progress.last_gain;
-        let due =
-            self.squarem.as_mut().is_some_and(|squarem| squarem.note(&self.spare.stats, gain));
-        if due && self.progress.iterations() < self.settings.max_iterations {
-            return self.leap();
-        }
         ControlFlow::Continue(())
     }
 
     /// Evaluates the step to `spare`; where the model allows it, one that lowers the objective is halved until it does not.
-    fn judge_spare(&mut self, iteration: usize) -> Verdict {
+    fn judge_spare(&mut self, iteration: usize) -> (Verdict, usize) {
         // While the temperature moves, two objectives are of different functions: no test, no guard.
-        let same_function = self.settings.variant.beta(iteration) >= 1.0;
+        let moves = self.settings.variant.beta(iteration) < 1.0;
+        let kind = if moves { Kind::OtherFunction } else { Kind::Step };
         let fallen = self.progress.largest_fall;
         let mut retreats = 0;
         loop {
             let verdict = match self.evaluate_spare(iteration + 1) {
-                Ok(()) => self.progress.advance(self.spare.objective, same_function),
-                Err(EStepError::Cancelled) => return Verdict::Reject(Stopped::Cancelled),
+                Ok(()) => self.progress.advance(self.spare.objective, kind),
+                Err(EStepError::Cancelled) => {
+                    return (Verdict::Reject(Stopped::Cancelled), retreats);
+                }
                 Err(error) => Verdict::Reject(Stopped::EStep(error)),
             };
             let rejected = matches!(verdict, Verdict::Reject(_)) && retreats < MAX_RETREATS;
             if !(rejected && self.model.retreat(&self.here.params, &mut self.spare.params)) {
-                return verdict;
+                return (verdict, retreats);
             }
             self.progress.largest_fall = fallen; // that step is not taken
             retreats += 1;
         }
     }
 
-    /// Tries extrapolated statistics; a leap that fails in any way is not taken, and costs an E-step at most.
-    fn leap(&mut self) -> ControlFlow<Stopped> {
-        let Some(mut squarem) = self.squarem.take() else { return ControlFlow::Continue(()) };
-        let mut taken = false;
-        if squarem.extrapolate(&self.here.stats, &mut self.spare.stats) {
-            let there =
-                self.model.m_step(&self.here.params, &self.spare.stats, &mut self.spare.params);
-            if let Ok(repaired) = there {
-                match self.evaluate_spare(self.progress.iterations() + 1) {
-                    Ok(()) => {
-                        taken = self.spare.objective.total() >= self.here.objective.total();
-                        if taken {
-                            self.repairs.merge(repaired);
-                        }
-                    }
-                    Err(EStepError::Cancelled) => return ControlFlow::Break(Stopped::Cancelled),
-                    Err(_) => {}
-                }
+    /// Tries extrapolated statistics. A leap that fails in any way is not taken, and costs an E-step at most; `None` where
+    /// none was taken.
+    fn leap(&mut self, accelerator: &mut Accelerator<M::Stats>) -> Option<ControlFlow<Stopped>> {
+        if !accelerator.propose(&self.here.stats) {
+            return None;
+        }
+        let repaired = loop {
+            let proposal = accelerator.proposal();
+            match self.model.m_step(&self.here.params, proposal, &mut self.spare.params) {
+                Ok(repaired) => break Some(repaired),
+                Err(_) if accelerator.propose_less() => {}
+                Err(_) => break None,
             }
-            squarem.learn(taken);
+        };
+        let taken = match repaired.map(|_| self.evaluate_spare(self.progress.iterations() + 1)) {
+            Some(Ok(())) => self.spare.objective.total() >= self.here.objective.total(),
+            Some(Err(EStepError::Cancelled)) => {
+                return Some(ControlFlow::Break(Stopped::Cancelled));
+            }
+            Some(Err(_)) | None => false,
+        };
+        if !taken {
+            accelerator.failed(self.model, &self.here.params, &self.here.stats);
+            return None;
         }
-        self.squarem = Some(squarem);
-        if taken {
-            self.take_spare();
-            self.progress.leap(self.here.objective);
-            self.tell_observer()?;
+        self.repairs.merge(repaired.unwrap_or_default());
+        self.take_spare();
+        accelerator.taken(self.model, &self.here.params, &self.here.stats);
+        let verdict = self.progress.advance(self.here.objective, Kind::Leap);
+        let verdict = self.progress.confirm(verdict, accelerator.gap());
+        if let ControlFlow::Break(why) = self.tell_observer() {
+            return Some(ControlFlow::Break(why));
         }
-        ControlFlow::Continue(())
+        Some(match verdict {
+            Verdict::Continue => ControlFlow::Continue(()),
+            Verdict::Done(why) | Verdict::Reject(why) => ControlFlow::Break(why),
+        })
     }
 
     /// E-step and penalty at `spare.params`.
@@ -439,7 +465,19 @@ struct Progress {
     gap: Option<f64>,
     largest_fall: f64,
     last_gain: f64,
+    last_kind: Kind,
     within: usize,
+}
+
+/// How the run got to its next point.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// By an EM step.
+    Step,
+    /// By an extrapolation.
+    Leap,
+    /// While the temperature moves: objectives are those of different functions.
+    OtherFunction,
 }
 
 impl Progress {
@@ -451,6 +489,7 @@ impl Progress {
             gap: None,
             largest_fall: 0.0,
             last_gain: f64::NAN,
+            last_kind: Kind::OtherFunction,
             within: 0,
         }
     }
@@ -459,18 +498,17 @@ impl Progress {
         self.trace.len() - 1
     }
 
-    fn advance(&mut self, next: Objective, same_function: bool) -> Verdict {
+    fn advance(&mut self, next: Objective, kind: Kind) -> Verdict {
         let total = next.total();
         if !total.is_finite() {
             return Verdict::Reject(Stopped::NotFinite);
         }
-        let last = self.trace[self.trace.len() - 1];
-        if !same_function {
-            (self.last_gain, self.gap) = (f64::NAN, None);
+        let gain = total - self.trace[self.trace.len() - 1];
+        if kind == Kind::OtherFunction {
+            (self.last_gain, self.gap, self.last_kind) = (f64::NAN, None, kind);
             self.trace.push(total);
             return Verdict::Continue;
         }
-        let gain = total - last;
         // The sum over n rows of terms of size |ℓ| carries some n·ε·|ℓ| of rounding; 10⁻¹² leaves room for the chain
         // of operations behind each term.
         let size = next.data_term.abs() + next.penalty.abs() + self.observations;
@@ -479,7 +517,9 @@ impl Progress {
             return Verdict::Reject(Stopped::ObjectiveFell { amount: -gain });
         }
         self.trace.push(total);
-        let (ratio, after_leap) = (gain / self.last_gain, self.last_gain.is_nan());
+        // Gains of one kind after another are those of one path; between kinds nothing is known.
+        let is_path = kind == std::mem::replace(&mut self.last_kind, kind);
+        let ratio = if is_path { gain / self.last_gain } else { f64::NAN };
         self.gap = (0.0..1.0).contains(&ratio).then(|| gain * ratio / (1.0 - ratio));
         self.last_gain = gain;
         if self.tolerance.is_zero() {
@@ -500,14 +540,26 @@ impl Progress {
         let rounding = gain <= 4.0 * f64::EPSILON * size;
         if reached || rounding {
             self.within += 1;
-        } else if !after_leap {
-            self.within = 0; // right after a leap there is no ratio of gains, so nothing is known
+        } else if is_path {
+            self.within = 0;
         }
         let needed = if matches!(self.tolerance, Tolerance::Gap(_)) || rounding { 2 } else { 1 };
         if self.within < needed {
             return Verdict::Continue;
         }
         Verdict::Done(if reached { why } else { Stopped::Rounding })
+    }
+
+    /// Believes a verdict only if what is `left` to gain by another reckoning is within the tolerance, too.
+    fn confirm(&mut self, verdict: Verdict, left: Option<f64>) -> Verdict {
+        let Tolerance::Gap(tolerance) = self.tolerance else { return verdict };
+        let Some(left) = left else { return verdict };
+        self.gap = self.gap.map(|gap| gap.max(left));
+        let is_far = left >= tolerance * self.observations;
+        match verdict {
+            Verdict::Done(Stopped::Gap) if is_far => Verdict::Continue,
+            verdict => verdict,
+        }
     }
 
     /// Takes note of an iteration of a schedule, whose objective may fall: it ends after `last` iterations, or where there is
@@ -531,11 +583,5 @@ impl Progress {
         };
         self.within = if within { self.within + 1 } else { 0 };
         if self.within < 2 { Verdict::Continue } else { Verdict::Done(why) }
-    }
-
-    /// Takes note of an extrapolated point: gains before and after it are not those of one path.
-    fn leap(&mut self, next: Objective) {
-        self.trace.push(next.total());
-        self.last_gain = f64::NAN;
     }
 }

@@ -15,4 +15,4 @@ pub(crate) use reduce::How;
 pub use reduce::{EStep, map_in_order, mix};
 pub use report::{Fit, Report, Stopped};
 pub use restart::{End, Optimum, Restarts, Runs, fit_restarts, fit_restarts_source};
-pub use settings::{Acceleration, CancelToken, Settings, Tolerance, Variant};
+pub use settings::{Acceleration, CancelToken, Settings, ShortRuns, Tolerance, Variant};

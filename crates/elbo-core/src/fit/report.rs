@@ -70,6 +70,8 @@ pub enum Stopped {
     Cancelled,
     /// An observer asked to stop.
     Observer,
+    /// A short run that was not among the best; see [`Settings::short_runs`](crate::Settings::short_runs).
+    Outrun,
     /// The objective fell by more than rounding explains: a model whose steps do not maximize.
     ObjectiveFell {
         /// By how much, in nats.
@@ -109,6 +111,7 @@ impl Stopped {
             Self::TimeBudget => "time_budget",
             Self::Cancelled => "cancelled",
             Self::Observer => "observer",
+            Self::Outrun => "outrun",
             Self::ObjectiveFell { .. } => "objective_fell",
             Self::NotFinite => "not_finite",
             Self::EStep(_) => "e_step_failed",

@@ -1,8 +1,11 @@
 //! Many starts, one honest comparison.
 
-use std::time::Instant;
+use std::{cmp::Ordering, time::Instant};
 
-use super::{Fit, FitError, Observer, Report, Settings, Tolerance, driver::fit_run, reduce::join};
+use super::{
+    Fit, FitError, Observer, Report, Settings, ShortRuns, Stopped, Tolerance, driver::fit_run,
+    map_in_order, reduce::join,
+};
 use crate::{CancelToken, ChunkSource, LatentModel, Shown};
 
 /// How one of several runs ended.
@@ -66,7 +69,8 @@ impl Runs {
 /// Runs EM from `runs` starts, side by side where the `rayon` feature is on, and compares the ends.
 ///
 /// `start(r)` makes the start of run `r`; it must depend on `r` alone, so that runs are independent and the result
-/// does not depend on their order. A run that fails does not lose the others: its end is in the report.
+/// does not depend on their order. A run that fails does not lose the others: its end is in the report. With
+/// [`Settings::short_runs`], short runs from all starts choose those that are run to the end; only these are observed.
 ///
 /// # Errors
 ///
@@ -109,25 +113,84 @@ where
 {
     assert!(runs > 0, "at least one run is needed");
     let deadline = settings.time_budget.map(|budget| Instant::now() + budget);
-    let stopped = || {
-        settings.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
-            || deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    };
-    let one = |run: usize| {
-        if run > 0 && stopped() {
-            return Err(FitError::NotRun);
+    let contest = Contest { model, source, start, deadline };
+    let (mut ends, mut others) = match settings.short_runs {
+        Some(short) if short.keep < runs => contest.short_runs(runs, short, settings),
+        _ => {
+            let not_run = |run| End { run, outcome: Err(FitError::NotRun) };
+            ((0..runs).map(not_run).collect(), Vec::new())
         }
-        fit_run(model, source, start(run)?, settings, observer, run, deadline)
     };
-    let mut ends: Vec<End> =
-        (0..runs).map(|run| End { run, outcome: Err(FitError::NotRun) }).collect();
-    let best = tournament(&one, &mut ends);
+    let best = tournament(&|run| contest.run(run, settings, observer), &mut ends);
+    ends.append(&mut others);
+    ends.sort_by_key(|end| end.run);
     let Some((best_run, best)) = best else {
         let first = ends.swap_remove(0).outcome;
         return Err(first.err().unwrap_or(FitError::NotRun));
     };
     let optima = distinct(&ends, settings.tolerance);
     Ok(Restarts { best, runs: Runs { best: best_run, ends, optima } })
+}
+
+/// What all runs share.
+struct Contest<'a, M, D, F> {
+    model: &'a M,
+    source: &'a D,
+    start: F,
+    deadline: Option<Instant>,
+}
+
+impl<M, D, F> Contest<'_, M, D, F>
+where
+    M: LatentModel,
+    D: for<'a> ChunkSource<Chunk<'a> = M::Data<'a>>,
+    F: Fn(usize) -> Result<M::Params, FitError> + Sync,
+{
+    /// Runs from the start of this number, unless the fit was stopped; the first is begun in any case.
+    fn run(
+        &self,
+        run: usize,
+        settings: &Settings,
+        observer: &impl Observer<M::Params>,
+    ) -> Result<Fit<M::Params, M::Stats>, FitError> {
+        let stopped = settings.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if run > 0 && stopped {
+            return Err(FitError::NotRun);
+        }
+        fit_run(self.model, self.source, (self.start)(run)?, settings, observer, run, self.deadline)
+    }
+
+    /// Short runs from all starts: the ends of those that go on, yet to be run, and of all others.
+    fn short_runs(
+        &self,
+        runs: usize,
+        short: ShortRuns,
+        settings: &Settings,
+    ) -> (Vec<End>, Vec<End>) {
+        let max_iterations = short.iterations.min(settings.max_iterations);
+        let settings = Settings { max_iterations, ..settings.clone() };
+        let mut ends = map_in_order(runs, |run| {
+            let outcome = self.run(run, &settings, &()).map(|fit| fit.report);
+            End { run, outcome }
+        });
+        ends.sort_by(|a, b| match (&a.outcome, &b.outcome) {
+            (Ok(a), Ok(b)) => order(a, b),
+            (a, b) => a.is_err().cmp(&b.is_err()),
+        });
+        let mut others = ends.split_off(short.keep.max(1));
+        for end in &mut ends {
+            if end.outcome.is_ok() {
+                end.outcome = Err(FitError::NotRun);
+            }
+        }
+        for report in others.iter_mut().filter_map(|end| end.outcome.as_mut().ok()) {
+            if !report.stopped.is_failure() {
+                report.stopped = Stopped::Outrun;
+            }
+        }
+        (ends, others)
+    }
 }
 
 /// Runs all of `ends` and keeps the best fit only.
@@ -151,7 +214,11 @@ fn tournament<P: Send, S: Send>(
     let (left, right) = join(|| tournament(one, left), || tournament(one, right));
     match (left, right) {
         (Some(left), Some(right)) => {
-            Some(if is_better(&right.1.report, &left.1.report) { right } else { left })
+            Some(if order(&right.1.report, &left.1.report) == Ordering::Less {
+                right
+            } else {
+                left
+            })
         }
         (left, right) => left.or(right),
     }
@@ -162,16 +229,20 @@ fn rank(report: &Report) -> u8 {
     if report.stopped.is_failure() { 2 } else { u8::from(report.spurious) }
 }
 
-fn is_better(a: &Report, b: &Report) -> bool {
-    (rank(b), a.objective) > (rank(a), b.objective)
-        || (rank(a) == rank(b) && b.objective.is_nan() && !a.objective.is_nan())
+/// The better one first: sound before spurious before failed, then the higher objective.
+fn order(a: &Report, b: &Report) -> Ordering {
+    let objectives = || match (a.objective.is_nan(), b.objective.is_nan()) {
+        (false, false) => b.objective.total_cmp(&a.objective),
+        (a, b) => a.cmp(&b),
+    };
+    rank(a).cmp(&rank(b)).then_with(objectives)
 }
 
 fn distinct(ends: &[End], tolerance: Tolerance) -> Vec<Optimum> {
     let mut sound: Vec<&Report> = ends
         .iter()
         .filter_map(|end| end.outcome.as_ref().ok())
-        .filter(|report| rank(report) == 0)
+        .filter(|report| rank(report) == 0 && report.stopped != Stopped::Outrun)
         .collect();
     sound.sort_by(|a, b| b.objective.total_cmp(&a.objective));
     let per_observation = match tolerance {

@@ -27,6 +27,8 @@ pub struct Settings {
     /// Most pieces into which the data are cut for the E-step. Sums are formed per piece and merged in a fixed tree,
     /// so results depend on this number but never on the number of threads.
     pub pieces: usize,
+    /// Short runs from every start, of which only the best go on; of [`fit_restarts`](crate::fit_restarts) only.
+    pub short_runs: Option<ShortRuns>,
     /// Seed of everything random in the fit.
     pub seed: u64,
 }
@@ -35,15 +37,30 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             variant: Variant::Soft,
-            acceleration: Acceleration::Squarem,
+            acceleration: Acceleration::default(),
             tolerance: Tolerance::default(),
             max_iterations: 10_000,
             time_budget: None,
             cancel: None,
             pieces: 32,
+            short_runs: None,
             seed: 0,
         }
     }
+}
+
+/// Many short runs before few long ones: a start that is good after a few steps mostly leads to a good end, and a bad one is
+/// hardly ever worth the whole way.
+///
+/// With some iterations this is emEM (Biernacki, Celeux & Govaert 2003), with none the starts themselves are compared, which
+/// is `RndEM` (Maitra 2009). Runs that do not go on end with [`Stopped::Outrun`](crate::Stopped::Outrun).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShortRuns {
+    /// Iterations of a short run. Those that go on begin at their start again, so that the long runs are what they would
+    /// be without short ones.
+    pub iterations: usize,
+    /// How many go on.
+    pub keep: usize,
 }
 
 /// How latent variables are filled in, iteration by iteration.
@@ -149,16 +166,26 @@ impl Variant {
     }
 }
 
-/// Whether steps are extrapolated.
+/// Whether steps are extrapolated, and how.
+///
+/// Every method works in the space of statistics and so needs no code of the model. Leaps are taken only if the M-step
+/// accepts what is extrapolated and the objective does not fall. Acceleration is for soft EM only, and off where the
+/// tolerance is 0, so that exactly `max_iterations` steps of EM are done there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Acceleration {
     /// Plain EM.
     None,
-    /// After every two steps a leap along the path of the statistics, taken only if the objective does not fall. The
-    /// default. Needs no code of the model; used by soft EM only, and not where the tolerance is 0, so that exactly
-    /// `max_iterations` steps of EM are done there. Source: Varadhan & Roland (2008).
-    #[default]
+    /// After every two steps a leap along the path of the statistics. Source: Varadhan & Roland (2008).
     Squarem,
+    /// After every step a leap to where the last five steps say that the residual is smallest. Sources: Anderson (1965),
+    /// Walker & Ni (2011).
+    Anderson,
+    /// After every step a leap by Newton's method in the span of the last five steps, in the metric of the model where it
+    /// tells its natural parameters ([`LatentModel::write_natural`](crate::LatentModel::write_natural)), else in units of
+    /// those steps. The default: it needs the fewest E-steps of all, near the optimum and far from it. Source: Jamshidian &
+    /// Jennrich (1997), restricted to a span.
+    #[default]
+    QuasiNewton,
 }
 
 /// When progress counts as finished. All rules divide by the number of observations, so that they mean the same on

@@ -1,8 +1,8 @@
 //! Restarts are independent of one another, of their order and of the number of threads.
 
 use elbo_core::{
-    CancelToken, EStepError, EstimateError, FitError, Restarts, Settings, Stopped, Tolerance,
-    fit_restarts,
+    CancelToken, EStepError, EstimateError, FitError, Restarts, Settings, ShortRuns, Stopped,
+    Tolerance, fit_restarts,
 };
 use elbo_laws::model::assert_same_fit;
 
@@ -124,4 +124,45 @@ fn a_cancelled_fit_still_returns_its_first_run() {
     let all = restarts(&STARTS, &spent).unwrap();
     assert_eq!(all.best.report.stopped, Stopped::TimeBudget);
     assert!(all.runs.ends[1..].iter().all(|end| matches!(end.outcome, Err(FitError::NotRun))));
+}
+
+#[test]
+fn short_runs_choose_which_starts_go_on() {
+    let all = restarts(&STARTS, &Settings::default()).unwrap();
+    for iterations in [0, 1, 4] {
+        let settings =
+            Settings { short_runs: Some(ShortRuns { iterations, keep: 2 }), ..Settings::default() };
+        let some = restarts(&STARTS, &settings).unwrap();
+        let reports: Vec<_> =
+            some.runs.ends.iter().map(|end| end.outcome.as_ref().unwrap()).collect();
+        let (outrun, long): (Vec<_>, Vec<_>) =
+            (0..STARTS.len()).partition(|run| reports[*run].stopped == Stopped::Outrun);
+        assert_eq!((outrun.len(), long.len()), (3, 2));
+        // What a short run reaches is where the full run is after as many steps of EM: before any leap.
+        let full = |run: usize| all.runs.ends[run].outcome.as_ref().unwrap();
+        let reached = |run: usize| full(run).trace[iterations.min(1)];
+        if iterations < 2 {
+            let worst = long.iter().map(|run| reached(*run)).fold(f64::MAX, f64::min);
+            assert!(outrun.iter().all(|run| reached(*run) <= worst));
+        }
+        for run in &outrun {
+            assert!(reports[*run].iterations <= iterations);
+        }
+        for run in &long {
+            assert_eq!(reports[*run].trace, full(*run).trace, "a run that goes on is itself");
+        }
+        assert!(long.contains(&some.runs.best));
+        assert_eq!(some.runs.optima.iter().map(|optimum| optimum.runs).sum::<usize>(), 2);
+        let many = on_threads(3, || restarts(&STARTS, &settings).unwrap());
+        assert_same_fit(&some.best, &many.best);
+    }
+}
+
+#[test]
+fn short_runs_that_all_go_on_are_not_made() {
+    let settings =
+        Settings { short_runs: Some(ShortRuns { iterations: 3, keep: 5 }), ..Settings::default() };
+    let (all, plain) =
+        (restarts(&STARTS, &settings).unwrap(), restarts(&STARTS, &Settings::default()).unwrap());
+    assert_same_fit(&all.best, &plain.best);
 }

@@ -59,6 +59,15 @@ impl GammaStats {
         2.0 * self.log_spread() >= self.sums[2] / self.sums[0]
     }
 
+    /// Appends the coefficients of the three sums in the log density of a gamma distribution, with
+    /// `ln x = ln c + u − 1 − (u − 1 − ln u)`.
+    pub(crate) fn write_natural(&self, shape: f64, rate: f64, out: &mut Vec<f64>) {
+        let scaled = rate * self.origin;
+        let constant =
+            shape * (scaled.ln() - 1.0) + 1.0 - crate::special::ln_gamma(shape) - self.origin.ln();
+        out.extend([constant, shape - 1.0 - scaled, 1.0 - shape]);
+    }
+
     /// The same sums about another origin.
     fn about(&self, origin: f64) -> [f64; 3] {
         let [weight, first, deviances] = self.sums;

@@ -214,6 +214,13 @@ macro_rules! columns {
                 }
             }
 
+            pub(super) fn write_natural(&self, like: &ColumnStats, out: &mut Vec<f64>) -> bool {
+                match (self, like) {
+                    $((Self::$name(family), ColumnStats::$name(like)) => family.write_natural(like, out),)+
+                    _ => panic!("{OTHER}"),
+                }
+            }
+
             pub(super) fn new_packed(&self, k: usize) -> PackedColumn {
                 match self {
                     $(Self::$name(family) => PackedColumn::$name(Packed::new(family, k))),+

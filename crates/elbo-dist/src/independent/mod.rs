@@ -227,6 +227,10 @@ impl Family for Independent {
         self.columns.iter().map(|column| column.expected_stats(weight)).collect()
     }
 
+    fn write_natural(&self, like: &Vec<ColumnStats>, out: &mut Vec<f64>) -> bool {
+        self.columns.iter().zip(like).all(|(column, like)| column.write_natural(like, out))
+    }
+
     fn moved_to(&self, data: Rows<'_>, row: usize) -> Result<Self, EstimateError> {
         let moved = |(place, column): (usize, &Column)| {
             column.moved_to(data.get(row, place)).map_err(|error| in_column(error, place))

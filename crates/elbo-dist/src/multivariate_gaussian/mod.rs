@@ -337,6 +337,11 @@ impl Family for MultivariateGaussian {
         stats
     }
 
+    fn write_natural(&self, like: &MultivariateGaussianStats, out: &mut Vec<f64>) -> bool {
+        self.covariance.write_natural(&self.mean, like.origin(), out);
+        true
+    }
+
     fn free_parameters(&self, k: usize) -> usize {
         k * self.d() + self.structure.covariance_parameters(k, self.d())
     }

@@ -8,6 +8,7 @@ mod bad_input;
 mod descent;
 mod evidence;
 mod family;
+mod freeze;
 mod golden;
 mod invariance;
 mod one_step;

@@ -70,9 +70,6 @@ pub(super) fn run(args: &MixtureArgs) -> Result<u8, Error> {
 fn check(args: &MixtureArgs) -> Result<Score, Error> {
     let refuse = |message: &str| Err(Error::Arguments(message.into()));
     args.fit.starts(0).map_err(Error::Arguments)?;
-    if args.fit.accelerate.setting().is_none() {
-        return refuse("--accelerate anderson is not in this version; use squarem, auto or none");
-    }
     if args.component == Kind::Poisson && args.covariance.is_some() {
         return refuse("--covariance goes with --component gaussian; Poisson components have none");
     }
@@ -145,7 +142,7 @@ fn plan<'t>(
         starts: args.fit.starts(table.n()).map_err(Error::Arguments)?,
         start,
         settings: Settings {
-            acceleration: args.fit.accelerate.setting().unwrap_or_default(),
+            acceleration: args.fit.accelerate.setting(),
             tolerance: Tolerance::Gap(args.fit.tol),
             max_iterations: args.fit.max_iter,
             seed: args.fit.seed,

@@ -1,5 +1,6 @@
-//! Extrapolation along the path of the statistics.
+//! Squared extrapolation from two steps.
 
+use super::copy;
 use crate::Statistics;
 
 /// The squared extrapolation of Varadhan & Roland, in the space of statistics.
@@ -14,9 +15,10 @@ use crate::Statistics;
 ///
 /// Source: Varadhan & Roland (2008), scheme S3 with another step length.
 #[derive(Debug)]
-pub(super) struct Squarem<S> {
+pub(in crate::fit) struct Squarem<S> {
     first: S,
     second: S,
+    proposal: S,
     gains: Vec<f64>,
     cap: f64,
     last: f64,
@@ -29,34 +31,46 @@ const LEAST: f64 = 2.0;
 impl<S: Statistics> Squarem<S> {
     /// Statistics of the model's shape give the room.
     pub(super) fn new(shape: &S) -> Self {
-        let (first, second) = (shape.clone(), shape.clone());
-        Self { first, second, gains: Vec::with_capacity(2), cap: GROWTH, last: 1.0 }
+        let (first, second, proposal) = (shape.clone(), shape.clone(), shape.clone());
+        Self { first, second, proposal, gains: Vec::with_capacity(2), cap: GROWTH, last: 1.0 }
     }
 
-    /// Takes note of a plain step that left `from` and gained `gain`; true when a leap is due.
-    pub(super) fn note(&mut self, from: &S, gain: f64) -> bool {
+    /// Takes note of a plain step that left `from` and gained `gain`.
+    pub(super) fn note(&mut self, from: &S, gain: f64) {
         let slot = if self.gains.is_empty() { &mut self.first } else { &mut self.second };
         copy(from, slot);
         self.gains.push(gain);
-        self.gains.len() == 2
     }
 
-    /// Writes the extrapolated statistics to `out`, where `here` are those after both steps; false if a leap would not
-    /// pay. Either way the next two steps start afresh.
-    pub(super) fn extrapolate(&mut self, here: &S, out: &mut S) -> bool {
+    /// Extrapolates after every second step, which led to `here`; false if a leap is not due or would not pay. After one
+    /// the next two steps start afresh.
+    pub(super) fn propose(&mut self, here: &S) -> bool {
+        if self.gains.len() < 2 {
+            return false;
+        }
         let lambda = (self.gains[1] / self.gains[0]).sqrt();
         self.gains.clear();
         self.last = if lambda < 1.0 { (1.0 / (1.0 - lambda)).min(self.cap) } else { self.cap };
         if self.last.is_nan() || self.last < LEAST {
             return false;
         }
-        let alpha = self.last;
+        let (alpha, out) = (self.last, &mut self.proposal);
         out.set_zero();
         out.align(here);
         out.axpy(alpha * alpha, here);
         out.axpy(2.0 * alpha * (1.0 - alpha), &self.second);
         out.axpy((1.0 - alpha) * (1.0 - alpha), &self.first);
         true
+    }
+
+    /// The statistics proposed.
+    pub(super) fn proposal(&self) -> &S {
+        &self.proposal
+    }
+
+    /// The next two steps start afresh.
+    pub(super) fn forget(&mut self) {
+        self.gains.clear();
     }
 
     /// Learns how the leap went.
@@ -67,11 +81,4 @@ impl<S: Statistics> Squarem<S> {
             self.cap *= GROWTH;
         }
     }
-}
-
-/// `to = from`, in the coordinates of `from`, without allocation.
-fn copy<S: Statistics>(from: &S, to: &mut S) {
-    to.set_zero();
-    to.align(from);
-    to.merge(from);
 }
