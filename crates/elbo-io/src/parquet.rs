@@ -95,6 +95,8 @@ impl ParquetFile {
         for group in metadata.row_groups() {
             let rows = usize::try_from(group.num_rows()).ok();
             let end = rows.and_then(|rows| starts[starts.len() - 1].checked_add(rows));
+            // Every column of every row can be counted in bytes.
+            let end = end.filter(|end| end.checked_mul(8 * group.num_columns()).is_some());
             starts.push(end.ok_or_else(|| damaged(&"has a row group of impossible length"))?);
         }
         let columns = select(path, &reader, names)?;

@@ -1,5 +1,6 @@
 //! A fit holds no more than its budget: measured from outside, as the most memory that a process of its own ever had.
 #![cfg(target_os = "linux")]
+#![allow(clippy::print_stdout, reason = "a process tells another what it found")]
 
 use std::{
     fmt::Write as _,
