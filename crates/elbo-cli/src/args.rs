@@ -11,7 +11,7 @@ use elbo::mixture::{CovarianceStructure, Estimation};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    summary::{self, Kind},
+    summary::Kind,
     table::{Columns, Header, Selection},
 };
 pub(crate) use values::{ComponentRange, Covariances, TimeBudget};
@@ -119,9 +119,13 @@ pub(crate) struct MixtureArgs {
     #[arg(long, value_name = "STRUCTURE", help_heading = "Mixture")]
     pub(crate) covariance: Option<Covariances>,
 
-    /// What "best" means when there is a choice; AIC, BIC and ICL are smaller for better models
+    /// What "best" means when there is a choice; all criteria are smaller for better models
     #[arg(long, value_enum, default_value_t, help_heading = "Mixture")]
     pub(crate) criterion: Criterion,
+
+    /// Parts of the rows that are held out in turn with --criterion cv [default: 10]
+    #[arg(long, value_name = "N", value_parser = values::folds, help_heading = "Mixture")]
+    pub(crate) folds: Option<usize>,
 
     /// How to fit.
     #[command(flatten)]
@@ -521,18 +525,21 @@ pub(crate) enum Criterion {
     Icl,
     /// Akaike's information criterion
     Aic,
-    /// Cross-validated log-likelihood (not in this version)
+    /// Akaike's information criterion corrected for few rows
+    Aicc,
+    /// Log-likelihood of rows held out in turn, times -2: K-fold cross-validation, see --folds
     Cv,
 }
 
 impl Criterion {
-    /// The score to be made small; `None` if this version does not have it.
-    pub(crate) fn score(self) -> Option<summary::Score> {
+    /// The same for the library.
+    pub(crate) fn criterion(self) -> elbo::core::Criterion {
         match self {
-            Self::Bic => Some(summary::Score::Bic),
-            Self::Icl => Some(summary::Score::Icl),
-            Self::Aic => Some(summary::Score::Aic),
-            Self::Cv => None,
+            Self::Bic => elbo::core::Criterion::Bic,
+            Self::Icl => elbo::core::Criterion::Icl,
+            Self::Aic => elbo::core::Criterion::Aic,
+            Self::Aicc => elbo::core::Criterion::Aicc,
+            Self::Cv => elbo::core::Criterion::HeldOut,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The library's errors in the words of a person who has a file with named columns: the library
 //! counts rows, columns and components from 0, files and people from 1.
 
-use elbo::core::{DataError, EStepError, EstimateError, FitError, Stopped};
+use elbo::core::{DataError, EStepError, EstimateError, FitError, FoldError, Stopped};
 
 use crate::table::Table;
 
@@ -71,6 +71,15 @@ pub(crate) fn fit(error: &FitError, table: &Table) -> String {
         FitError::NotRun => "not begun: the fit was stopped before".into(),
         other => other.to_string(),
     }
+}
+
+/// Why held-out rows say nothing of a candidate.
+pub(crate) fn fold(error: &FoldError<FitError>, table: &Table) -> String {
+    let why = match &error.source {
+        FitError::EStep(error) => e_step(error, table),
+        other => fit(other, table),
+    };
+    format!("with fold {} held out, {why}", error.fold + 1)
 }
 
 /// Why a run stopped before it converged, and what helps.

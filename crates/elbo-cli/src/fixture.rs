@@ -1,6 +1,8 @@
 //! Made-up fits for tests of text and report.
 
-use crate::summary::{Candidate, Component, Drawn, Kind, MixtureSummary, Score, Scores, Start};
+use elbo::core::{Criterion, Standing, criteria};
+
+use crate::summary::{Candidate, Component, Drawn, Kind, MixtureSummary, Scores, Start};
 
 /// Uniform numbers that are the same on every machine (Numerical Recipes' 64-bit LCG).
 struct Random(u64);
@@ -113,11 +115,12 @@ fn candidate(
         df,
         bic,
         aic: -2.0 * log_likelihood + 2.0 * df as f64,
+        aicc: criteria::aicc(log_likelihood, df, n),
         icl: bic + 8.5 * (components as f64 - 1.0),
+        held_out: None,
         converged: components != 5,
         stopped: if components == 5 { "max_iterations" } else { "aitken" },
-        failed: false,
-        spurious: false,
+        standing: Standing::Sound,
         reached: 20 - 3 * (components - 1),
         starts: 20,
     };
@@ -140,7 +143,7 @@ fn summary(
         structure: format!("{structure} covariance"),
         components: shapes.iter().map(Shape::component).collect(),
         objective: "log-likelihood",
-        criterion: Score::Bic,
+        criterion: Criterion::Bic,
         candidates: vec![candidate(shapes.len(), structure, -1126.326, 11, n as f64)],
         starts: starts(-1126.326, 20),
         warnings: vec![],

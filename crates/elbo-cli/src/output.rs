@@ -5,12 +5,10 @@
 
 use std::io::{self, Write};
 
+use elbo::core::{Criterion, HeldOut};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    args::EstimatorKind,
-    summary::{Kind, Score},
-};
+use crate::{args::EstimatorKind, summary::Kind};
 
 /// What `elbo fit --json` prints.
 #[derive(Clone, Debug, Serialize)]
@@ -39,8 +37,13 @@ pub(crate) struct FitOutput {
     pub(crate) aic: f64,
     /// −2 log L + df ln n; smaller is better.
     pub(crate) bic: f64,
+    /// AIC + 2 df (df + 1) / (n − df − 1); smaller is better; `null` where n is too small for it.
+    pub(crate) aicc: f64,
     /// BIC − 2 Σ ln of the largest responsibility of each row; smaller is better.
     pub(crate) icl: f64,
+    /// What held-out rows say, with `--criterion cv`.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) held_out: Option<HeldOutOutput>,
     /// Whether the best start met the convergence test.
     pub(crate) converged: bool,
     /// Why the best start stopped.
@@ -65,7 +68,7 @@ pub(crate) struct FitOutput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) covariance: Option<&'static str>,
     /// What chose among the candidates.
-    pub(crate) criterion: Score,
+    pub(crate) criterion: Criterion,
     /// All candidates, in the order of their number of components.
     pub(crate) table: Vec<CandidateOutput>,
 }
@@ -140,6 +143,30 @@ pub(crate) struct CandidateOutput {
     /// Why it could not be fitted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// Why held-out rows say nothing of it, with `--criterion cv`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cv_error: Option<String>,
+}
+
+/// What rows say that were held out.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct HeldOutOutput {
+    /// −2 × the log-likelihood of all rows, each while it was held out; smaller is better.
+    pub(crate) cv: f64,
+    /// Standard error of `cv` from its spread over the folds.
+    pub(crate) cv_standard_error: f64,
+    /// Number of folds.
+    pub(crate) folds: usize,
+}
+
+impl From<HeldOut> for HeldOutOutput {
+    fn from(held_out: HeldOut) -> Self {
+        Self {
+            cv: held_out.deviance(),
+            cv_standard_error: held_out.deviance_error(),
+            folds: held_out.folds,
+        }
+    }
 }
 
 /// The numbers by which candidates are compared.
@@ -154,7 +181,12 @@ pub(crate) struct ScoresOutput {
     /// Smaller is better.
     pub(crate) aic: f64,
     /// Smaller is better.
+    pub(crate) aicc: f64,
+    /// Smaller is better.
     pub(crate) icl: f64,
+    /// What held-out rows say, with `--criterion cv`.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) held_out: Option<HeldOutOutput>,
     /// Whether its best start converged.
     pub(crate) converged: bool,
     /// Why that start stopped.
@@ -195,7 +227,9 @@ mod tests {
             df: 5,
             aic: 1.0,
             bic: 2.0,
+            aicc: 1.5,
             icl: 3.0,
+            held_out: None,
             converged: true,
             stopped: "aitken",
             iterations: 1,
@@ -211,13 +245,14 @@ mod tests {
                 covariances: vec![vec![vec![184.0]]],
             }),
             covariance: Some("VVV"),
-            criterion: Score::Bic,
+            criterion: Criterion::Bic,
             table: vec![CandidateOutput {
                 components: 7,
                 covariance: Some("VVV"),
                 chosen: false,
                 scores: None,
                 error: Some("too few rows".into()),
+                cv_error: None,
             }],
         }
     }

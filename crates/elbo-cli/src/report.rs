@@ -89,10 +89,9 @@ fn header(summary: &MixtureSummary) -> String {
     ];
     if let Ok(scores) = &chosen.outcome {
         tiles.push(("log-likelihood".into(), minus(&fixed(scores.log_likelihood, 2))));
-        tiles.push((
-            summary.criterion.name().into(),
-            minus(&fixed(summary.criterion.of(scores), 2)),
-        ));
+        if let Some(value) = scores.value(summary.criterion) {
+            tiles.push((summary.criterion.name().into(), minus(&fixed(value, 2))));
+        }
         let converged = if scores.converged { "yes" } else { "no" };
         tiles.push(("converged".into(), converged.into()));
         tiles.push((

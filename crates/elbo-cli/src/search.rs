@@ -9,8 +9,8 @@ use std::{
 
 use elbo::{
     core::{
-        CancelToken, Event, Family, FitError, Observer, Report, Runs, Settings, Weighted,
-        map_in_order,
+        self, CancelToken, Criterion, Event, Family, FitError, Folds, Observer, Report, Runs,
+        Scored, Scores, Settings, Weighted,
     },
     dist::{CovarianceStructure, Dirichlet, Gamma, Poisson},
     mixture::{Estimation, Fitted, GaussianMixture, Mixture, MixtureModel, Rows, Start},
@@ -20,7 +20,6 @@ use indicatif::ProgressBar;
 use crate::{
     model::{Model, counts},
     progress,
-    summary::Score,
     table::Table,
 };
 
@@ -45,20 +44,28 @@ pub(crate) struct Search<'a> {
     pub(crate) time_budget: Option<Duration>,
     /// Ends the search.
     pub(crate) cancel: CancelToken,
+    /// What chooses.
+    pub(crate) criterion: Criterion,
+    /// Rows that are held out in turn, where held-out rows choose.
+    pub(crate) folds: Option<Folds>,
     /// No progress bar.
     pub(crate) quiet: bool,
 }
 
-/// A number of components with a structure, and what came of it.
-#[derive(Debug)]
-pub(crate) struct Candidate {
+/// What a candidate is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Label {
     /// Number of components.
     pub(crate) k: usize,
-    /// Structure of the covariances.
+    /// Structure of the covariances; `None` for components without.
     pub(crate) structure: Option<CovarianceStructure>,
-    /// The fit, or why there is none.
-    pub(crate) fit: Result<Fit, FitError>,
 }
+
+/// A number of components with a structure, and what came of it.
+pub(crate) type Candidate = core::Candidate<Label, Fit, FitError>;
+
+/// All candidates, ranked.
+pub(crate) type Selection = core::Selection<Label, Fit, FitError>;
 
 /// A fitted candidate: what the library says of it, for any kind of component.
 #[derive(Debug)]
@@ -69,89 +76,85 @@ pub(crate) struct Fit {
     pub(crate) report: Report,
     /// How every run ended.
     pub(crate) runs: Runs,
-    /// Of all rows, in nats.
-    pub(crate) log_likelihood: f64,
-    /// Akaike's criterion.
-    pub(crate) aic: f64,
-    /// The Bayesian criterion.
-    pub(crate) bic: f64,
-    /// The integrated completed likelihood.
-    pub(crate) icl: f64,
+    /// What criteria need to know of it.
+    pub(crate) scores: Scores,
     /// Components that look like artifacts.
     pub(crate) spurious: Vec<usize>,
     /// Seconds on the wall clock for one iteration of the best run, if it made two.
     pub(crate) seconds_per_iteration: Option<f64>,
 }
 
-impl Fit {
-    /// Whether it neither broke down nor is an artifact.
-    pub(crate) fn is_sound(&self) -> bool {
-        !self.report.stopped.is_failure() && self.spurious.is_empty()
+impl Scored for Fit {
+    fn scores(&self) -> Scores {
+        self.scores
     }
-
-    /// Its value by `score`.
-    pub(crate) fn score(&self, score: Score) -> f64 {
-        match score {
-            Score::Bic => self.bic,
-            Score::Icl => self.icl,
-            Score::Aic => self.aic,
-        }
-    }
-}
-
-/// The candidate to choose: the smallest score among sound fits, then among the others; the first
-/// of those that differ by rounding only. `None` if nothing could be fitted.
-pub(crate) fn best(candidates: &[Candidate], score: Score) -> Option<usize> {
-    let fits = || {
-        let fit = |(at, candidate): (usize, &Candidate)| {
-            candidate.fit.as_ref().ok().map(|fit| (at, !fit.is_sound(), fit.score(score)))
-        };
-        candidates.iter().enumerate().filter_map(fit)
-    };
-    let (_, rank, least) = fits().min_by(|a, b| a.1.cmp(&b.1).then(a.2.total_cmp(&b.2)))?;
-    // Structures that coincide, as all of one class do for a single component, differ by rounding.
-    let rounding = 1e-10 * least.abs();
-    fits().find(|fit| fit.1 == rank && fit.2 <= least + rounding).map(|fit| fit.0)
 }
 
 impl Search<'_> {
-    /// Fits all candidates, the structures within each number of components, on the current pool.
+    /// Fits all candidates, the structures within each number of components, on the current pool, and ranks them.
     ///
     /// Every candidate has the same seed, so that fitting it alone gives the same result.
-    pub(crate) fn run(&self) -> Vec<Candidate> {
+    pub(crate) fn run(&self) -> Selection {
         let begun = Instant::now();
         let deadline = self.time_budget.map(|budget| begun + budget);
-        let (per_k, all) = (self.structures.len(), self.components.len() * self.structures.len());
+        let labels: Vec<_> = self
+            .components
+            .iter()
+            .flat_map(|&k| self.structures.iter().map(move |&structure| Label { k, structure }))
+            .collect();
+        let fits_each = 1 + self.folds.as_ref().map_or(0, Folds::k);
         let bar = if self.quiet {
             progress::hidden()
         } else {
-            progress::fits((all * self.starts) as u64)
+            progress::fits((labels.len() * fits_each * self.starts) as u64)
         };
-        let candidates = map_in_order(all, |at| {
-            let (k, structure) = (self.components[at / per_k], self.structures[at % per_k]);
-            let fit = self.candidate(k, structure, at == 0, deadline, &bar);
-            Candidate { k, structure, fit }
-        });
+        let (first, own) = (labels[0], self.table.weights.as_deref());
+        let is_whole =
+            |weights: Option<&[f64]>| weights.map(<[f64]>::as_ptr) == own.map(<[f64]>::as_ptr);
+        let fit = |label: &Label, weights: Option<&[f64]>| {
+            let must = *label == first && is_whole(weights);
+            self.candidate(*label, weights, must, deadline, &bar)
+        };
+        let selection = match &self.folds {
+            None => core::select(labels, self.criterion, |label| fit(label, own)),
+            Some(folds) => core::cross_validate(labels, folds, own, fit, |_, fit, weights| {
+                self.score(&fit.model, weights)
+            }),
+        };
         bar.finish_and_clear();
-        candidates
+        selection
     }
 
-    /// Fits one candidate. The `first` is begun in any case, so that there is a result.
+    /// Log-likelihood and total weight of rows.
+    fn score(&self, model: &Model, weights: &[f64]) -> Result<(f64, f64), FitError> {
+        let values = &self.table.values;
+        match model {
+            Model::Gaussian(mixture) => {
+                let rows = Rows::new(values, self.table.n(), self.table.d());
+                mixture.score(Weighted::new(rows, weights)?)
+            }
+            Model::Poisson(mixture) => mixture.score(Weighted::new(&counts(values)[..], weights)?),
+        }
+    }
+
+    /// Fits one candidate to the rows with these weights. What `must` be fitted is begun in any case, so that there is a
+    /// result.
     fn candidate(
         &self,
-        k: usize,
-        structure: Option<CovarianceStructure>,
-        first: bool,
+        label: Label,
+        weights: Option<&[f64]>,
+        must: bool,
         deadline: Option<Instant>,
         bar: &ProgressBar,
     ) -> Result<Fit, FitError> {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let watch = Watch::new(bar, self.starts);
-        if !first && (self.cancel.is_cancelled() || left == Some(Duration::ZERO)) {
+        if !must && (self.cancel.is_cancelled() || left == Some(Duration::ZERO)) {
             watch.finish();
             return Err(FitError::NotRun);
         }
-        bar.set_message(match structure {
+        let k = label.k;
+        bar.set_message(match label.structure {
             Some(structure) => format!("{k} × {structure}"),
             None => format!("{k} components"),
         });
@@ -160,9 +163,9 @@ impl Search<'_> {
             cancel: Some(self.cancel.clone()),
             ..self.settings.clone()
         };
-        let fit = match structure {
-            Some(structure) => self.gaussian(k, structure, settings, &watch),
-            None => self.poisson(k, &settings, &watch),
+        let fit = match label.structure {
+            Some(structure) => self.gaussian(k, structure, weights, settings, &watch),
+            None => self.poisson(k, weights, &settings, &watch),
         };
         watch.finish();
         let mut fit = fit?;
@@ -175,6 +178,7 @@ impl Search<'_> {
         &self,
         k: usize,
         structure: CovarianceStructure,
+        weights: Option<&[f64]>,
         settings: Settings,
         watch: &Watch<'_>,
     ) -> Result<Fit, FitError> {
@@ -188,19 +192,19 @@ impl Search<'_> {
         if let Some(Model::Gaussian(start)) = &self.start {
             builder = builder.start_at(start.clone());
         }
-        let fitted = match &self.table.weights {
-            Some(weights) => builder.fit_observed(Weighted::new(rows, weights)?, watch),
-            None => builder.fit_observed(rows.into(), watch),
-        };
+        let fitted = builder.fit_observed(Weighted::of(rows, weights)?, watch);
         fitted.map(|fitted| self.fit_of(fitted, Model::Gaussian))
     }
 
-    fn poisson(&self, k: usize, settings: &Settings, watch: &Watch<'_>) -> Result<Fit, FitError> {
+    fn poisson(
+        &self,
+        k: usize,
+        weights: Option<&[f64]>,
+        settings: &Settings,
+        watch: &Watch<'_>,
+    ) -> Result<Fit, FitError> {
         let counts = counts(&self.table.values);
-        let data = match &self.table.weights {
-            Some(weights) => Weighted::new(&counts[..], weights)?,
-            None => Weighted::uniform(&counts[..]),
-        };
+        let data = Weighted::of(&counts[..], weights)?;
         let start = match &self.start {
             Some(Model::Poisson(start)) => Start::At(start.clone()),
             _ => Start::Spread {
@@ -209,23 +213,24 @@ impl Search<'_> {
                 template: Poisson::new(1.0).expect("1 is a rate"),
             },
         };
-        let prior = || rate_prior(&self.table.values);
-        let weights =
+        let prior = || rate_prior(&self.table.values, weights);
+        let shares =
             |alpha| Dirichlet::symmetric(k, alpha).expect("k and the concentration are positive");
         let fitted = match self.estimation {
             Estimation::MaximumLikelihood => MixtureModel::ml().fit(data, &start, settings, watch),
             Estimation::MaximumAPosteriori => {
-                MixtureModel::map(prior(), weights(1.0)).fit(data, &start, settings, watch)
+                MixtureModel::map(prior(), shares(1.0)).fit(data, &start, settings, watch)
             }
-            Estimation::VariationalBayes => MixtureModel::vb(prior(), weights(1.0 / k as f64))
-                .fit(data, &start, settings, watch),
+            Estimation::VariationalBayes => {
+                MixtureModel::vb(prior(), shares(1.0 / k as f64)).fit(data, &start, settings, watch)
+            }
         };
         fitted.map(|fitted| self.fit_of(fitted, Model::Poisson))
     }
 
     /// The same fit for any kind of component.
     fn fit_of<F: Family>(&self, fitted: Fitted<F>, model: impl Fn(Mixture<F>) -> Model) -> Fit {
-        let (aic, bic, icl) = (fitted.aic(), fitted.bic(), fitted.icl());
+        let scores = fitted.scores();
         let model = model(fitted.mixture);
         let mut order: Vec<_> = (0..model.k()).collect();
         if self.start.is_none() {
@@ -237,10 +242,7 @@ impl Search<'_> {
             model: model.reordered(&order),
             report: fitted.report,
             runs: fitted.runs,
-            log_likelihood: fitted.log_likelihood,
-            aic,
-            bic,
-            icl,
+            scores,
             seconds_per_iteration: None,
         }
     }
@@ -248,8 +250,14 @@ impl Search<'_> {
 
 /// A weak prior on the scale of the counts: exponential with their mean, as if one row had been
 /// seen already. Where all are zero, with mean one.
-fn rate_prior(values: &[f64]) -> Gamma {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
+fn rate_prior(values: &[f64], weights: Option<&[f64]>) -> Gamma {
+    let mean = match weights {
+        None => values.iter().sum::<f64>() / values.len() as f64,
+        Some(weights) => {
+            let sum: f64 = values.iter().zip(weights).map(|(x, w)| x * w).sum();
+            sum / weights.iter().sum::<f64>()
+        }
+    };
     Gamma::new(1.0, if mean > 0.0 { 1.0 / mean } else { 1.0 })
         .expect("the mean of counts is finite")
 }

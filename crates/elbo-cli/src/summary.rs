@@ -1,7 +1,10 @@
 //! A fitted mixture as plain numbers: what the terminal and the report show.
 
 use clap::ValueEnum;
-use elbo::dist::CovarianceStructure;
+use elbo::{
+    core::{Criterion, HeldOut, Standing, ranking},
+    dist::CovarianceStructure,
+};
 use serde::{Deserialize, Serialize};
 
 /// A fitted mixture and how it was found.
@@ -24,7 +27,7 @@ pub(crate) struct MixtureSummary {
     /// What was maximized, such as `log-likelihood`.
     pub(crate) objective: &'static str,
     /// What chose among candidates.
-    pub(crate) criterion: Score,
+    pub(crate) criterion: Criterion,
     /// All candidates, the chosen one among them.
     pub(crate) candidates: Vec<Candidate>,
     /// The starts of the chosen candidate.
@@ -45,23 +48,26 @@ impl MixtureSummary {
         self.candidates.iter().find(|candidate| candidate.chosen).expect("one candidate is chosen")
     }
 
-    /// The candidates, the best first: the chosen one, sound ones before spurious ones before those
-    /// without a fit, then by the criterion; in the order given where it differs by rounding only.
+    /// The candidates, the best first, in the library's order; those without a fit are last.
     pub(crate) fn ranked(&self) -> Vec<&Candidate> {
-        let key = |candidate: &Candidate| match &candidate.outcome {
-            _ if candidate.chosen => (0, 0.0),
-            Ok(scores) => {
-                let rank = if scores.is_sound() { 1 } else { 2 };
-                (rank, (1e6 * self.criterion.of(scores)).round())
-            }
-            Err(_) => (3, 0.0),
+        let value = |candidate: &Candidate| match &candidate.outcome {
+            Ok(scores) => (scores.standing, scores.value(self.criterion)),
+            Err(_) => (Standing::Failed, None),
         };
-        let mut ranked: Vec<_> = self.candidates.iter().collect();
-        ranked.sort_by(|a, b| {
-            let (a, b) = (key(a), key(b));
-            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
-        });
-        ranked
+        let values: Vec<_> = self.candidates.iter().map(value).collect();
+        ranking(&values).into_iter().map(|place| &self.candidates[place]).collect()
+    }
+
+    /// What held-out rows say of the chosen candidate, if they were asked.
+    pub(crate) fn held_out(&self) -> Option<HeldOut> {
+        self.chosen().outcome.as_ref().ok()?.held_out
+    }
+
+    /// The criteria that tables show: the usual three, and the one that chose.
+    pub(crate) fn criteria(&self) -> Vec<Criterion> {
+        let mut all = vec![Criterion::Bic, Criterion::Aic, Criterion::Icl];
+        all.extend((!all.contains(&self.criterion)).then_some(self.criterion));
+        all
     }
 
     /// The best candidate for each number of components.
@@ -172,16 +178,18 @@ pub(crate) struct Scores {
     pub(crate) bic: f64,
     /// −2 log L + 2 df.
     pub(crate) aic: f64,
+    /// AIC corrected for few rows.
+    pub(crate) aicc: f64,
     /// BIC − 2 Σ ln of the largest responsibility of each row.
     pub(crate) icl: f64,
+    /// What rows say that were held out, where that was asked for.
+    pub(crate) held_out: Option<HeldOut>,
     /// Whether the best start converged.
     pub(crate) converged: bool,
     /// Why it stopped.
     pub(crate) stopped: &'static str,
-    /// Whether it broke down rather than ended early.
-    pub(crate) failed: bool,
-    /// Whether it looks like an artifact of an unbounded likelihood.
-    pub(crate) spurious: bool,
+    /// Whether it can be taken at its word.
+    pub(crate) standing: Standing,
     /// Starts that reached the best optimum.
     pub(crate) reached: usize,
     /// Starts in all.
@@ -189,9 +197,16 @@ pub(crate) struct Scores {
 }
 
 impl Scores {
-    /// Whether the fit neither broke down nor is an artifact.
-    pub(crate) fn is_sound(&self) -> bool {
-        !self.spurious && !self.failed
+    /// Its value by a criterion, if it has one.
+    pub(crate) fn value(&self, criterion: Criterion) -> Option<f64> {
+        match criterion {
+            Criterion::Bic => Some(self.bic),
+            Criterion::Icl => Some(self.icl),
+            Criterion::Aic => Some(self.aic),
+            Criterion::Aicc => Some(self.aicc),
+            Criterion::HeldOut => self.held_out.map(|held_out| held_out.deviance()),
+            _ => None,
+        }
     }
 
     /// How the best start ended, in a word or two.
@@ -201,39 +216,7 @@ impl Scores {
         } else {
             format!("no ({})", self.stopped.replace('_', " "))
         };
-        if self.spurious { converged + ", spurious" } else { converged }
-    }
-}
-
-/// What candidates are compared by; smaller is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Score {
-    /// Bayesian information criterion.
-    Bic,
-    /// Integrated completed likelihood.
-    Icl,
-    /// Akaike's information criterion.
-    Aic,
-}
-
-impl Score {
-    /// Its usual name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Bic => "BIC",
-            Self::Icl => "ICL",
-            Self::Aic => "AIC",
-        }
-    }
-
-    /// Its value among `scores`.
-    pub(crate) fn of(self, scores: &Scores) -> f64 {
-        match self {
-            Self::Bic => scores.bic,
-            Self::Icl => scores.icl,
-            Self::Aic => scores.aic,
-        }
+        if self.standing == Standing::Spurious { converged + ", spurious" } else { converged }
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
+use elbo::core::Criterion;
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
@@ -77,28 +78,37 @@ fn candidates(
     let ranked = summary.ranked();
     let mut header = vec!["", "K"];
     header.extend(summary.has_structures().then_some("structure"));
-    header.extend(["log-lik", "params", "BIC", "AIC", "ICL", "best reached", "converged"]);
-    let words = if summary.has_structures() { &[2, 9][..] } else { &[8] };
-    let mut grid = Grid::new(&header, words);
+    let criteria = summary.criteria();
+    header.extend(["log-lik", "params"]);
+    header.extend(criteria.iter().map(|criterion| criterion.name()));
+    header.extend(["best reached", "converged"]);
+    let mut words = vec![header.len() - 1];
+    words.extend(summary.has_structures().then_some(2));
+    let mut grid = Grid::new(&header, &words);
     let cut = rows == TableRows::Short && all > MOST_CANDIDATES;
     if cut {
         let criterion = summary.criterion.name();
         grid.title(&format!("the best {BEST} by {criterion}"));
         for candidate in &ranked[..BEST] {
-            grid.push_candidate(candidate);
+            grid.push_candidate(candidate, &criteria);
         }
         grid.title("the best structure for each number of components");
         for candidate in summary.best_of_each() {
-            grid.push_candidate(candidate);
+            grid.push_candidate(candidate, &criteria);
         }
     } else {
         for candidate in &summary.candidates {
-            grid.push_candidate(candidate);
+            grid.push_candidate(candidate, &criteria);
         }
     }
     grid.write(out, paint)?;
     if all > 1 {
         let mut note = format!("* chosen: smallest {} of {}", summary.criterion.name(), all);
+        if let Some(held_out) = summary.held_out() {
+            let error = fixed(held_out.deviance_error(), 2);
+            note += "; CV is -2 x the log-likelihood of rows held out";
+            note.extend([" in ", &held_out.folds.to_string(), " folds, standard error ", &error]);
+        }
         if cut {
             note += "; --table all prints all of them";
         }
@@ -259,14 +269,15 @@ impl Grid {
         self.rows.push((vec![printable(title)], Stress::Title));
     }
 
-    fn push_candidate(&mut self, candidate: &Candidate) {
+    fn push_candidate(&mut self, candidate: &Candidate, criteria: &[Criterion]) {
         let mark = if candidate.chosen { "*" } else { "" };
         let mut row = vec![mark.into(), candidate.components.to_string()];
         row.extend((!candidate.structure.is_empty()).then(|| candidate.structure.clone()));
         match &candidate.outcome {
             Ok(scores) => {
                 row.extend([fixed(scores.log_likelihood, 3), scores.df.to_string()]);
-                row.extend([scores.bic, scores.aic, scores.icl].map(|score| fixed(score, 2)));
+                let value = |c: &Criterion| scores.value(*c).map_or("-".into(), |x| fixed(x, 2));
+                row.extend(criteria.iter().map(value));
                 row.extend([format!("{}/{}", scores.reached, scores.starts), scores.ending()]);
             }
             Err(reason) => row.push(format!("not fitted: {reason}")),

@@ -1,13 +1,17 @@
 //! What a careful reader of a fit should know, one sentence each.
 
-use elbo::{core::Repairs, linalg::extreme_eigenvalues, mixture::Estimation};
+use elbo::{
+    core::{Criterion, Repairs, Standing},
+    linalg::extreme_eigenvalues,
+    mixture::Estimation,
+};
 
 use crate::{
     explain,
     model::Model,
     number::{fixed, significant},
-    search::{Candidate, Fit, Search},
-    summary::{Component, Kind, Score},
+    search::{Candidate, Fit, Search, Selection},
+    summary::{Component, Kind},
 };
 
 /// Below this smallest eigenvalue of its correlations a component is nearly flat.
@@ -18,13 +22,8 @@ const NEARLY_SINGULAR: f64 = 1e-8;
 const TELLING: f64 = 2.0;
 
 /// The warnings about the chosen candidate and the choice itself.
-pub(crate) fn about(
-    search: &Search<'_>,
-    candidates: &[Candidate],
-    chosen: usize,
-    score: Score,
-) -> Vec<String> {
-    let Ok(fit) = &candidates[chosen].fit else { return Vec::new() };
+pub(crate) fn about(search: &Search<'_>, selection: &Selection, chosen: usize) -> Vec<String> {
+    let Ok(fit) = &selection.candidates[chosen].fit else { return Vec::new() };
     let mut warnings = Vec::new();
     if !fit.report.stopped.is_converged() {
         let (stopped, iterations) = (&fit.report.stopped, fit.report.iterations);
@@ -36,7 +35,7 @@ pub(crate) fn about(
     warnings.extend(restarts(fit));
     components(search, fit, &mut warnings);
     warnings.extend(repairs(fit.report.repairs));
-    choice(search, candidates, chosen, score, &mut warnings);
+    choice(search, selection, chosen, &mut warnings);
     warnings
 }
 
@@ -124,14 +123,9 @@ fn repairs(repairs: Repairs) -> Option<String> {
 }
 
 /// Whether the choice among candidates can be trusted.
-fn choice(
-    search: &Search<'_>,
-    candidates: &[Candidate],
-    chosen: usize,
-    score: Score,
-    warnings: &mut Vec<String>,
-) {
-    let k = candidates[chosen].k;
+fn choice(search: &Search<'_>, selection: &Selection, chosen: usize, warnings: &mut Vec<String>) {
+    let candidates = &selection.candidates;
+    let k = candidates[chosen].label.k;
     if let [first, .., last] = search.components[..] {
         if k == last {
             warnings.push(format!(
@@ -143,22 +137,11 @@ fn choice(
             ));
         }
     }
-    let own = candidates[chosen].fit.as_ref().map_or(f64::NAN, |fit| fit.score(score));
-    let rivals = candidates.iter().enumerate().filter_map(|(at, candidate)| {
-        let fit = candidate.fit.as_ref().ok().filter(|fit| at != chosen && fit.is_sound())?;
-        let coincides = candidate.k == 1 && k == 1;
-        (!coincides).then(|| (fit.score(score) - own, candidate))
-    });
-    if let Some((margin, rival)) = rivals.min_by(|a, b| a.0.total_cmp(&b.0))
-        && (0.0..TELLING).contains(&margin)
-    {
-        warnings.push(format!(
-            "close call: {} is only {} behind by {}; the data hardly tell the two apart",
-            name(rival),
-            fixed(margin, 2),
-            score.name()
-        ));
+    match selection.criterion {
+        Criterion::HeldOut => held_out(selection, chosen, warnings),
+        _ => close_call(selection, chosen, warnings),
     }
+    not_held_out(search, selection, warnings);
     let failed: Vec<_> = candidates.iter().filter(|candidate| candidate.fit.is_err()).collect();
     if let [first, ..] = failed[..] {
         let names = named(search, &failed);
@@ -190,13 +173,76 @@ fn choice(
     }
 }
 
+/// Whether another candidate has nearly the same value.
+fn close_call(selection: &Selection, chosen: usize, warnings: &mut Vec<String>) {
+    let k = selection.candidates[chosen].label.k;
+    let own = selection.value(chosen).unwrap_or(f64::NAN);
+    let rivals = selection.candidates.iter().enumerate().filter_map(|(at, candidate)| {
+        let value = selection.value(at)?;
+        let coincides = candidate.label.k == 1 && k == 1;
+        let counts = at != chosen && candidate.standing() == Standing::Sound && !coincides;
+        counts.then_some((value - own, candidate))
+    });
+    if let Some((margin, rival)) = rivals.min_by(|a, b| a.0.total_cmp(&b.0))
+        && (0.0..TELLING).contains(&margin)
+    {
+        warnings.push(format!(
+            "close call: {} is only {} behind by {}; the data hardly tell the two apart",
+            name(rival),
+            fixed(margin, 2),
+            selection.criterion.name()
+        ));
+    }
+}
+
+/// Whether held-out rows tell the candidates apart.
+fn held_out(selection: &Selection, chosen: usize, warnings: &mut Vec<String>) {
+    let candidates = &selection.candidates;
+    if let Some(simpler) = selection.one_standard_error().filter(|at| *at != chosen) {
+        let df = |at: usize| candidates[at].scores().map_or(0, |scores| scores.free_parameters);
+        if df(simpler) < df(chosen) {
+            warnings.push(format!(
+                "close call: {} predicts within one standard error as well with {} parameters in place of {}",
+                name(&candidates[simpler]),
+                df(simpler),
+                df(chosen)
+            ));
+        }
+    }
+    if let Some(evidence) = candidates[chosen].evidence().filter(|held_out| held_out.unsound > 0) {
+        warnings.push(format!(
+            "in {} of {} folds the fit was spurious or broke off, so its CV is not to be trusted; use --estimator map",
+            evidence.unsound, evidence.folds
+        ));
+    }
+}
+
+/// Whether held-out rows speak of all candidates.
+fn not_held_out(search: &Search<'_>, selection: &Selection, warnings: &mut Vec<String>) {
+    let candidates = &selection.candidates;
+    let errors: Vec<_> = candidates
+        .iter()
+        .filter(|candidate| candidate.fit.is_ok())
+        .filter_map(|candidate| Some((candidate, candidate.held_out.as_ref()?.as_ref().err()?)))
+        .collect();
+    if let [(first, error), ..] = errors[..] {
+        warnings.push(format!(
+            "{} of {} candidates have no CV; {} because: {}",
+            errors.len(),
+            candidates.len(),
+            name(first),
+            explain::fold(error, search.table)
+        ));
+    }
+}
+
 /// The candidates in a few words: those of one number of components together if none is missing.
 fn named(search: &Search<'_>, candidates: &[&Candidate]) -> String {
     const MOST: usize = 8;
     let mut names: Vec<String> = Vec::new();
-    for of_k in candidates.chunk_by(|a, b| a.k == b.k) {
+    for of_k in candidates.chunk_by(|a, b| a.label.k == b.label.k) {
         if of_k.len() == search.structures.len() {
-            names.push(format!("{} components", of_k[0].k));
+            names.push(format!("{} components", of_k[0].label.k));
         } else {
             names.extend(of_k.iter().map(|candidate| name(candidate)));
         }
@@ -209,8 +255,8 @@ fn named(search: &Search<'_>, candidates: &[&Candidate]) -> String {
 }
 
 fn name(candidate: &Candidate) -> String {
-    match candidate.structure {
-        Some(structure) => format!("{} × {structure}", candidate.k),
-        None => format!("{} components", candidate.k),
+    match candidate.label.structure {
+        Some(structure) => format!("{} × {structure}", candidate.label.k),
+        None => format!("{} components", candidate.label.k),
     }
 }

@@ -260,6 +260,15 @@ impl<'w, B: Batch> Weighted<'w, B> {
         Ok(Self { units, weights: Some(weights) })
     }
 
+    /// The same with weights that there may be.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn of(units: B, weights: Option<&'w [f64]>) -> Result<Self, DataError> {
+        weights.map_or_else(|| Ok(Self::uniform(units)), |weights| Self::new(units, weights))
+    }
+
     /// Part of what was checked as a whole; its weights may all be zero.
     pub(crate) fn checked(units: B, weights: Option<&'w [f64]>) -> Self {
         Self { units, weights }

@@ -97,6 +97,8 @@ mod freeze;
 mod inference;
 mod model;
 mod parameters;
+mod resample;
+mod select;
 mod single;
 mod source;
 mod spurious;
@@ -121,6 +123,15 @@ pub use freeze::Freeze;
 pub use inference::{Inference, RowError};
 pub use model::LatentModel;
 pub use parameters::{FlatParameters, take_front};
+pub use resample::{
+    Bootstrap, Interval, IntervalError, Replicates, Replication, Resampling, bootstrap, jackknife,
+    parametric_bootstrap, repetitions, replicate,
+};
+pub use select::{
+    Candidate, Criterion, FoldError, Folds, Growth, HeldOut, PredictiveScore, RatioTest, Scored,
+    Scores, Selection, Standing, cross_validate, grow, predictive_score, ranking, ratio_test,
+    select,
+};
 pub use single::{SingleModel, SingleParams, SingleScratch, fit_single};
 pub use source::{
     BudgetError, ChunkSource, Shown, SourceError, WeightedSource, for_each_piece, pieces_within,

@@ -1,8 +1,8 @@
 //! From a start strategy to a fitted, comparable hidden Markov model.
 
 use elbo_core::{
-    Batch, DataError, Estimator, Family, FitError, Observer, Report, Runs, Settings, Statistics,
-    criteria, fit_restarts, mix,
+    Batch, DataError, Estimator, Family, FitError, Observer, Report, Runs, Scored, Scores,
+    Settings, Statistics, fit_restarts, mix,
 };
 use elbo_dist::Categorical;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -43,15 +43,28 @@ pub enum Start<F> {
     At(Hmm<F>),
 }
 
+impl<F> Scored for Fitted<F> {
+    /// Observations are steps.
+    fn scores(&self) -> Scores {
+        Scores {
+            log_likelihood: self.log_likelihood,
+            free_parameters: self.report.free_parameters,
+            observations: self.report.observations,
+            log_certainty: None,
+            standing: self.report.standing(),
+        }
+    }
+}
+
 impl<F: Family> Fitted<F> {
     /// Akaike's criterion; smaller is better.
     pub fn aic(&self) -> f64 {
-        criteria::aic(self.log_likelihood, self.report.free_parameters)
+        self.scores().aic()
     }
 
     /// The Bayesian criterion, with the number of steps for the number of observations; smaller is better.
     pub fn bic(&self) -> f64 {
-        criteria::bic(self.log_likelihood, self.report.free_parameters, self.report.observations)
+        self.scores().bic()
     }
 }
 
@@ -86,7 +99,10 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
             }
             Start::Random { k, runs, template } => {
                 assert!(*k > 0, "a hidden Markov model needs a state");
-                let n = data.steps().len();
+                let n = (0..data.len())
+                    .filter(|i| data.weight(*i) > 0.0)
+                    .map(|i| data.positions(i).len())
+                    .sum();
                 if n < *k {
                     return Err(DataError::TooFew { n, needed: *k }.into());
                 }
@@ -95,11 +111,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
             }
         };
         let hmm = restarts.best.params.to_hmm();
-        let log_likelihood = hmm.log_likelihood(data).map_err(|error| match error {
-            HmmError::Data(error) => FitError::Data(error),
-            HmmError::EStep(error) => FitError::EStep(error),
-            _ => unreachable!("the model exists"),
-        })?;
+        let log_likelihood = hmm.log_likelihood(data).map_err(HmmError::of_scoring)?;
         Ok(Fitted { hmm, report: restarts.best.report, runs: restarts.runs, log_likelihood })
     }
 }
@@ -108,6 +120,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
 struct Starts<'m, 'd, F: Family, E, W> {
     model: &'m HmmModel<F, E, W>,
     data: Sequences<'d, F::Batch<'d>>,
+    /// How often each step counts, and which of them count at all.
+    weights: Vec<f64>,
+    seen: Vec<usize>,
     /// All the data as one state.
     one: F,
     k: usize,
@@ -124,13 +139,18 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
     ) -> Result<Self, FitError> {
         let steps = data.steps();
         template.check(steps)?;
+        let mut weights = vec![1.0; steps.len()];
+        for i in 0..data.len() {
+            weights[data.positions(i)].fill(data.weight(i));
+        }
         let mut stats = template.new_stats();
-        template.observe(&mut stats, steps, &vec![1.0; steps.len()]);
-        let fits = model.emission().start(vec![template.clone()], steps.observations())?;
+        template.observe(&mut stats, steps, &weights);
+        let fits = model.emission().start(vec![template.clone()], data.observations())?;
         let mut next = fits.clone();
         model.emission().estimate(&fits, &[stats], &mut next)?;
         let one = E::points(&next)[0].clone();
-        Ok(Self { model, data, one, k, seed })
+        let seen = (0..weights.len()).filter(|step| weights[*step] > 0.0).collect();
+        Ok(Self { model, data, weights, seen, one, k, seed })
     }
 
     fn make(&self, run: usize) -> Result<HmmParams<F, E, W>, FitError> {
@@ -155,7 +175,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
 
     /// Stretches of equal length are dealt out in rounds, every state once in each round.
     fn on_stretches(&self, doublings: usize, rng: &mut ChaCha8Rng) -> Result<Vec<F>, FitError> {
-        let (steps, n, k) = (self.data.steps(), self.data.steps().len(), self.k);
+        let (n, k) = (self.seen.len(), self.k);
         let most = (n / k).ilog2() as usize; // there are at least k steps
         let rounds = 1 << (doublings % (most + 1));
         let mut state_of = vec![0; n];
@@ -167,20 +187,20 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
                 state_of[stretch * n / (rounds * k)..(stretch + 1) * n / (rounds * k)].fill(*j);
             }
         }
-        let mut weights = vec![0.0; n];
+        let mut weights = vec![0.0; self.weights.len()];
         let mut stats: Vec<F::Stats> = Vec::with_capacity(k);
         for j in 0..k {
-            for (weight, state) in weights.iter_mut().zip(&state_of) {
-                *weight = f64::from(u8::from(*state == j));
+            for (step, state) in self.seen.iter().zip(&state_of) {
+                weights[*step] = if *state == j { self.weights[*step] } else { 0.0 };
             }
             // One observation in ten is of all the data: no state starts on a point, or with an impossible observation.
             let mut own = self.one.expected_stats(0.1 * weights.iter().sum::<f64>());
             let mut seen = self.one.new_stats();
-            self.one.observe(&mut seen, steps, &weights);
+            self.one.observe(&mut seen, self.data.steps(), &weights);
             own.merge(&seen);
             stats.push(own);
         }
-        let weight = n as f64 / k as f64;
+        let weight = self.data.observations() / k as f64;
         let fits = self.model.emission().start(vec![self.one.clone(); k], weight)?;
         let mut next = fits.clone();
         self.model.emission().estimate(&fits, &stats, &mut next)?;
@@ -188,8 +208,8 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
     }
 
     fn at_random_steps(&self, rng: &mut ChaCha8Rng) -> Result<Vec<F>, FitError> {
-        let steps = self.data.steps();
-        let at = |_| self.one.moved_to(steps, rng.random_range(0..steps.len()));
+        let (steps, seen) = (self.data.steps(), &self.seen);
+        let at = |_| self.one.moved_to(steps, seen[rng.random_range(0..seen.len())]);
         Ok((0..self.k).map(at).collect::<Result<_, _>>()?)
     }
 }

@@ -1,6 +1,6 @@
 //! A hidden Markov model of points: likelihood, posteriors, paths, draws.
 
-use elbo_core::{Batch, DataError, EStepError, Family};
+use elbo_core::{Batch, DataError, Draw, EStepError, Family, FitError};
 use elbo_dist::{Categorical, ParameterError};
 use rand::Rng;
 
@@ -71,13 +71,26 @@ pub enum HmmError {
     EStep(#[from] EStepError),
 }
 
+impl HmmError {
+    /// Why a model that exists cannot score data.
+    pub(crate) fn of_scoring(self) -> FitError {
+        match self {
+            Self::Data(error) => FitError::Data(error),
+            Self::EStep(error) => FitError::EStep(error),
+            Self::States { .. } | Self::Row { .. } | Self::Probabilities(_) => {
+                unreachable!("the model exists")
+            }
+        }
+    }
+}
+
 /// The most probable paths of states.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Decoded {
     /// The state of each step, the sequences one after the other.
     pub states: Vec<usize>,
-    /// `Σ max_z ln p(x, z)` over sequences, in nats.
+    /// `Σ max_z ln p(x, z)` over sequences as often as each counts, in nats.
     pub log_probability: f64,
 }
 
@@ -171,7 +184,7 @@ impl<F: Family> Hmm<F> {
         k * k - 1 + self.emission[0].free_parameters(k)
     }
 
-    /// `ℓ = ln p(x)`, summed over sequences, in nats. Cost: `k²` multiply-adds per step.
+    /// `ℓ = ln p(x)`, summed over sequences as often as each counts, in nats. Cost: `k²` multiply-adds per step.
     ///
     /// # Errors
     ///
@@ -181,12 +194,29 @@ impl<F: Family> Hmm<F> {
         &self,
         data: impl Into<Sequences<'a, F::Batch<'a>>>,
     ) -> Result<f64, HmmError> {
-        let mut sum = 0.0;
-        self.for_each_sequence(data.into(), |view, sequence, scratch| {
-            sum += scratch.forward(view, sequence)?;
+        let (data, mut sum) = (data.into(), 0.0);
+        self.for_each_sequence(data, |i, view, sequence, scratch| {
+            if data.weight(i) > 0.0 {
+                sum += data.weight(i) * scratch.forward(view, sequence)?;
+            }
             Ok(())
         })?;
         Ok(sum)
+    }
+
+    /// [`log_likelihood`](Self::log_likelihood) and number of steps, each as often as its sequence counts: what
+    /// [`cross_validate`](elbo_core::cross_validate) asks of a fit.
+    ///
+    /// # Errors
+    ///
+    /// If the data do not fit the emissions, or a step that counts is impossible or has no finite density.
+    pub fn score<'a>(
+        &self,
+        data: impl Into<Sequences<'a, F::Batch<'a>>>,
+    ) -> Result<(f64, f64), FitError> {
+        let data = data.into();
+        let log_likelihood = self.log_likelihood(data).map_err(HmmError::of_scoring)?;
+        Ok((log_likelihood, data.observations()))
     }
 
     /// `p(zₜ = j ∣ x₁, …, xₜ)`, `n × k`, row by row: what is known of a state when its step is seen.
@@ -200,7 +230,7 @@ impl<F: Family> Hmm<F> {
     ) -> Result<Vec<f64>, HmmError> {
         let data = data.into();
         let mut all = Vec::with_capacity(data.steps().len() * self.k());
-        self.for_each_sequence(data, |view, sequence, scratch| {
+        self.for_each_sequence(data, |_, view, sequence, scratch| {
             scratch.forward(view, sequence)?;
             scratch.filtered(sequence.len(), |row| all.extend_from_slice(row));
             Ok(())
@@ -220,11 +250,11 @@ impl<F: Family> Hmm<F> {
         let (data, k) = (data.into(), self.k());
         let mut all = vec![0.0; data.steps().len() * k];
         let mut rest = &mut all[..];
-        self.for_each_sequence(data, |view, sequence, scratch| {
+        self.for_each_sequence(data, |_, view, sequence, scratch| {
             let (rows, later) = std::mem::take(&mut rest).split_at_mut(sequence.len() * k);
             rest = later;
             scratch.forward(view, sequence)?;
-            scratch.backward(view, sequence, |block, posterior, _| {
+            scratch.backward(view, sequence, 1.0, |block, posterior, _| {
                 for j in 0..k {
                     let cells = rows[block.start * k + j..].iter_mut().step_by(k);
                     for (to, from) in cells.zip(posterior.row(j)) {
@@ -246,8 +276,9 @@ impl<F: Family> Hmm<F> {
         data: impl Into<Sequences<'a, F::Batch<'a>>>,
     ) -> Result<Decoded, HmmError> {
         let mut decoded = Decoded { states: Vec::new(), log_probability: 0.0 };
-        self.for_each_sequence(data.into(), |view, sequence, scratch| {
-            decoded.log_probability += scratch.viterbi(view, sequence)?;
+        let data = data.into();
+        self.for_each_sequence(data, |i, view, sequence, scratch| {
+            decoded.log_probability += data.weight(i) * scratch.viterbi(view, sequence)?;
             let path = &scratch.path()[..sequence.len()];
             decoded.states.extend_from_slice(path);
             Ok(())
@@ -359,10 +390,41 @@ impl<F: Family> Hmm<F> {
         (0..steps).map(draw).unzip()
     }
 
+    /// Draws sequences of these lengths, one after the other, in the form in which the emissions take them: the parametric
+    /// bootstrap of a chain.
+    ///
+    /// ```
+    /// use elbo_hmm::{Hmm, Poisson, Sequences};
+    /// use rand::{SeedableRng, rngs::ChaCha8Rng};
+    ///
+    /// let rates = vec![Poisson::new(2.0)?, Poisson::new(20.0)?];
+    /// let hmm = Hmm::new(&[1.0, 0.0], &[[0.9, 0.1], [0.1, 0.9]], rates)?;
+    /// let (mut rng, lengths) = (ChaCha8Rng::seed_from_u64(1), [30, 0, 50]);
+    /// let counts = hmm.simulate(lengths, &mut rng);
+    /// let offsets = Sequences::<&[u64]>::offsets_of(lengths);
+    /// assert!(hmm.log_likelihood(Sequences::new(&counts[..], &offsets)).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn simulate<R: Rng + ?Sized>(
+        &self,
+        lengths: impl IntoIterator<Item = usize>,
+        rng: &mut R,
+    ) -> F::Drawn
+    where
+        F: Draw,
+    {
+        let mut drawn = self.emission[0].no_draws();
+        for steps in lengths {
+            self.sample(steps, rng, |emission, rng| emission.draw_onto(1, rng, &mut drawn));
+        }
+        drawn
+    }
+
     fn for_each_sequence<'a>(
         &self,
         data: Sequences<'a, F::Batch<'a>>,
         mut see: impl FnMut(
+            usize,
             &View<'_, F>,
             F::Batch<'a>,
             &mut HmmScratch<F::Scratch>,
@@ -386,7 +448,7 @@ impl<F: Family> Hmm<F> {
         for i in 0..data.len() {
             let sequence = data.sequence(i);
             if !sequence.is_empty() {
-                see(&view, sequence, &mut scratch).map_err(|error| error.of_sequence(i))?;
+                see(i, &view, sequence, &mut scratch).map_err(|error| error.of_sequence(i))?;
             }
         }
         Ok(())

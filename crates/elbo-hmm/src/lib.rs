@@ -64,8 +64,8 @@ mod sequences;
 
 pub use elbo_core::{
     Batch, CancelToken, DataError, EStepError, EstimateError, Event, FitError, LatentModel,
-    MaximumAPosteriori, MaximumLikelihood, Observer, Priors, Report, Rows, Settings, Stopped,
-    Tolerance, Variant, VariationalBayes,
+    MaximumAPosteriori, MaximumLikelihood, Observer, Priors, Report, Rows, Scored, Settings,
+    Stopped, Tolerance, Variant, VariationalBayes,
 };
 pub use elbo_dist::{
     Categorical, CovarianceStructure, Dirichlet, Gamma, Gaussian, MultivariateGaussian,

@@ -117,21 +117,23 @@ impl<S> HmmScratch<S> {
         tempered
     }
 
-    /// Adds what was counted since the last call: first states to `initial`, transitions from `i` to `transition(i)`.
+    /// Adds `weight` times what was counted since the last call: first states to `initial`, transitions from `i` to
+    /// `transition(i)`.
     pub(crate) fn take_counts<'c>(
         &mut self,
         chain: &Chain,
+        weight: f64,
         initial: &mut [f64],
         transition: impl IntoIterator<Item = &'c mut [f64]>,
     ) {
-        elbo_core::add_scaled(initial, 1.0, &self.initial);
+        elbo_core::add_scaled(initial, weight, &self.initial);
         for (i, counts) in transition.into_iter().enumerate() {
             let pairs = self.pairs[i * self.tiles..][..self.tiles].as_flattened();
             let direct = &self.transitions[i * self.k..][..self.k];
             for (j, count) in counts.iter_mut().enumerate() {
-                *count += direct[j];
+                *count += weight * direct[j];
                 if pairs[j] != 0.0 {
-                    *count += pairs[j] * chain.log_row(i)[j].exp();
+                    *count += weight * pairs[j] * chain.log_row(i)[j].exp();
                 }
             }
         }
@@ -167,11 +169,13 @@ impl<S> HmmScratch<S> {
     }
 
     /// Backward messages after [`forward`](Self::forward): counts first states and transitions, and shows for each
-    /// block, the last one first, its steps and their posteriors `γ` (one row per state).
+    /// block, the last one first, its steps and `weight` times their posteriors `γ` (one row per state). What is counted is
+    /// weighted by [`take_counts`](Self::take_counts).
     pub(crate) fn backward<F: Family<Scratch = S>>(
         &mut self,
         view: &View<'_, F>,
         data: F::Batch<'_>,
+        weight: f64,
         mut see: impl FnMut(Range<usize>, Matrix<'_>, &mut S),
     ) -> Result<(), StepError> {
         let n = data.len();
@@ -188,6 +192,9 @@ impl<S> HmmScratch<S> {
                 for (j, count) in self.initial.iter_mut().enumerate() {
                     *count += self.columns[j * BLOCK_STRIDE];
                 }
+            }
+            if (weight - 1.0).abs() > 0.0 {
+                self.columns.iter_mut().for_each(|x| *x *= weight);
             }
             let posterior = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);
             see(block, posterior, &mut self.family);
@@ -303,12 +310,13 @@ impl<S> HmmScratch<S> {
         &self.path
     }
 
-    /// Counts the path and shows its blocks as [`backward`](Self::backward) does, with a weight of one for the state
-    /// of each step.
+    /// Counts the path and shows its blocks as [`backward`](Self::backward) does, with `weight` for the state of
+    /// each step.
     pub(crate) fn count_path<F: Family<Scratch = S>>(
         &mut self,
         view: &View<'_, F>,
         data: F::Batch<'_>,
+        weight: f64,
         mut see: impl FnMut(Range<usize>, Matrix<'_>, &mut S),
     ) -> Result<(), StepError> {
         self.initial[self.path[0]] += 1.0;
@@ -319,7 +327,7 @@ impl<S> HmmScratch<S> {
             self.score_only(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
             self.columns.fill(0.0);
             for (i, state) in self.path[block.clone()].iter().enumerate() {
-                self.columns[*state * BLOCK_STRIDE + i] = 1.0;
+                self.columns[*state * BLOCK_STRIDE + i] = weight;
             }
             let weights = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);
             see(block, weights, &mut self.family);

@@ -208,18 +208,19 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
         let chain = tempered.as_ref().unwrap_or(&params.chain);
         let view = View::<F> { packed, chain, beta };
         let mut data_term = 0.0;
+        let mut counts = Counts { initial, transition, weight: 1.0 };
         for i in 0..data.len() {
-            let sequence = data.sequence(i);
-            if sequence.is_empty() {
+            let (sequence, weight) = (data.sequence(i), data.weight(i));
+            if sequence.is_empty() || weight == 0.0 {
                 continue;
             }
-            let log_density = one_sequence(&view, sequence, how, emission, scratch)
+            counts.change_weight(weight, chain, scratch);
+            let log_density = one_sequence(&view, sequence, weight, how, emission, scratch)
                 .map_err(|error| error.of_sequence(i))?;
-            data_term += log_density / beta;
+            data_term += weight * log_density / beta;
         }
         F::finish(packed, emission, &mut scratch.family);
-        let rows = transition.iter_mut().map(CategoricalStats::counts_mut);
-        scratch.take_counts(chain, initial[0].counts_mut(), rows);
+        counts.take(chain, scratch);
         scratch.tempered = tempered;
         Ok(data_term)
     }
@@ -277,10 +278,33 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
     }
 }
 
+/// Where counts of the chain go, and how often those in the scratch count.
+struct Counts<'s> {
+    initial: &'s mut [CategoricalStats],
+    transition: &'s mut [CategoricalStats],
+    weight: f64,
+}
+
+impl Counts<'_> {
+    /// What is in the scratch has the weight so far; what follows has another one.
+    fn change_weight<S>(&mut self, weight: f64, chain: &Chain, scratch: &mut HmmScratch<S>) {
+        if weight.to_bits() != self.weight.to_bits() {
+            self.take(chain, scratch);
+            self.weight = weight;
+        }
+    }
+
+    fn take<S>(&mut self, chain: &Chain, scratch: &mut HmmScratch<S>) {
+        let rows = self.transition.iter_mut().map(CategoricalStats::counts_mut);
+        scratch.take_counts(chain, self.weight, self.initial[0].counts_mut(), rows);
+    }
+}
+
 /// Adds the emission statistics of one sequence; counts of the chain stay in the scratch.
 fn one_sequence<F: Family>(
     view: &View<'_, F>,
     data: F::Batch<'_>,
+    weight: f64,
     how: &mut Inference<'_>,
     stats: &mut [F::Stats],
     scratch: &mut HmmScratch<F::Scratch>,
@@ -291,18 +315,18 @@ fn one_sequence<F: Family>(
     match how {
         Inference::Soft | Inference::Tempered(_) => {
             let log_density = scratch.forward(view, data)?;
-            scratch.backward(view, data, see)?;
+            scratch.backward(view, data, weight, see)?;
             Ok(log_density)
         }
         Inference::Hard => {
             let log_density = scratch.viterbi(view, data)?;
-            scratch.count_path(view, data, see)?;
+            scratch.count_path(view, data, weight, see)?;
             Ok(log_density)
         }
         Inference::Sampled(_) => {
             let log_density = scratch.forward(view, data)?;
             scratch.sample(view.chain, data.len(), how)?;
-            scratch.count_path(view, data, see)?;
+            scratch.count_path(view, data, weight, see)?;
             Ok(log_density)
         }
     }

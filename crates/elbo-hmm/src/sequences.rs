@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
-use elbo_core::{Batch, ChunkSource, Rows, SourceError};
+use elbo_core::{Batch, ChunkSource, DataError, Rows, SourceError, Weighted};
 
 /// Independent sequences, stored one after the other in one batch of steps.
 ///
 /// Borrowed throughout, so a slice of sequences shares both the steps and the borders. A sequence may have length 0: it
 /// says nothing about the model and contributes nothing.
+///
+/// Sequences may have weights ([`weighted`](Self::weighted)): one of weight 2 counts as if it had been seen twice, one of
+/// weight 0 as if it were not there.
 ///
 /// ```
 /// use elbo_hmm::{Batch, Sequences};
@@ -22,6 +25,7 @@ use elbo_core::{Batch, ChunkSource, Rows, SourceError};
 pub struct Sequences<'a, B> {
     steps: B,
     borders: Borders<'a>,
+    weights: Option<&'a [f64]>,
 }
 
 /// Where sequences begin and end in the packed batch.
@@ -41,12 +45,44 @@ impl<'a, B: Batch> Sequences<'a, B> {
     /// If `offsets` is empty, falls somewhere, does not start with 0 or does not end with `steps.len()`.
     pub fn new(steps: B, offsets: &'a [usize]) -> Self {
         check_offsets(offsets, steps.len());
-        Self { steps, borders: Borders::Many { offsets, base: 0 } }
+        Self { steps, borders: Borders::Many { offsets, base: 0 }, weights: None }
     }
 
     /// All steps as one sequence.
     pub fn one(steps: B) -> Self {
-        Self { steps, borders: Borders::One }
+        Self { steps, borders: Borders::One, weights: None }
+    }
+
+    /// The same sequences, sequence `i` counted `weights[i]` times; fractions are welcome. Weights that there were before
+    /// are replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Weights`] if there is not one weight per sequence, [`DataError::Weight`] if one is negative or not
+    /// finite, or none is positive.
+    pub fn weighted(self, weights: &'a [f64]) -> Result<Self, DataError> {
+        let checked = Weighted::new(self.unweighted(), weights)?;
+        Ok(Self { weights: checked.weights(), ..self })
+    }
+
+    /// The same sequences, each counted once.
+    #[must_use]
+    pub fn unweighted(self) -> Self {
+        Self { weights: None, ..self }
+    }
+
+    /// The weight of each sequence, or `None` where every one counts once.
+    pub fn weights(&self) -> Option<&'a [f64]> {
+        self.weights
+    }
+
+    /// How often sequence `i` counts.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such sequence.
+    pub fn weight(&self, i: usize) -> f64 {
+        self.weights.map_or(1.0, |weights| weights[i])
     }
 
     /// The offsets of sequences with these lengths.
@@ -126,12 +162,16 @@ impl<B: Batch> Batch for Sequences<'_, B> {
                 Borders::Many { offsets: &offsets[range.start..=range.end], base }
             }
         };
-        Self { steps: self.steps, borders }
+        let weights = self.weights.map(|weights| &weights[range]);
+        Self { steps: self.steps, borders, weights }
     }
 
-    /// Number of steps.
+    /// Number of steps, each as often as its sequence counts.
     fn observations(&self) -> f64 {
-        self.steps().observations()
+        if self.weights.is_none() {
+            return self.steps().observations();
+        }
+        (0..self.len()).map(|i| self.weight(i) * self.sequence(i).observations()).sum()
     }
 
     /// About a thousand steps make a task.
@@ -180,7 +220,7 @@ impl<S: for<'a> ChunkSource<Chunk<'a> = Rows<'a>>> ChunkSource for SequencesSour
         let offsets = &self.offsets[units.start..=units.end];
         let base = offsets[0];
         self.steps.with(base..offsets[offsets.len() - 1], |steps| {
-            see(Sequences { steps, borders: Borders::Many { offsets, base } })
+            see(Sequences { steps, borders: Borders::Many { offsets, base }, weights: None })
         })
     }
 

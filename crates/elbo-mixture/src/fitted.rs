@@ -2,8 +2,8 @@
 
 use elbo_core::{
     Batch, ChunkSource, DataError, Estimator, Family, FitError, Observer, Report, Restarts, Runs,
-    Settings, Shown, Weighted, criteria, fit_restarts, fit_restarts_source, for_each_piece,
-    spurious_components,
+    Scored, Scores, Settings, Shown, Weighted, criteria, fit_restarts, fit_restarts_source,
+    for_each_piece, spurious_components,
 };
 use elbo_dist::Categorical;
 
@@ -50,15 +50,27 @@ pub enum Start<F> {
     },
 }
 
+impl<F> Scored for Fitted<F> {
+    fn scores(&self) -> Scores {
+        Scores {
+            log_likelihood: self.log_likelihood,
+            free_parameters: self.report.free_parameters,
+            observations: self.report.observations,
+            log_certainty: Some(self.log_certainty),
+            standing: self.report.standing(),
+        }
+    }
+}
+
 impl<F: Family> Fitted<F> {
     /// Akaike's criterion; smaller is better.
     pub fn aic(&self) -> f64 {
-        criteria::aic(self.log_likelihood, self.report.free_parameters)
+        self.scores().aic()
     }
 
     /// The Bayesian criterion; smaller is better.
     pub fn bic(&self) -> f64 {
-        criteria::bic(self.log_likelihood, self.report.free_parameters, self.report.observations)
+        self.scores().bic()
     }
 
     /// The integrated completed likelihood; smaller is better.
@@ -107,8 +119,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
             }
             Start::Spread { k, runs, template } => {
                 assert!(*k > 0, "a mixture needs a component");
-                if data.len() < *k {
-                    return Err(DataError::TooFew { n: data.len(), needed: *k }.into());
+                let n = data.weights().map_or(data.len(), |weights| {
+                    weights.iter().filter(|weight| **weight > 0.0).count()
+                });
+                if n < *k {
+                    return Err(DataError::TooFew { n, needed: *k }.into());
                 }
                 let starts = Starts::new(self, template, data, *k, settings.seed)?;
                 fit_restarts(self, data, *runs, |run| starts.make(run), settings, observer)?

@@ -1,10 +1,8 @@
 //! Gaussian mixtures for users: one builder over structures, estimators and numbers of components.
 
-use std::cmp::Ordering;
-
 use elbo_core::{
-    Batch, DataError, EstimateError, FitError, MaximumAPosteriori, MaximumLikelihood, Observer,
-    Rows, Settings, VariationalBayes, Weighted, map_in_order,
+    Batch, Criterion, DataError, EstimateError, FitError, Folds, MaximumAPosteriori,
+    MaximumLikelihood, Observer, Rows, Selection, Settings, VariationalBayes, Weighted,
 };
 use elbo_dist::{
     CovarianceStructure, Dirichlet, MultivariateGaussian, NormalInverseWishart, ParameterError,
@@ -153,7 +151,7 @@ impl GaussianMixture {
             return Err(DataError::Empty.into());
         }
         rows.check_finite()?;
-        check_varies(rows)?;
+        check_varies(data)?;
         let template = MultivariateGaussian::standard(self.structure, vec![0.0; rows.d()]);
         let start = match &self.start_at {
             Some(mixture) => Start::At(mixture.clone()),
@@ -175,28 +173,53 @@ impl GaussianMixture {
         }
     }
 
-    /// Fits every number of components with every structure, side by side, and ranks the fits.
+    /// Fits every number of components with every structure, side by side, and ranks the fits by `criterion`.
     ///
-    /// All other choices are those of this builder. `observers(i)` watches candidate `i`, counted structure by structure
-    /// within each number of components.
+    /// All other choices are those of this builder, its seed included, so that a candidate alone is fitted as among others.
+    /// To watch the fits, or to choose among anything else, use [`elbo_core::select`] itself.
     ///
     /// # Panics
     ///
     /// If a number of components is zero.
-    pub fn select<O: GaussianObserver>(
+    pub fn select(
         &self,
         data: Weighted<'_, Rows<'_>>,
         components: &[usize],
         structures: &[CovarianceStructure],
-        observers: impl Fn(usize) -> O + Sync,
-    ) -> Vec<Candidate> {
-        map_in_order(components.len() * structures.len(), |i| {
-            let (k, structure) =
-                (components[i / structures.len()], structures[i % structures.len()]);
-            let mut builder = Self { k, structure, start_at: None, ..self.clone() };
-            builder.settings.seed = elbo_core::mix(self.settings.seed, i as u64);
-            Candidate { k, structure, fit: builder.fit_observed(data, &observers(i)) }
+        criterion: Criterion,
+    ) -> GaussianSelection {
+        elbo_core::select(grid(components, structures), criterion, |(k, structure)| {
+            self.candidate(*k, *structure).fit(data)
         })
+    }
+
+    /// The same, ranked by the likelihood of rows held out; see [`elbo_core::cross_validate`].
+    ///
+    /// # Panics
+    ///
+    /// If a number of components is zero, or the folds are of other data.
+    pub fn cross_validate(
+        &self,
+        data: Weighted<'_, Rows<'_>>,
+        components: &[usize],
+        structures: &[CovarianceStructure],
+        folds: &Folds,
+    ) -> GaussianSelection {
+        let rows = data.units();
+        elbo_core::cross_validate(
+            grid(components, structures),
+            folds,
+            data.weights(),
+            |(k, structure), weights| {
+                self.candidate(*k, *structure).fit(Weighted::of(rows, weights)?)
+            },
+            |_, fitted, weights| fitted.mixture.score(Weighted::new(rows, weights)?),
+        )
+    }
+
+    fn candidate(&self, k: usize, structure: CovarianceStructure) -> Self {
+        assert!(k > 0, "a mixture needs a component");
+        Self { k, structure, start_at: None, ..self.clone() }
     }
 
     fn default_prior(
@@ -246,34 +269,16 @@ impl GaussianMixture {
     }
 }
 
-/// One entry of a selection table.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// Number of components.
-    pub k: usize,
-    /// What the covariances share.
-    pub structure: CovarianceStructure,
-    /// The fit, or why there is none.
-    pub fit: Result<Fitted<MultivariateGaussian>, FitError>,
-}
+/// Gaussian mixtures, ranked; a label is a number of components and what their covariances share.
+pub type GaussianSelection =
+    Selection<(usize, CovarianceStructure), Fitted<MultivariateGaussian>, FitError>;
 
-/// The index of the best candidate: the smallest `criterion` among sound fits, then among spurious ones; the first of
-/// equals. `None` if nothing could be fitted.
-pub fn best_candidate(
-    candidates: &[Candidate],
-    criterion: impl Fn(&Fitted<MultivariateGaussian>) -> f64,
-) -> Option<usize> {
-    let key = |fit: &Fitted<MultivariateGaussian>| {
-        (fit.report.stopped.is_failure() || !fit.spurious.is_empty(), criterion(fit))
-    };
-    let fits = candidates
-        .iter()
-        .enumerate()
-        .filter_map(|(i, c)| c.fit.as_ref().ok().map(|fit| (i, key(fit))));
-    fits.min_by(|(_, a), (_, b)| {
-        a.0.cmp(&b.0).then(a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal))
-    })
-    .map(|(i, _)| i)
+/// Every structure within each number of components.
+fn grid(
+    components: &[usize],
+    structures: &[CovarianceStructure],
+) -> Vec<(usize, CovarianceStructure)> {
+    components.iter().flat_map(|k| structures.iter().map(|structure| (*k, *structure))).collect()
 }
 
 /// Watches fits of Gaussian mixtures under any [`Estimation`]. Everything that observes all three is one:
@@ -297,11 +302,15 @@ pub type VbParams = MixtureParams<
     VariationalBayes<Dirichlet>,
 >;
 
-/// A column that never varies has no variance to estimate.
-fn check_varies(rows: Rows<'_>) -> Result<(), DataError> {
+/// A column that never varies among rows that count has no variance to estimate.
+fn check_varies(data: Weighted<'_, Rows<'_>>) -> Result<(), DataError> {
+    let (rows, weights) = (data.units(), data.weights());
+    let counts = |i: &usize| weights.is_none_or(|weights| weights[*i] > 0.0);
+    let Some(first) = (0..rows.len()).find(counts) else { return Err(DataError::Empty) };
     for column in 0..rows.d() {
-        let value = rows.get(0, column);
-        if (1..rows.len()).all(|i| rows.get(i, column).to_bits() == value.to_bits()) {
+        let value = rows.get(first, column);
+        let differs = |i: usize| rows.get(i, column).to_bits() != value.to_bits();
+        if !(first..rows.len()).filter(counts).any(differs) {
             return Err(DataError::ConstantColumn { column, value });
         }
     }

@@ -40,8 +40,8 @@ mod model;
 mod start;
 
 pub use elbo_core::{
-    Acceleration, CancelToken, DataError, EstimateError, Event, FitError, Observer, Report, Rows,
-    Settings, Stopped, Tolerance, Variant, Weighted,
+    Acceleration, CancelToken, Criterion, DataError, EstimateError, Event, FitError, Folds,
+    Observer, Report, Rows, Scored, Settings, Stopped, Tolerance, Variant, Weighted,
 };
 pub use elbo_dist::{
     Categorical, CovarianceStructure, Dirichlet, Gaussian, MultivariateGaussian,
@@ -50,8 +50,7 @@ pub use elbo_dist::{
 pub use family::{MixtureFamilyScratch, MixturePacked};
 pub use fitted::{Fitted, Start};
 pub use gaussian::{
-    Candidate, Estimation, GaussianMixture, GaussianObserver, MapParams, MlParams, VbParams,
-    best_candidate,
+    Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams, VbParams,
 };
 pub use mixture::{Mixture, MixtureError};
 pub use model::{MixtureModel, MixtureParams, MixtureScratch, MixtureStats};

@@ -1,6 +1,8 @@
 //! A mixture of points: densities, responsibilities, labels, draws.
 
-use elbo_core::{BLOCK, BLOCK_STRIDE, Batch, DataError, EStepError, Family, MatrixMut};
+use elbo_core::{
+    BLOCK, BLOCK_STRIDE, Batch, DataError, EStepError, Family, FitError, MatrixMut, Weighted,
+};
 use elbo_dist::{Categorical, ParameterError};
 use elbo_linalg::{SoftmaxError, softmax_columns};
 use rand::Rng;
@@ -43,6 +45,17 @@ pub enum MixtureError {
     /// A row has no finite density.
     #[error(transparent)]
     EStep(#[from] EStepError),
+}
+
+impl MixtureError {
+    /// Why a mixture that exists cannot score data.
+    pub(crate) fn of_scoring(self) -> FitError {
+        match self {
+            Self::Data(error) => FitError::Data(error),
+            Self::EStep(error) => FitError::EStep(error),
+            Self::Components { .. } | Self::Weights(_) => unreachable!("the mixture exists"),
+        }
+    }
 }
 
 /// What a block of responsibilities tells about its rows.
@@ -125,20 +138,48 @@ impl<F: Family> Mixture<F> {
         out: &mut [f64],
     ) -> Result<(), MixtureError> {
         assert_eq!(out.len(), data.len(), "one log density per row");
-        self.for_each_block(data, |block| {
+        self.for_each_block(data, None, |block| {
             out[block.start..][..block.n].copy_from_slice(block.log_densities);
         })
     }
 
-    /// `ℓ = Σᵢ ln p(xᵢ)`, in nats.
+    /// `ℓ = Σᵢ wᵢ ln p(xᵢ)`, in nats, of plain or weighted rows. A row of weight zero counts for nothing, even where it is
+    /// impossible.
     ///
     /// # Errors
     ///
     /// As [`log_density_into`](Self::log_density_into).
-    pub fn log_likelihood(&self, data: F::Batch<'_>) -> Result<f64, MixtureError> {
+    pub fn log_likelihood<'a>(
+        &self,
+        data: impl Into<Weighted<'a, F::Batch<'a>>>,
+    ) -> Result<f64, MixtureError> {
+        let data = data.into();
         let mut sum = 0.0;
-        self.for_each_block(data, |block| sum += block.log_densities.iter().sum::<f64>())?;
+        self.for_each_block(data.units(), data.weights(), |block| {
+            sum += match data.weights() {
+                None => block.log_densities.iter().sum::<f64>(),
+                Some(weights) => {
+                    let weights = &weights[block.start..][..block.n];
+                    block.log_densities.iter().zip(weights).map(|(l, w)| l * w).sum()
+                }
+            };
+        })?;
         Ok(sum)
+    }
+
+    /// [`log_likelihood`](Self::log_likelihood) and total weight of rows: what
+    /// [`cross_validate`](elbo_core::cross_validate) asks of a fit.
+    ///
+    /// # Errors
+    ///
+    /// If the data do not fit the mixture, or a row that counts has no finite density under it.
+    pub fn score<'a>(
+        &self,
+        data: impl Into<Weighted<'a, F::Batch<'a>>>,
+    ) -> Result<(f64, f64), FitError> {
+        let data = data.into();
+        let log_likelihood = self.log_likelihood(data).map_err(MixtureError::of_scoring)?;
+        Ok((log_likelihood, data.observations()))
     }
 
     /// `γᵢⱼ = p(zᵢ = j ∣ xᵢ)` as `n × k`, row by row.
@@ -149,7 +190,7 @@ impl<F: Family> Mixture<F> {
     pub fn responsibilities(&self, data: F::Batch<'_>) -> Result<Vec<f64>, MixtureError> {
         let k = self.k();
         let mut all = vec![0.0; data.len() * k];
-        self.for_each_block(data, |block| {
+        self.for_each_block(data, None, |block| {
             for (i, row) in all[block.start * k..][..block.n * k].chunks_exact_mut(k).enumerate() {
                 for (j, x) in row.iter_mut().enumerate() {
                     *x = block.responsibilities[j * BLOCK_STRIDE + i];
@@ -166,7 +207,7 @@ impl<F: Family> Mixture<F> {
     /// As [`log_density_into`](Self::log_density_into).
     pub fn labels(&self, data: F::Batch<'_>) -> Result<Vec<usize>, MixtureError> {
         let mut labels = vec![0; data.len()];
-        self.for_each_block(data, |block| {
+        self.for_each_block(data, None, |block| {
             for (i, label) in labels[block.start..][..block.n].iter_mut().enumerate() {
                 let share = |j: usize| block.responsibilities[j * BLOCK_STRIDE + i];
                 *label =
@@ -183,7 +224,7 @@ impl<F: Family> Mixture<F> {
         weights: Option<&[f64]>,
         (fit, certainty): &mut (f64, f64),
     ) -> Result<(), MixtureError> {
-        self.for_each_block(data, |block| {
+        self.for_each_block(data, weights, |block| {
             for i in 0..block.n {
                 let weight = weights.map_or(1.0, |w| w[block.start + i]);
                 let share = |j: usize| block.responsibilities[j * BLOCK_STRIDE + i];
@@ -201,6 +242,7 @@ impl<F: Family> Mixture<F> {
     fn for_each_block(
         &self,
         data: F::Batch<'_>,
+        weights: Option<&[f64]>,
         mut see: impl FnMut(Block<'_>),
     ) -> Result<(), MixtureError> {
         let k = self.k();
@@ -222,11 +264,21 @@ impl<F: Family> Mixture<F> {
                 MatrixMut::new(&mut block, k, n, BLOCK_STRIDE),
                 &mut scratch,
             );
+            if let Some(weights) = weights {
+                ignore_weightless(&mut block, &weights[start..][..n]);
+            }
             posterior(&mut block, &log_weights, &keep_all, &mut log_densities[..n])
                 .map_err(|e| e.offset(start))?;
             see(Block { start, n, responsibilities: &block, log_densities: &log_densities[..n] });
         }
         Ok(())
+    }
+}
+
+/// Puts zeros in place of the scores of rows of weight zero: whatever they are, even impossible, they count for nothing.
+pub(crate) fn ignore_weightless(block: &mut [f64], weights: &[f64]) {
+    for (i, _) in weights.iter().enumerate().filter(|(_, weight)| **weight == 0.0) {
+        block.iter_mut().skip(i).step_by(BLOCK_STRIDE).for_each(|score| *score = 0.0);
     }
 }
 

@@ -10,7 +10,10 @@ use elbo_core::{
 };
 use elbo_dist::{Categorical, CategoricalPacked};
 
-use crate::{Mixture, mixture::posterior};
+use crate::{
+    Mixture,
+    mixture::{ignore_weightless, posterior},
+};
 
 /// A finite mixture `p(x) = Σⱼ πⱼ p(x ∣ θⱼ)` of any [`Family`] `F`, its components estimated by `E` and its weights by `W`.
 ///
@@ -273,6 +276,9 @@ fn assign<F: Family, E: Estimator<F>, W: Estimator<Categorical>>(
     let MixtureScratch { block, log_normalizers, row, .. } = scratch;
     let log_normalizers = &mut log_normalizers[..n];
     let mut data_term = 0.0;
+    if let Some(weights) = weights {
+        ignore_weightless(block, weights);
+    }
     if matches!(how, Inference::Soft) {
         data_term = posterior(block, &params.log_weights, &params.thresholds, log_normalizers)?;
     } else {

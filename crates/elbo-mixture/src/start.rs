@@ -77,12 +77,16 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
     fn rows(&self, pick: Pick, rng: &mut ChaCha8Rng) -> Result<Vec<usize>, FitError> {
         let (units, n) = (self.data.units(), self.data.len());
         let weight = |i: usize| self.data.weights().map_or(1.0, |w| w[i]);
+        // What a row of weight zero scores, even if it is impossible, must not be seen.
+        let seen: Vec<usize> = (0..n).filter(|i| weight(*i) > 0.0).collect();
+        let highest =
+            |scores: &[f64]| seen.iter().map(|i| scores[*i]).fold(f64::NEG_INFINITY, f64::max);
         let first = draw(rng, n, weight).ok_or(DataError::Empty)?;
         let mut rows = vec![first];
         // Best score of each row under the components chosen so far, and the best of those.
         let mut best = vec![0.0; n];
         self.one.moved_to(units, first)?.log_density_into(units, &mut best);
-        let mut peak = best.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut peak = highest(&best);
         let candidates = match pick {
             Pick::Spread => 2 + self.k.ilog2() as usize,
             Pick::Random => 1,
@@ -91,6 +95,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
             let mut winner: Option<(f64, usize, Vec<f64>)> = None;
             for _ in 0..candidates {
                 let mass = |i: usize| match pick {
+                    _ if weight(i) == 0.0 => 0.0,
                     Pick::Spread => weight(i) * (peak - best[i]),
                     Pick::Random => weight(i) * f64::from(u8::from(best[i] < peak)),
                 };
@@ -102,7 +107,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
                 let mut scores = vec![0.0; n];
                 self.one.moved_to(units, row)?.log_density_into(units, &mut scores);
                 scores.iter_mut().zip(&best).for_each(|(s, b)| *s = s.max(*b));
-                let fit = (0..n).map(|i| weight(i) * scores[i]).sum();
+                let fit = seen.iter().map(|i| weight(*i) * scores[*i]).sum();
                 if winner.as_ref().is_none_or(|(other, ..)| fit > *other) {
                     winner = Some((fit, row, scores));
                 }
@@ -110,7 +115,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
             if let Some((_, row, scores)) = winner {
                 rows.push(row);
                 best = scores;
-                peak = best.iter().copied().fold(peak, f64::max);
+                peak = peak.max(highest(&best));
             }
         }
         Ok(rows)

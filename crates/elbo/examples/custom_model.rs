@@ -4,8 +4,8 @@
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
 use elbo::core::{
-    EStepError, EstimateError, Inference, LatentModel, Repairs, Settings, Variant, fit,
-    fit_restarts,
+    EStepError, EstimateError, Folds, Inference, LatentModel, Repairs, Replication, Resampling,
+    Settings, Variant, bootstrap, cross_validate, fit, fit_restarts, repetitions,
 };
 
 struct ZeroInflatedPoisson;
@@ -79,5 +79,31 @@ fn main() -> Result<(), elbo::core::FitError> {
         best.runs.reached_best(),
         best.best.report.objective
     );
+    // Whole weights are repetitions, so that a model without weights can be resampled and held out as well.
+    let repeat = |weights: &[f64]| -> Vec<f64> {
+        repetitions(weights).into_iter().map(|i| counts[i]).collect()
+    };
+    let at_the_fit =
+        |data: &[f64]| fit(&ZeroInflatedPoisson, data, best.best.params, &Settings::default(), &());
+    let how = (Replication::new(200, 1), Resampling::Multinomial);
+    let replicates = bootstrap(&how.0, how.1, counts.len(), None, |weights| {
+        Ok::<_, elbo::core::FitError>(at_the_fit(&repeat(weights))?.params.to_vec())
+    })?;
+    println!("standard errors of p, λ: {:.4?}", replicates.standard_errors());
+    let held_out = cross_validate(
+        vec!["zero-inflated"],
+        &Folds::new(counts.len(), 5, 1)?,
+        None,
+        |_, weights| at_the_fit(&weights.map_or(counts.clone(), repeat)),
+        |_, fitted, weights| {
+            let (held_out, settings) =
+                (repeat(weights), Settings { max_iterations: 0, ..Settings::default() });
+            let scored = fit(&ZeroInflatedPoisson, &held_out[..], fitted.params, &settings, &())?;
+            Ok((scored.report.data_term, held_out.len() as f64))
+        },
+    );
+    if let Some(evidence) = held_out.candidates[0].evidence() {
+        println!("held out: {:.4} ± {:.4} nats a count", evidence.mean(), evidence.standard_error);
+    }
     Ok(())
 }

@@ -157,6 +157,14 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of folds: one cannot be held out.
+pub(super) fn folds(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0 | 1) | Err(_) => Err("write a whole number of at least 2".into()),
+        Ok(number) => Ok(number),
+    }
+}
+
 /// A tolerance: finite, at least 0.
 pub(super) fn tolerance(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

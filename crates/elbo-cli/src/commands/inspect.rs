@@ -1,12 +1,14 @@
 //! `elbo inspect`.
 
 use super::print;
+use elbo::core::Criterion;
+
 use crate::{
     args::Inspect,
     error::Error,
     model::Saved,
     number::{count, fixed},
-    summary::{MixtureSummary, Score, describe},
+    summary::{MixtureSummary, describe},
     text::{self, Paint},
 };
 
@@ -65,7 +67,7 @@ fn summary(saved: &Saved) -> MixtureSummary {
         structure: describe(saved.model.structure(), saved.model.d()),
         components: saved.model.components(),
         objective: saved.estimator.objective(),
-        criterion: Score::Bic,
+        criterion: Criterion::Bic,
         candidates: Vec::new(),
         starts: Vec::new(),
         warnings: saved.fit.as_ref().map_or(Vec::new(), |fit| fit.warnings.clone()),

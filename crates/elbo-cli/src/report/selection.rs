@@ -1,12 +1,14 @@
 //! The criterion of every candidate, one line per covariance structure.
 
+use elbo::core::Criterion;
+
 use super::{
     Figure,
     svg::{Axis, Frame, Svg, escape, line, minus, px},
 };
 use crate::{
     number::fixed,
-    summary::{Candidate, MixtureSummary, Score},
+    summary::{Candidate, MixtureSummary},
 };
 
 /// Marks, drawn about the origin with a radius of some five units.
@@ -121,11 +123,11 @@ fn name(candidate: &Candidate) -> String {
     format!("{} component{plural}{covariance}", candidate.components)
 }
 
-fn value(candidate: &Candidate, criterion: Score) -> Option<f64> {
-    candidate.outcome.as_ref().ok().map(|scores| criterion.of(scores)).filter(|y| y.is_finite())
+fn value(candidate: &Candidate, criterion: Criterion) -> Option<f64> {
+    candidate.outcome.as_ref().ok()?.value(criterion).filter(|y| y.is_finite())
 }
 
-fn title(candidate: &Candidate, criterion: Score) -> String {
+fn title(candidate: &Candidate, criterion: Criterion) -> String {
     let value = value(candidate, criterion).map_or(String::new(), |y| minus(&fixed(y, 2)));
     format!("K = {}, {}: {} {value}", candidate.components, candidate.structure, criterion.name())
 }

@@ -1,5 +1,7 @@
 //! The numbers of the report, as tables.
 
+use elbo::core::Criterion;
+
 use super::{
     color,
     svg::{escape, minus},
@@ -35,15 +37,10 @@ pub(super) fn candidates(summary: &MixtureSummary) -> String {
 fn of_candidates(title: &str, summary: &MixtureSummary, candidates: &[&Candidate]) -> String {
     let mut header = vec!["K"];
     header.extend(summary.has_structures().then_some("structure"));
-    header.extend([
-        "log-likelihood",
-        "parameters",
-        "BIC",
-        "AIC",
-        "ICL",
-        "best reached",
-        "converged",
-    ]);
+    let criteria = summary.criteria();
+    header.extend(["log-likelihood", "parameters"]);
+    header.extend(criteria.iter().map(|criterion| criterion.name()));
+    header.extend(["best reached", "converged"]);
     let mut rows = String::new();
     for candidate in candidates {
         let mut cells = vec![candidate.components.to_string()];
@@ -51,8 +48,9 @@ fn of_candidates(title: &str, summary: &MixtureSummary, candidates: &[&Candidate
         let known = cells.len();
         if let Ok(scores) = &candidate.outcome {
             cells.extend([number(&fixed(scores.log_likelihood, 3)), scores.df.to_string()]);
-            cells
-                .extend([scores.bic, scores.aic, scores.icl].map(|score| number(&fixed(score, 2))));
+            let value =
+                |c: &Criterion| scores.value(*c).map_or("–".into(), |x| number(&fixed(x, 2)));
+            cells.extend(criteria.iter().map(value));
             cells.push(format!("{}/{}", scores.reached, scores.starts));
             cells.push(scores.ending());
         }

@@ -76,7 +76,11 @@ fn wrong_arguments_get_one_clear_first_line() {
             "fit mixture data.csv -K 2 --start s.json --covariance all",
             "--start is one model: choose one --covariance",
         ),
-        ("fit mixture data.csv -K 2 --criterion cv", "--criterion cv is not in this version"),
+        (
+            "fit mixture data.csv -K 2 --criterion cv",
+            "1 rows are too few for 10 folds; ask for fewer",
+        ),
+        ("fit mixture data.csv -K 2 --folds 5", "--folds goes with --criterion cv"),
         (
             "fit mixture data.csv -K 2 --covariance EVE --estimator map",
             "--estimator map needs a conjugate prior, which only EII, VII, EEI, VVI, EEE, VVV have",

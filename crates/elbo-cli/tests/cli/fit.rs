@@ -101,6 +101,78 @@ fn the_criterion_chooses() {
     };
     assert_eq!(k("bic"), 3);
     assert!(k("aic") >= 3 && k("icl") <= 3);
+    assert!(k("aicc") >= 3 && k("cv") >= 2);
+}
+
+#[test]
+fn rows_held_out_choose_by_cross_validation() {
+    let folder = Folder::of("faithful.csv");
+    let line = "fit mixture data.csv --components 1..3 --covariance full,tied --starts 3";
+    let cv = format!("{line} --criterion cv --folds 4");
+    let fit = folder.json(&format!("{cv} --threads 1"));
+    let plain = folder.json(line);
+    let (table, without) = (fit["table"].as_array().unwrap(), plain["table"].as_array().unwrap());
+    for (row, other) in table.iter().zip(without) {
+        // The fits to all rows are those of any other criterion.
+        assert_eq!(row["log_likelihood"], other["log_likelihood"]);
+        assert!(number(&row["cv_standard_error"]) > 0.0 && row["folds"] == 4);
+        assert!(other.get("cv").is_none() && other.get("cv_error").is_none());
+        // A model is worse on rows that it has not seen.
+        assert!(number(&row["cv"]) > -2.0 * number(&row["log_likelihood"]));
+        let (l, p) = (number(&row["log_likelihood"]), number(&row["df"]));
+        assert_close(&row["aicc"], -2.0 * l + 2.0 * p + 2.0 * p * (p + 1.0) / (271.0 - p), 1e-9);
+    }
+    assert!(plain.get("cv").is_none());
+    let least = table.iter().map(|row| number(&row["cv"])).fold(f64::INFINITY, f64::min);
+    assert_close(&fit["cv"], least, 1e-9);
+    assert_eq!((&fit["folds"], &fit["criterion"]), (&4.into(), &"cv".into()));
+    let chosen = table.iter().find(|row| row["chosen"] == true).unwrap();
+    assert_eq!(chosen["cv"], fit["cv"]);
+    // One component is far behind.
+    assert!(number(&table[0]["cv"]) > least + 100.0);
+    let two = folder.json(&format!("{cv} --threads 2"));
+    assert_eq!(two["table"], fit["table"]);
+    let text = folder.run(&format!("{cv} --report r.html"));
+    assert!(
+        text.contains(
+            "smallest CV of 6; CV is -2 x the log-likelihood of rows held out in 4 folds"
+        ),
+        "{text}"
+    );
+    assert!(folder.read("r.html").contains(">CV</th>"));
+}
+
+#[test]
+fn a_candidate_that_cannot_be_held_out_says_why() {
+    let counts = [1, 2, 0, 3, 1, 14, 12, 15, 13, 11, 2, 12];
+    let folder = Folder::new(&format!("events\n{}", lines(counts.iter().map(ToString::to_string))));
+    let line = "fit mixture data.csv --component poisson --starts 3 --criterion cv --folds 4";
+    let fit = folder.json(&format!("{line} --components 1..2"));
+    assert_eq!(fit["params"]["rates"].as_array().unwrap().len(), 2);
+    // Nine rows are left to fit ten components to.
+    let folder = Folder::new(&format!("a\n{}", lines((0..12).map(|i| (i * i).to_string()))));
+    let fit = folder.json(
+        "fit mixture data.csv -K 1..10 --covariance tied --starts 2 --criterion cv --folds 4",
+    );
+    let last = &fit["table"][9];
+    assert_eq!(
+        last["cv_error"],
+        "with fold 1 held out, 9 rows are too few for 10 components; ask for fewer, or add rows"
+    );
+    assert!(last.get("cv").is_none() && last["log_likelihood"].is_number());
+    let warnings = fit["warnings"].to_string();
+    assert!(warnings.contains("of 10 candidates have no CV; "), "{warnings}");
+    // Without any held-out likelihood another criterion chooses, and says so.
+    let fit = folder.json(
+        "fit mixture data.csv -K 1..2 --covariance tied --criterion cv --folds 4 --time-budget 0",
+    );
+    assert_eq!((&fit["criterion"], fit.get("cv")), (&"bic".into(), None));
+    let warnings = fit["warnings"].to_string();
+    assert!(
+        warnings.contains("no candidate has a held-out likelihood, so that BIC chose"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("with fold 1 held out, not begun"), "{warnings}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::{
     Fit, FitError, Observer, Report, Settings, ShortRuns, Stopped, Tolerance, driver::fit_run,
     map_in_order, reduce::join,
 };
-use crate::{CancelToken, ChunkSource, LatentModel, Shown};
+use crate::{CancelToken, ChunkSource, LatentModel, Shown, Standing};
 
 /// How one of several runs ended.
 #[derive(Clone, Debug)]
@@ -60,7 +60,9 @@ impl Runs {
             || self.ends.iter().filter_map(|end| Some((end.run, end.outcome.as_ref().ok()?)));
         let (_, best) = reports().find(|(run, _)| *run == self.best)?;
         reports()
-            .filter(|(_, report)| rank(report) > 0 && report.objective > best.objective)
+            .filter(|(_, report)| {
+                report.standing() > Standing::Sound && report.objective > best.objective
+            })
             .map(|(_, report)| report.objective)
             .max_by(f64::total_cmp)
     }
@@ -224,25 +226,20 @@ fn tournament<P: Send, S: Send>(
     }
 }
 
-/// 0 sound, 1 spurious, 2 failed.
-fn rank(report: &Report) -> u8 {
-    if report.stopped.is_failure() { 2 } else { u8::from(report.spurious) }
-}
-
 /// The better one first: sound before spurious before failed, then the higher objective.
 fn order(a: &Report, b: &Report) -> Ordering {
     let objectives = || match (a.objective.is_nan(), b.objective.is_nan()) {
         (false, false) => b.objective.total_cmp(&a.objective),
         (a, b) => a.cmp(&b),
     };
-    rank(a).cmp(&rank(b)).then_with(objectives)
+    a.standing().cmp(&b.standing()).then_with(objectives)
 }
 
 fn distinct(ends: &[End], tolerance: Tolerance) -> Vec<Optimum> {
     let mut sound: Vec<&Report> = ends
         .iter()
         .filter_map(|end| end.outcome.as_ref().ok())
-        .filter(|report| rank(report) == 0 && report.stopped != Stopped::Outrun)
+        .filter(|report| report.standing() == Standing::Sound && report.stopped != Stopped::Outrun)
         .collect();
     sound.sort_by(|a, b| b.objective.total_cmp(&a.objective));
     let per_observation = match tolerance {

@@ -1,11 +1,13 @@
 //! The laws of this crate, one module per law-giver; one test binary.
 #![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
 
+mod bootstrap;
 mod coins;
 mod distributed;
 mod driver;
 mod inference;
 mod restarts;
+mod selection;
 mod sources;
 mod statistics;
 mod variants;

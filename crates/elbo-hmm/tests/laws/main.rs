@@ -8,5 +8,6 @@ mod paths;
 mod persistence;
 mod sequences;
 mod variational;
+mod weights;
 
 mod support;

@@ -13,6 +13,7 @@ mod golden;
 mod invariance;
 mod one_step;
 mod restarts;
+mod selection;
 mod support;
 
 /// The generator of a seeded test.

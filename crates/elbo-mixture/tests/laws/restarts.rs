@@ -1,6 +1,6 @@
 //! Restarts restart, and are compared honestly.
 
-use elbo_mixture::{CovarianceStructure, GaussianMixture};
+use elbo_mixture::{CovarianceStructure, Criterion, GaussianMixture};
 
 use crate::support::shipped;
 
@@ -35,17 +35,17 @@ fn the_report_accounts_for_every_run() {
 fn a_selection_lists_every_candidate_and_finds_the_known_best() {
     let faithful = shipped("faithful");
     let structures = [CovarianceStructure::EEE, CovarianceStructure::VVV, CovarianceStructure::EII];
-    let candidates = GaussianMixture::new(1).starts(20).select(
+    let selection = GaussianMixture::new(1).starts(20).select(
         faithful.rows().into(),
         &[1, 2, 3],
         &structures,
-        |_| (),
+        Criterion::Bic,
     );
-    assert_eq!(candidates.len(), 9);
-    let best = elbo_mixture::best_candidate(&candidates, elbo_mixture::Fitted::bic).unwrap();
+    assert_eq!(selection.candidates.len(), 9);
+    let best = selection.best().unwrap();
     // mclust 6.0.0 ranks EEE with three components first among all fourteen structures.
-    assert_eq!((candidates[best].k, candidates[best].structure), (3, CovarianceStructure::EEE));
-    let bic = candidates[best].fit.as_ref().unwrap().bic();
+    assert_eq!(best.label, (3, CovarianceStructure::EEE));
+    let bic = best.fit.as_ref().unwrap().bic();
     // Its BIC there is 2314.316296, of a fit that it stops a little early.
     assert!(bic < 2_314.316_297 && bic > 2_314.29, "{bic}");
 }

@@ -3,7 +3,7 @@
 use std::env;
 
 use elbo::{
-    core::{End, FitError},
+    core::{End, FitError, Standing},
     dist::CovarianceStructure,
 };
 
@@ -16,8 +16,8 @@ use crate::{
     number::{count, significant},
     output::{CandidateOutput, FitOutput, ScoresOutput, Seconds, StartOutput, write_json},
     report,
-    search::{Candidate, Fit},
-    summary::{self, Drawn, MOST_DRAWN, MixtureSummary, Score, Scores, describe, drawn_rows},
+    search::{Candidate, Fit, Selection},
+    summary::{self, Drawn, MOST_DRAWN, MixtureSummary, Scores, describe, drawn_rows},
     table::Table,
     text::{self, Paint},
 };
@@ -29,11 +29,9 @@ pub(super) struct Found<'a> {
     /// The data.
     pub(super) table: &'a Table,
     /// All candidates.
-    pub(super) candidates: &'a [Candidate],
+    pub(super) selection: &'a Selection,
     /// The one that was chosen.
     pub(super) chosen: usize,
-    /// By what.
-    pub(super) score: Score,
     /// What to distrust.
     pub(super) warnings: Vec<String>,
     /// Seconds it took to read the data.
@@ -66,12 +64,16 @@ impl Found<'_> {
         }
     }
 
+    fn candidate(&self) -> &Candidate {
+        &self.selection.candidates[self.chosen]
+    }
+
     fn fit(&self) -> &Fit {
-        self.candidates[self.chosen].fit.as_ref().expect("the chosen candidate was fitted")
+        self.candidate().fit.as_ref().expect("the chosen candidate was fitted")
     }
 
     fn saved(&self) -> Saved {
-        let fit = self.fit();
+        let (fit, scores) = (self.fit(), scores(self.candidate(), self.fit()));
         Saved {
             model: fit.model.clone(),
             columns: self.table.columns.clone(),
@@ -79,12 +81,12 @@ impl Found<'_> {
             fit: Some(FitFacts {
                 source: self.table.source.clone(),
                 n: self.table.n(),
-                log_likelihood: fit.log_likelihood,
+                log_likelihood: scores.log_likelihood,
                 objective: fit.report.objective,
-                df: fit.report.free_parameters,
-                bic: fit.bic,
-                aic: fit.aic,
-                icl: fit.icl,
+                df: scores.df,
+                bic: scores.bic,
+                aic: scores.aic,
+                icl: scores.icl,
                 converged: fit.report.stopped.is_converged(),
                 stopped: fit.report.stopped.as_str().into(),
                 iterations: fit.report.iterations,
@@ -98,6 +100,7 @@ impl Found<'_> {
 
     fn output(&self) -> FitOutput {
         let (fit, report) = (self.fit(), &self.fit().report);
+        let scores = scores(self.candidate(), fit);
         let per_iteration = fit.seconds_per_iteration.unwrap_or(self.fit_seconds);
         FitOutput {
             family: "mixture",
@@ -106,13 +109,15 @@ impl Found<'_> {
             n: self.table.n(),
             d: self.table.d(),
             columns: self.table.columns.clone(),
-            log_likelihood: fit.log_likelihood,
+            log_likelihood: scores.log_likelihood,
             objective: report.objective,
             penalty: report.penalty,
-            df: report.free_parameters,
-            aic: fit.aic,
-            bic: fit.bic,
-            icl: fit.icl,
+            df: scores.df,
+            aic: scores.aic,
+            bic: scores.bic,
+            aicc: scores.aicc,
+            icl: scores.icl,
+            held_out: scores.held_out.map(Into::into),
             converged: report.stopped.is_converged(),
             stopped: report.stopped.as_str(),
             iterations: report.iterations,
@@ -124,39 +129,51 @@ impl Found<'_> {
             seconds: Seconds { read: self.read_seconds, fit: self.fit_seconds, per_iteration },
             params: fit.model.params(),
             covariance: fit.model.structure().map(CovarianceStructure::name),
-            criterion: self.score,
-            table: self.candidates.iter().enumerate().map(|(at, c)| self.row(at, c)).collect(),
+            criterion: self.selection.criterion,
+            table: self
+                .selection
+                .candidates
+                .iter()
+                .enumerate()
+                .map(|(at, c)| self.row(at, c))
+                .collect(),
         }
     }
 
     /// A candidate as a row of `table` in JSON.
     fn row(&self, at: usize, candidate: &Candidate) -> CandidateOutput {
         CandidateOutput {
-            components: candidate.k,
-            covariance: candidate.structure.map(CovarianceStructure::name),
+            components: candidate.label.k,
+            covariance: candidate.label.structure.map(CovarianceStructure::name),
             chosen: at == self.chosen,
             scores: candidate.fit.as_ref().ok().map(|fit| {
-                let scores = scores(fit);
+                let scores = scores(candidate, fit);
                 ScoresOutput {
                     log_likelihood: scores.log_likelihood,
                     df: scores.df,
                     bic: scores.bic,
                     aic: scores.aic,
+                    aicc: scores.aicc,
                     icl: scores.icl,
+                    held_out: scores.held_out.map(Into::into),
                     converged: scores.converged,
                     stopped: scores.stopped,
-                    spurious: scores.spurious,
+                    spurious: scores.standing == Standing::Spurious,
                     reached: scores.reached,
                     starts: scores.starts,
                 }
             }),
             error: candidate.fit.as_ref().err().map(|error| explain::fit(error, self.table)),
+            cv_error: candidate
+                .held_out
+                .as_ref()
+                .and_then(|held_out| Some(explain::fold(held_out.as_ref().err()?, self.table))),
         }
     }
 
     fn summary(&self) -> MixtureSummary {
         let fit = self.fit();
-        let candidates = self.candidates.iter().enumerate();
+        let candidates = self.selection.candidates.iter().enumerate();
         MixtureSummary {
             source: self.table.source.clone(),
             n: self.table.n(),
@@ -166,14 +183,18 @@ impl Found<'_> {
             structure: describe(fit.model.structure(), self.table.d()),
             components: fit.model.components(),
             objective: self.args.fit.estimator.objective(),
-            criterion: self.score,
+            criterion: self.selection.criterion,
             candidates: candidates
                 .map(|(at, candidate)| summary::Candidate {
-                    components: candidate.k,
-                    structure: candidate.structure.map_or("", CovarianceStructure::name).into(),
+                    components: candidate.label.k,
+                    structure: candidate
+                        .label
+                        .structure
+                        .map_or("", CovarianceStructure::name)
+                        .into(),
                     chosen: at == self.chosen,
                     outcome: match &candidate.fit {
-                        Ok(fit) => Ok(scores(fit)),
+                        Ok(fit) => Ok(scores(candidate, fit)),
                         Err(error) => Err(explain::fit(error, self.table)),
                     },
                 })
@@ -254,17 +275,19 @@ impl Found<'_> {
     }
 }
 
-fn scores(fit: &Fit) -> Scores {
+fn scores(candidate: &Candidate, fit: &Fit) -> Scores {
+    let scores = fit.scores;
     Scores {
-        log_likelihood: fit.log_likelihood,
-        df: fit.report.free_parameters,
-        bic: fit.bic,
-        aic: fit.aic,
-        icl: fit.icl,
+        log_likelihood: scores.log_likelihood,
+        df: scores.free_parameters,
+        bic: scores.bic(),
+        aic: scores.aic(),
+        aicc: scores.aicc(),
+        icl: scores.icl().unwrap_or(f64::NAN),
+        held_out: candidate.evidence(),
         converged: fit.report.stopped.is_converged(),
         stopped: fit.report.stopped.as_str(),
-        failed: fit.report.stopped.is_failure(),
-        spurious: !fit.spurious.is_empty(),
+        standing: scores.standing,
         reached: fit.runs.reached_best(),
         starts: fit.runs.ends.len(),
     }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Instant};
 
 use elbo::{
-    core::{CancelToken, Settings, Tolerance},
+    core::{CancelToken, Criterion, Folds, Settings, Tolerance},
     dist::CovarianceStructure,
 };
 
@@ -14,8 +14,8 @@ use crate::{
     error::{Error, StartProblem},
     explain, interrupt,
     model::{Model, gaussian_from, poisson_from},
-    search::{self, Candidate, Search},
-    summary::{Kind, Score},
+    search::{Candidate, Search, Selection},
+    summary::Kind,
     table::Table,
     warnings,
 };
@@ -27,7 +27,7 @@ const WITH_PRIOR: [CovarianceStructure; 6] = {
 };
 
 pub(super) fn run(args: &MixtureArgs) -> Result<u8, Error> {
-    let score = check(args)?;
+    check(args)?;
     let outputs = [&args.output.model, &args.output.report];
     outputs.into_iter().flatten().try_for_each(|path| prepare(path))?;
     let quiet = args.output.terminal.quiet;
@@ -42,21 +42,22 @@ pub(super) fn run(args: &MixtureArgs) -> Result<u8, Error> {
     let search = plan(args, &table, structures, &cancel)?;
     let pool = pool(args.fit.threads)?;
     let begun = Instant::now();
-    let candidates = pool.install(|| search.run());
+    let mut selection = pool.install(|| search.run());
     let fit_seconds = begun.elapsed().as_secs_f64();
 
     let interrupted = cancel.is_cancelled();
-    let Some(chosen) = search::best(&candidates, score) else {
-        return Err(no_fit(&candidates, &table, interrupted));
+    let by = fall_back(&mut selection);
+    let Some(chosen) = selection.best_place() else {
+        return Err(no_fit(&selection.candidates, &table, interrupted));
     };
-    let mut warnings = warnings::about(&search, &candidates, chosen, score);
+    let mut warnings = warnings::about(&search, &selection, chosen);
+    warnings.extend(by);
     warnings.extend(note);
     let found = Found {
         args,
         table: &table,
-        candidates: &candidates,
+        selection: &selection,
         chosen,
-        score,
         warnings,
         read_seconds,
         fit_seconds,
@@ -66,8 +67,8 @@ pub(super) fn run(args: &MixtureArgs) -> Result<u8, Error> {
     Ok(if interrupted { interrupt::EXIT_CODE } else { 0 })
 }
 
-/// Refuses what this version cannot do; gives what chooses among candidates.
-fn check(args: &MixtureArgs) -> Result<Score, Error> {
+/// Refuses what this version cannot do.
+fn check(args: &MixtureArgs) -> Result<(), Error> {
     let refuse = |message: &str| Err(Error::Arguments(message.into()));
     args.fit.starts(0).map_err(Error::Arguments)?;
     if args.component == Kind::Poisson && args.covariance.is_some() {
@@ -76,12 +77,21 @@ fn check(args: &MixtureArgs) -> Result<Score, Error> {
     if args.fit.start.is_some() && !args.components.is_single() {
         return refuse("--start is one model: give its number of components, not a range");
     }
-    match args.criterion.score() {
-        Some(score) => Ok(score),
-        None => refuse(
-            "--criterion cv is not in this version, which has no cross-validation; use bic, icl or aic",
-        ),
+    if args.folds.is_some() && args.criterion.criterion() != Criterion::HeldOut {
+        return refuse("--folds goes with --criterion cv; without it no rows are held out");
     }
+    Ok(())
+}
+
+/// Rows that are held out in turn, where they choose.
+fn folds(args: &MixtureArgs, n: usize) -> Result<Option<Folds>, Error> {
+    if args.criterion.criterion() != Criterion::HeldOut {
+        return Ok(None);
+    }
+    let k = args.folds.unwrap_or(10);
+    Folds::new(n, k, args.fit.seed).map(Some).map_err(|_| {
+        Error::Arguments(format!("{n} rows are too few for {k} folds; ask for fewer --folds"))
+    })
 }
 
 /// The structures to try, and a note if some were left out.
@@ -150,6 +160,8 @@ fn plan<'t>(
         },
         time_budget: args.fit.time_budget.map(|budget| budget.0),
         cancel: cancel.clone(),
+        criterion: args.criterion.criterion(),
+        folds: folds(args, table.n())?,
         quiet: args.output.terminal.quiet,
     })
 }
@@ -176,6 +188,15 @@ fn start(
     } else {
         Err(failed(StartProblem::Components { found: model.k(), expected: k }))
     }
+}
+
+/// Where no candidate has a held-out likelihood, since there was no time or no fold can be fitted, BIC chooses; says so.
+fn fall_back(selection: &mut Selection) -> Option<String> {
+    if selection.criterion != Criterion::HeldOut || selection.best_place().is_some() {
+        return None;
+    }
+    selection.rank_by(Criterion::Bic);
+    Some("no candidate has a held-out likelihood, so that BIC chose".into())
 }
 
 /// Why there is nothing to choose: what is wrong with the first candidate.

@@ -7,7 +7,7 @@ pub(super) use super::eigen::MAX;
 /// Directions whose part outside the others is below this, squared, are left out.
 const DEPENDENT: f64 = 1e-6;
 /// Modes that converge faster than this are left to the next plain step, which does nearly the same.
-const FAST: f64 = 0.5;
+const FAST: f64 = 0.8;
 
 /// How residuals change along some directions: the products that Newton's step is made of.
 pub(super) struct Products {
