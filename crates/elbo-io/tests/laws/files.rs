@@ -59,8 +59,8 @@ fn case() -> impl Strategy<Value = Case> {
 
 /// An `f32`, exactly.
 #[allow(clippy::cast_possible_truncation, reason = "eighths below 1000 have few digits")]
-fn single(x: &f64) -> f32 {
-    *x as f32
+fn single(x: f64) -> f32 {
+    x as f32
 }
 
 impl Case {
@@ -73,7 +73,7 @@ impl Case {
                 RowsFile::open_npy(folder.file("double.npy", &bytes))
             }
             _ => {
-                let single: Vec<f32> = self.numbers.iter().map(single).collect();
+                let single: Vec<f32> = self.numbers.iter().map(|x| single(*x)).collect();
                 RowsFile::open_npy(folder.file("single.npy", &npy(&shape, Order::C, &single)))
             }
         };
