@@ -66,6 +66,7 @@ fn both<M: LatentModel>(
     start: &M::Params,
     iterations: usize,
 ) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     let mut group = criterion.benchmark_group("driver");
     group.sample_size(20);
     let settings = Settings {
@@ -74,14 +75,15 @@ fn both<M: LatentModel>(
         ..Settings::default()
     };
     group.bench_function(BenchmarkId::new("driver", name), |bencher| {
-        bencher.iter(|| {
+        let run = || {
             let fit = fit(model, data, start.clone(), &settings, &()).expect("a start that fits");
             assert_eq!(fit.report.iterations, iterations, "{:?}", fit.report.stopped);
             black_box(fit.report.objective)
-        });
+        };
+        pool.install(|| bencher.iter(run));
     });
     group.bench_function(BenchmarkId::new("bare", name), |bencher| {
-        bencher.iter(|| {
+        let run = || {
             let (mut params, mut next) = (start.clone(), start.clone());
             let (mut stats, mut scratch) = (model.new_stats(start), model.new_scratch(start));
             let mut data_term = 0.0;
@@ -96,15 +98,15 @@ fn both<M: LatentModel>(
                 }
             }
             black_box(data_term)
-        });
+        };
+        pool.install(|| bencher.iter(run));
     });
     group.finish();
 }
 
 fn overhead(criterion: &mut Criterion) {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     let few: Vec<f64> = (0..100_i32).map(f64::from).collect();
-    pool.install(|| both(criterion, "mean,n=100", &Mean, &few[..], &1e6, 40));
+    both(criterion, "mean,n=100", &Mean, &few[..], &1e6, 40);
 
     let (n, d, k) = (100_000, 8, 8);
     let (data, means) = gaussian_rows(n, d, k);
@@ -119,7 +121,7 @@ fn overhead(criterion: &mut Criterion) {
     let model = MixtureModel::ml();
     let start = model.start(start.expect("a valid mixture"), rows.observations());
     let start = start.expect("no prior to fail");
-    pool.install(|| both(criterion, "mixture,n=100000,d=8,k=8", &model, rows, &start, 10));
+    both(criterion, "mixture,n=100000,d=8,k=8", &model, rows, &start, 10);
 }
 
 criterion_group!(benches, overhead);

@@ -330,6 +330,10 @@ where
         self.model.ends_here(params, stats)
     }
 
+    fn write_natural(&self, params: &M::Params, like: &M::Stats, out: &mut Vec<f64>) -> bool {
+        self.model.write_natural(params, like, out)
+    }
+
     fn penalty(&self, params: &M::Params) -> f64 {
         self.model.penalty(params)
     }

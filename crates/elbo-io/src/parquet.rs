@@ -95,6 +95,8 @@ impl ParquetFile {
         for group in metadata.row_groups() {
             let rows = usize::try_from(group.num_rows()).ok();
             let end = rows.and_then(|rows| starts[starts.len() - 1].checked_add(rows));
+            // Every column of every row can be counted in bytes.
+            let end = end.filter(|end| end.checked_mul(8 * group.num_columns()).is_some());
             starts.push(end.ok_or_else(|| damaged(&"has a row group of impossible length"))?);
         }
         let columns = select(path, &reader, names)?;
@@ -105,7 +107,7 @@ impl ParquetFile {
         // A page as it is stored, the same decoded, and a dictionary.
         let pages = 3 * largest.min(PAGE) + 16 * STRIP;
         let (path, buffers) = (path.into(), Mutex::default());
-        Ok(Self { path, starts, columns, pages, buffers, reader })
+        Ok(Self { path, reader, starts, columns, pages, buffers })
     }
 
     /// Columns shown.
@@ -132,10 +134,10 @@ impl ParquetFile {
                 match reader.get_column_reader(*column)? {
                     ColumnReader::DoubleColumnReader(column) => copy(column, skip, cells, |x| x)?,
                     ColumnReader::FloatColumnReader(column) => {
-                        copy(column, skip, cells, f64::from)?
+                        copy(column, skip, cells, f64::from)?;
                     }
                     ColumnReader::Int32ColumnReader(column) => {
-                        copy(column, skip, cells, f64::from)?
+                        copy(column, skip, cells, f64::from)?;
                     }
                     ColumnReader::Int64ColumnReader(column) => {
                         copy(column, skip, cells, |x| x as f64)?;

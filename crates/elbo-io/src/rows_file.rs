@@ -192,11 +192,13 @@ impl RowsFile {
     pub fn sample(&self, n: usize, seed: u64) -> Result<OwnedRows, SourceError> {
         let n = n.min(self.len());
         let mut drawn = OwnedRows::new(self.d());
+        let border = |stretch: usize| {
+            self.len() / n * stretch + self.len() % n * stretch / n // ⌊len·stretch/n⌋
+        };
         for stretch in 0..n {
-            let border =
-                |stretch: usize| (stretch as u128 * self.len() as u128 / n as u128) as usize;
             let (from, to) = (border(stretch), border(stretch + 1));
-            let row = from + (mix(seed, stretch as u64) % (to - from) as u64) as usize;
+            let within = mix(seed, stretch as u64) % (to - from) as u64;
+            let row = from + usize::try_from(within).unwrap_or_default(); // below a usize
             let to = drawn.grow(1);
             self.with(row..row + 1, |rows| rows.copy_row(0, to))?;
         }
@@ -265,14 +267,17 @@ impl RowsFile {
         let strip = self.layout.rows_in_a_strip();
         for start in rows.clone().step_by(strip) {
             let (end, row) = (rows.end.min(start + strip), self.layout.row());
-            let place = self.layout.place(start).unwrap_or(u64::MAX);
+            let place = self.layout.place(start).unwrap_or(u64::MAX); // of a row that exists
             let raw = match &self.bytes {
                 Bytes::Read(reader) => {
                     bytes.resize((end - start) * row, 0);
                     reader.read_at(place, bytes)?;
                     &bytes[..]
                 }
-                Bytes::Mapped(mapped) => &mapped.bytes()[place as usize..][..(end - start) * row],
+                Bytes::Mapped(mapped) => {
+                    let place = usize::try_from(place).unwrap_or(usize::MAX); // it was mapped
+                    &mapped.bytes()[place..][..(end - start) * row]
+                }
             };
             if self.layout.is_single {
                 append(raw, row, columns, numbers, |x: [u8; 4]| f32::from_le_bytes(x).into());

@@ -129,7 +129,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
                 fit_restarts(self, data, *runs, |run| starts.make(run), settings, observer)?
             }
         };
-        self.finish(&Shown::<Self>(data), restarts, settings)
+        Self::finish(&Shown::<Self>(data), restarts, settings)
     }
 
     /// Fits the mixture to data that may be larger than memory, from each of these starts, and keeps the best sound end.
@@ -156,12 +156,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
     {
         let start = |run: usize| Ok(self.start(starts[run].clone(), source.observations())?);
         let restarts = fit_restarts_source(self, source, starts.len(), start, settings, observer)?;
-        self.finish(source, restarts, settings)
+        Self::finish(source, restarts, settings)
     }
 
     /// Scores the data at the best end.
     fn finish<D>(
-        &self,
         source: &D,
         restarts: Restarts<MixtureParams<F, E, W>, MixtureStats<F>>,
         settings: &Settings,

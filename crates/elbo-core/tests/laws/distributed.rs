@@ -18,7 +18,11 @@ use crate::{
     on_threads,
 };
 
+#[allow(clippy::ptr_arg, reason = "these are the parameters of the model")]
 fn encode(coins: &Vec<f64>) -> Result<Vec<u8>, WireError> {
+    if coins.iter().any(|p| p.is_nan()) {
+        return Err(WireError::Params("no probabilities".into()));
+    }
     Ok(coins.iter().flat_map(|p| p.to_le_bytes()).collect())
 }
 

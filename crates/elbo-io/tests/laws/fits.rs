@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use elbo_core::{
-    DataError, EStepError, Event, Fit, FitError, LatentModel, Rows, Settings, Statistics, Stopped,
-    Tolerance, Variant, Weighted, WeightedSource, fit, fit_source,
+    DataError, EStepError, Event, Fit, FitError, MaximumLikelihood, Rows, Settings, Statistics,
+    Stopped, Tolerance, Variant, Weighted, WeightedSource, fit, fit_source,
 };
 use elbo_dist::{CovarianceStructure, MultivariateGaussian};
 use elbo_hmm::{Hmm, HmmModel, Sequences, SequencesSource};
 use elbo_io::RowsFile;
 use elbo_laws::model::assert_same_fit;
-use elbo_mixture::{Mixture, MixtureModel, Start};
+use elbo_mixture::{Mixture, MixtureModel, MixtureParams, Start};
 use proptest::prelude::*;
 
 use crate::{Folder, two_groups};
@@ -74,7 +74,7 @@ proptest! {
         if is_mapped {
             file = file.mapped().unwrap();
         }
-        let weights: Vec<f64> = (0..n).map(|i| f64::from((i % 3) as u8) / 2.0).collect();
+        let weights: Vec<f64> = (0..n).map(|i| (i % 3) as f64 / 2.0).collect();
         let rows = Rows::new(&data, n, d);
         let (memory, source) = if is_weighted {
             let weighted = WeightedSource::new(file, weights.clone()).unwrap();
@@ -88,7 +88,7 @@ proptest! {
         let read = on_threads(threads, || fit_source(&model, &source, start(), &settings, &()));
         let read = read.unwrap();
         assert_same_fit(&memory, &read);
-        let parts = |params: &_| numbers(&elbo_mixture::MixtureParams::to_mixture(params));
+        let parts = |params: &_| numbers(&MixtureParams::to_mixture(params));
         prop_assert_eq!(mixture_of(&memory, parts), mixture_of(&read, parts));
         prop_assert_eq!(memory.report.observations, read.report.observations);
     }
@@ -169,12 +169,10 @@ fn a_file_that_gets_shorter_ends_the_run_with_the_best_parameters_so_far() {
     let model = MixtureModel::ml();
     let settings = Settings { tolerance: Tolerance::Gap(0.0), ..settings(Variant::Soft, 4) };
     let from = || model.start(start(d), n as f64).unwrap();
-    type Params = <MixtureModel<
-        MultivariateGaussian,
-        elbo_core::MaximumLikelihood,
-        elbo_core::MaximumLikelihood,
-    > as LatentModel>::Params;
-    let cut_off = |event: &Event<'_, Params>| {
+    let cut_off = |event: &Event<
+        '_,
+        MixtureParams<MultivariateGaussian, MaximumLikelihood, MaximumLikelihood>,
+    >| {
         if event.iteration == 2 {
             let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
             file.set_len(1000).unwrap();
