@@ -321,9 +321,9 @@ impl LatentModel for FactorAnalysis {
                     + log_det
                     + d as f64 * std::f64::consts::TAU.ln());
             stats.0[0] += 1.0;
-            for j in 0..d {
-                stats.1[j] += x[j] * x[j];
-                (0..q).for_each(|a| stats.2[j * q + a] += x[j] * z[a]);
+            for (j, x) in x.iter().enumerate() {
+                stats.1[j] += x * x;
+                (0..q).for_each(|a| stats.2[j * q + a] += x * z[a]);
             }
             for a in 0..q {
                 (0..q).for_each(|b| stats.3[a * q + b] += z[a] * z[b] + covariance[a * q + b]);
@@ -402,7 +402,9 @@ fn topics() -> Case<'static> {
             let mut topics: Vec<f64> = (0..k * words).map(|_| 0.5 + rng.random::<f64>()).collect();
             for topic in topics.chunks_exact_mut(words) {
                 let sum: f64 = topic.iter().sum();
-                topic.iter_mut().for_each(|p| *p /= sum);
+                for p in topic {
+                    *p /= sum;
+                }
             }
             Ok(topics)
         };

@@ -176,10 +176,11 @@ impl Reader<'_> {
         (self.word()? == fingerprint(text.as_bytes())).then_some(())
     }
 
-    pub(super) fn take_stopped(&mut self) -> Option<Option<Stopped>> {
-        match self.take_up_to(ENDS.len())? {
-            0 => Some(None),
-            code => Some(Some(ENDS[code - 1].clone())),
-        }
+    pub(super) fn take_stopped(&mut self, to: &mut Option<Stopped>) -> Option<()> {
+        *to = match self.take_up_to(ENDS.len())? {
+            0 => None,
+            code => Some(ENDS[code - 1].clone()),
+        };
+        Some(())
     }
 }

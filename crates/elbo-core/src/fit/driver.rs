@@ -536,7 +536,7 @@ where
         for count in self.repairs.counts_mut() {
             *count = words.take()?;
         }
-        self.concluded = words.take_stopped()?;
+        words.take_stopped(&mut self.concluded)?;
         self.progress.load(words)?;
         if let Some(accelerator) = &mut self.accelerator {
             accelerator.load(words)?;

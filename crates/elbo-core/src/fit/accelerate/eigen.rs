@@ -44,8 +44,9 @@ fn rotate(a: &mut Small, vectors: &mut Small, n: usize, p: usize, q: usize) {
     for row in a.iter_mut().take(n) {
         (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
     }
-    for k in 0..n {
-        (a[p][k], a[q][k]) = (c * a[p][k] - s * a[q][k], s * a[p][k] + c * a[q][k]);
+    let (upper, lower) = a.split_at_mut(q); // p < q
+    for (x, y) in upper[p].iter_mut().zip(&mut lower[0]).take(n) {
+        (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
     }
     for row in vectors.iter_mut().take(n) {
         (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);

@@ -21,7 +21,7 @@ use squarem::Squarem;
 /// One way to look ahead.
 pub(super) enum Accelerator<S> {
     Squarem(Squarem<S>),
-    Span(Span<S>),
+    Span(Box<Span<S>>),
 }
 
 impl<S: Statistics> Accelerator<S> {
@@ -30,9 +30,11 @@ impl<S: Statistics> Accelerator<S> {
         match acceleration {
             Acceleration::None => None,
             Acceleration::Squarem => Some(Self::Squarem(Squarem::new(shape))),
-            Acceleration::Anderson => Some(Self::Span(Span::new(span::Condition::Residual, shape))),
+            Acceleration::Anderson => {
+                Some(Self::Span(Box::new(Span::new(span::Condition::Residual, shape))))
+            }
             Acceleration::QuasiNewton => {
-                Some(Self::Span(Span::new(span::Condition::Gradient, shape)))
+                Some(Self::Span(Box::new(Span::new(span::Condition::Gradient, shape))))
             }
         }
     }

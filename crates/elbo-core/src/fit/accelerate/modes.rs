@@ -7,7 +7,7 @@ pub(super) use super::eigen::MAX;
 /// Directions whose part outside the others is below this, squared, are left out.
 const DEPENDENT: f64 = 1e-6;
 /// Modes that converge faster than this are left to the next plain step, which does nearly the same.
-const FAST: f64 = 0.8;
+const FAST: f64 = 0.5;
 
 /// How residuals change along some directions: the products that Newton's step is made of.
 pub(super) struct Products {
@@ -94,7 +94,9 @@ impl Products {
         let rotation = diagonalize(&mut fractions, count);
         let mut directions = product(&basis, &rotation);
         for (row, scale) in directions.iter_mut().zip(scale) {
-            row.iter_mut().for_each(|x| *x *= scale);
+            for x in row {
+                *x *= scale;
+            }
         }
         (count > 0).then_some(Modes { count, directions, fractions })
     }
