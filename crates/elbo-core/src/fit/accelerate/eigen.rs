@@ -60,14 +60,12 @@ mod tests {
     #[test]
     fn eigenvectors_rebuild_the_matrix() {
         for n in 1..=MAX {
-            let mut a = Small::default();
-            for i in 0..n {
-                for j in 0..=i {
-                    // any symmetric matrix, one of its entries zero
-                    a[i][j] = ((3 * i + 7 * j) as f64).sin() * f64::from(u8::from(i + j != 1));
-                    a[j][i] = a[i][j];
-                }
-            }
+            // Any symmetric matrix, one of its entries zero.
+            let entry = |i: usize, j: usize| match i.max(j) {
+                largest if largest >= n || i + j == 1 => 0.0,
+                largest => ((3 * largest + 7 * i.min(j)) as f64).sin(),
+            };
+            let a: Small = std::array::from_fn(|i| std::array::from_fn(|j| entry(i, j)));
             let mut values = a;
             let vectors = diagonalize(&mut values, n);
             for i in 0..n {

@@ -148,10 +148,8 @@ mod tests {
         let mut products = Products::new(n);
         products.observed = along(observed);
         products.complete = along(complete);
-        for j in 0..n {
-            let slope = |i: usize| -(0..MAX).map(|k| observed[i][k] * z[k]).sum::<f64>();
-            products.gradient[j] = (0..MAX).map(|i| d[i][j] * slope(i)).sum();
-        }
+        let slope = |i: usize| -(0..MAX).map(|k| observed[i][k] * z[k]).sum::<f64>();
+        products.gradient = std::array::from_fn(|j| (0..MAX).map(|i| d[i][j] * slope(i)).sum());
         products
     }
 
