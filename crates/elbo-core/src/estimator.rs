@@ -281,10 +281,36 @@ impl<P> VariationalBayes<P> {
 }
 
 /// Components fitted with a prior: points and the posteriors they come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Pairs<F, P>"))]
 pub struct Conjugate<F, P> {
     points: Vec<F>,
     posteriors: Vec<P>,
+}
+
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pairs<F, P> {
+    points: Vec<F>,
+    posteriors: Vec<P>,
+}
+
+#[cfg(feature = "serde")]
+impl<F, P> TryFrom<Pairs<F, P>> for Conjugate<F, P> {
+    type Error = String;
+
+    fn try_from(Pairs { points, posteriors }: Pairs<F, P>) -> Result<Self, String> {
+        if points.len() == posteriors.len() {
+            return Ok(Self { points, posteriors });
+        }
+        Err(format!(
+            "{} points with {} posteriors; there is one for each",
+            points.len(),
+            posteriors.len()
+        ))
+    }
 }
 
 impl<F, P> Conjugate<F, P> {

@@ -230,7 +230,7 @@ impl DirichletMultinomialStats {
 
     /// `α₀`, if there are data that have an estimate.
     fn origin(&self) -> Result<Vec<f64>, EstimateError> {
-        if self.weight == 0.0 || self.of_total[0] == 0.0 {
+        if self.weight == 0.0 || self.counts().iter().all(|x| *x == 0.0) {
             return Err(EstimateError::NoWeight { component: 0, weight: self.weight });
         }
         if self.of_total[3] == 0.0 {
@@ -238,6 +238,15 @@ impl DirichletMultinomialStats {
                 what: "a concentration",
                 structure: "rows of at most one trial",
             });
+        }
+        let infinite = Err(EstimateError::Boundary {
+            component: 0,
+            parameter: "total concentration",
+            limit: "infinity",
+            cure: "its rows vary no more than those of a Multinomial: take that",
+        });
+        if self.of_total[0] == 0.0 {
+            return infinite; // so far out that slopes vanish
         }
         if self.of_categories[1].contains(&0.0) {
             return Err(EstimateError::Boundary {
@@ -248,15 +257,7 @@ impl DirichletMultinomialStats {
             });
         }
         let origin: Vec<f64> = self.of_categories[0].iter().map(|a| a / self.weight).collect();
-        if self.is_at_the_multinomial(&origin) {
-            return Err(EstimateError::Boundary {
-                component: 0,
-                parameter: "total concentration",
-                limit: "infinity",
-                cure: "its rows vary no more than those of a Multinomial: take that",
-            });
-        }
-        Ok(origin)
+        if self.is_at_the_multinomial(&origin) { infinite } else { Ok(origin) }
     }
 
     /// The sums of logarithms of each category and of the total at `α₀`; none if there are no such sums.

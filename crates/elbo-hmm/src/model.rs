@@ -69,19 +69,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
         let k = hmm.k();
         let per_state = steps / k as f64;
         let (initial, transition, emission) = hmm.into_parts();
-        let packed = emission[0].new_packed(k);
-        let (packed_initial, packed_transition) = (initial.new_packed(1), initial.new_packed(k));
-        let mut params = HmmParams {
-            initial: self.initial.start(vec![initial], 1.0)?,
-            transition: self.transition.start(transition, per_state)?,
-            emission: self.emission.start(emission, per_state)?,
-            packed,
-            packed_initial,
-            packed_transition,
-            chain: Chain::new(k),
-        };
-        params.repack();
-        Ok(params)
+        Ok(HmmParams::pack(
+            self.initial.start(vec![initial], 1.0)?,
+            self.transition.start(transition, per_state)?,
+            self.emission.start(emission, per_state)?,
+        ))
     }
 
     /// The estimator of emissions.
@@ -125,6 +117,25 @@ impl<F: Family, P: ConjugatePrior<F>>
 }
 
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
+    /// Makes the packed forms of fits that go together.
+    fn pack(initial: W::Fits, transition: W::Fits, emission: E::Fits) -> Self {
+        let (first, k) = (&E::points(&emission)[0], E::points(&emission).len());
+        let law = &W::points(&initial)[0];
+        let (packed, packed_initial) = (first.new_packed(k), law.new_packed(1));
+        let (packed_transition, chain) = (law.new_packed(k), Chain::new(k));
+        let mut params = Self {
+            initial,
+            transition,
+            emission,
+            packed,
+            packed_initial,
+            packed_transition,
+            chain,
+        };
+        params.repack();
+        params
+    }
+
     /// Number of states.
     pub fn k(&self) -> usize {
         self.chain.k()
@@ -399,5 +410,56 @@ impl<F, E: fmt::Debug, W: fmt::Debug> fmt::Debug for HmmModel<F, E, W> {
             .field("initial", &self.initial)
             .field("transition", &self.transition)
             .finish_non_exhaustive()
+    }
+}
+
+/// Initial law, transition rows and emissions as their estimators keep them: what a checkpoint needs. Packed forms are made
+/// anew.
+#[cfg(feature = "serde")]
+mod wire {
+    use elbo_core::{Estimator, Family};
+    use elbo_dist::Categorical;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    use super::HmmParams;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wire<W, E> {
+        initial: W,
+        transition: W,
+        emission: E,
+    }
+
+    impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> Serialize for HmmParams<F, E, W>
+    where
+        E::Fits: Serialize,
+        W::Fits: Serialize,
+    {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let Self { initial, transition, emission, .. } = self;
+            Wire { initial, transition, emission }.serialize(serializer)
+        }
+    }
+
+    impl<'de, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Deserialize<'de>
+        for HmmParams<F, E, W>
+    where
+        E::Fits: Deserialize<'de>,
+        W::Fits: Deserialize<'de>,
+    {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let Wire { initial, transition, emission } =
+                Wire::<W::Fits, E::Fits>::deserialize(deserializer)?;
+            let k = E::points(&emission).len();
+            let (laws, rows) = (W::points(&initial), W::points(&transition));
+            let fits = |law: &Categorical| law.categories() == k;
+            if k > 0 && laws.len() == 1 && rows.len() == k && laws.iter().chain(rows).all(fits) {
+                return Ok(Self::pack(initial, transition, emission));
+            }
+            Err(D::Error::custom(format!(
+                "{k} emissions need a law and {k} transition rows of {k}"
+            )))
+        }
     }
 }

@@ -75,20 +75,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         let (weights, components) = mixture.into_parts();
         let k = components.len();
         assert!(k > 0, "a mixture needs a component");
-        let packed = components[0].new_packed(k);
-        let packed_weights = weights.new_packed(1);
         let components = self.components.start(components, observations / k as f64)?;
         let weights = self.weights.start(vec![weights], observations)?;
-        let mut params = MixtureParams {
-            weights,
-            components,
-            packed,
-            packed_weights,
-            log_weights: vec![0.0; k],
-            thresholds: vec![0.0; k],
-        };
-        params.repack();
-        Ok(params)
+        Ok(MixtureParams::pack(weights, components))
     }
 }
 
@@ -121,6 +110,17 @@ impl<F: Family, P: ConjugatePrior<F>, W: ConjugatePrior<Categorical>>
 }
 
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureParams<F, E, W> {
+    /// Makes the packed forms of fits that go together.
+    fn pack(weights: W::Fits, components: E::Fits) -> Self {
+        let (first, k) = (&E::points(&components)[0], E::points(&components).len());
+        let (packed, packed_weights) = (first.new_packed(k), W::points(&weights)[0].new_packed(1));
+        let (log_weights, thresholds) = (vec![0.0; k], vec![0.0; k]);
+        let mut params =
+            Self { weights, components, packed, packed_weights, log_weights, thresholds };
+        params.repack();
+        params
+    }
+
     /// Number of components.
     pub fn k(&self) -> usize {
         self.log_weights.len()
@@ -324,4 +324,47 @@ fn assign<F: Family, E: Estimator<F>, W: Estimator<Categorical>>(
         responsibilities[..n].iter_mut().zip(weights).for_each(|(r, w)| *r *= w);
     }
     Ok(log_normalizers.iter().zip(weights).map(|(l, w)| l * w).sum())
+}
+
+/// Weights and components as their estimators keep them: what a checkpoint needs. Packed forms are made anew.
+#[cfg(feature = "serde")]
+mod wire {
+    use elbo_core::{Estimator, Family};
+    use elbo_dist::Categorical;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    use super::MixtureParams;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wire<W, C> {
+        weights: W,
+        components: C,
+    }
+
+    impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> Serialize for MixtureParams<F, E, W>
+    where
+        E::Fits: Serialize,
+        W::Fits: Serialize,
+    {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            Wire { weights: &self.weights, components: &self.components }.serialize(serializer)
+        }
+    }
+
+    impl<'de, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Deserialize<'de>
+        for MixtureParams<F, E, W>
+    where
+        E::Fits: Deserialize<'de>,
+        W::Fits: Deserialize<'de>,
+    {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let Wire { weights, components } = Wire::<W::Fits, E::Fits>::deserialize(deserializer)?;
+            let k = E::points(&components).len();
+            match W::points(&weights) {
+                [one] if one.categories() == k && k > 0 => Ok(Self::pack(weights, components)),
+                _ => Err(D::Error::custom(format!("{k} components need one weight each"))),
+            }
+        }
+    }
 }

@@ -321,7 +321,9 @@ where
 
     /// A leap where one is due and succeeds, else one EM step.
     fn em_step(&mut self) -> ControlFlow<Stopped> {
-        if let Some(mut accelerator) = self.accelerator.take() {
+        if self.progress.plain_steps == 0
+            && let Some(mut accelerator) = self.accelerator.take()
+        {
             let leap = self.leap(&mut accelerator);
             self.accelerator = Some(accelerator);
             match leap {
@@ -595,7 +597,12 @@ struct Progress {
     last_gain: f64,
     last_kind: Kind,
     within: usize,
+    /// Plain steps to take before the next leap.
+    plain_steps: usize,
 }
+
+/// Plain steps that show at which rate a run converges, twice.
+const CHECK: usize = 3;
 
 /// How the run got to its next point.
 #[derive(Clone, Copy, PartialEq)]
@@ -619,6 +626,7 @@ impl Progress {
             last_gain: f64::NAN,
             last_kind: Kind::OtherFunction,
             within: 0,
+            plain_steps: 0,
         }
     }
 
@@ -666,10 +674,11 @@ impl Progress {
             }
         };
         let rounding = gain <= 4.0 * f64::EPSILON * size;
+        self.plain_steps = self.plain_steps.saturating_sub(1);
         if reached || rounding {
             self.within += 1;
         } else if is_path {
-            self.within = 0;
+            (self.within, self.plain_steps) = (0, 0);
         }
         let needed = if matches!(self.tolerance, Tolerance::Gap(_)) || rounding { 2 } else { 1 };
         if self.within < needed {
@@ -678,14 +687,24 @@ impl Progress {
         Verdict::Done(if reached { why } else { Stopped::Rounding })
     }
 
-    /// Believes a verdict only if what is `left` to gain by another reckoning is within the tolerance, too.
+    /// Believes a verdict only if what is `left` to gain by another reckoning is within the tolerance, too. Where there is
+    /// none, gains of leaps say too little: plain steps must agree.
     fn confirm(&mut self, verdict: Verdict, left: Option<f64>) -> Verdict {
         let Tolerance::Gap(tolerance) = self.tolerance else { return verdict };
-        let Some(left) = left else { return verdict };
-        self.gap = self.gap.map(|gap| gap.max(left));
-        let is_far = left >= tolerance * self.observations;
+        if let Some(left) = left {
+            self.gap = self.gap.map(|gap| gap.max(left));
+        }
+        let doubted = match left {
+            Some(left) => left >= tolerance * self.observations,
+            None => self.last_kind == Kind::Leap,
+        };
         match verdict {
-            Verdict::Done(Stopped::Gap) if is_far => Verdict::Continue,
+            Verdict::Done(Stopped::Gap) if doubted => {
+                if left.is_none() {
+                    (self.within, self.plain_steps) = (0, CHECK);
+                }
+                Verdict::Continue
+            }
             verdict => verdict,
         }
     }
@@ -698,6 +717,7 @@ impl Progress {
         }
         words.put(self.last_kind as usize);
         words.put(self.within);
+        words.put(self.plain_steps);
     }
 
     fn load(&mut self, words: &mut Reader<'_>) -> Option<()> {
@@ -708,7 +728,7 @@ impl Progress {
         self.gap = has_gap.then_some(gap);
         (self.largest_fall, self.last_gain) = (largest_fall, last_gain);
         self.last_kind = [Kind::Step, Kind::Leap, Kind::OtherFunction][words.take_up_to(2)?];
-        self.within = words.take()?;
+        (self.within, self.plain_steps) = (words.take()?, words.take()?);
         (!self.trace.is_empty()).then_some(())
     }
 

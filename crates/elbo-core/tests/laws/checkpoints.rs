@@ -7,6 +7,7 @@ use elbo_core::{
     Tolerance, Trajectory, Variant, fit, resume,
 };
 use elbo_laws::model::assert_same_fit;
+#[cfg(feature = "serde")]
 use proptest::prelude::*;
 
 use crate::{

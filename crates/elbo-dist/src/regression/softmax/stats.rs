@@ -285,6 +285,22 @@ impl Statistics for SoftmaxRegressionStats {
         see(&mut self.design);
     }
 
+    fn visit_origin<'a>(&'a self, see: &mut dyn FnMut(&'a [f64])) {
+        see(&self.origin.center);
+        see(&self.origin.value);
+        see(&self.origin.slopes);
+        see(&self.reach);
+        see(std::slice::from_ref(&self.margin));
+    }
+
+    fn visit_origin_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
+        see(&mut self.origin.center);
+        see(&mut self.origin.value);
+        see(&mut self.origin.slopes);
+        see(&mut self.reach);
+        see(std::slice::from_mut(&mut self.margin));
+    }
+
     fn set_zero(&mut self) {
         self.visit_mut(&mut |part| part.fill(0.0));
         self.reach.fill(0.0);
