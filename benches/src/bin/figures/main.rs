@@ -81,7 +81,7 @@ fn acceleration() -> Outcome<Plot> {
         let end = points.last().map_or(f64::NAN, |point| point.1);
         let near = points.iter().find(|(_, gap)| *gap < 1e-6).map_or(f64::NAN, |point| point.0);
         println!("{name}: {near} E-steps, ends {end:.1e} nats below the best");
-        let points = points.into_iter().take_while(|(_, gap)| *gap > 1e-9).collect();
+        let points = points.into_iter().take_while(|(_, gap)| *gap > 1e-8).collect();
         series.push(Series { name: name.into(), color: COLORS[place], mark: Mark::Line, points });
     }
     let last = series[0].points.last().map_or(1.0, |point| point.0);
@@ -176,7 +176,7 @@ fn stochastic() -> Outcome<Plot> {
     );
     Ok(Plot {
         x: Axis::linear("iteration; the burn-in is 50", 0.0, 200.0),
-        y: Axis::linear("mean of the upper component", 1.5, 3.4),
+        y: Axis::linear("mean of the upper component", 2.1, 3.1),
         series,
     })
 }
@@ -212,17 +212,18 @@ fn online() -> Outcome<Plot> {
         let points: Vec<(f64, f64)> = path.iter().map(gap).collect();
         let at = |pass: f64| points.iter().rfind(|point| point.0 <= pass).map_or(f64::NAN, |p| p.1);
         println!(
-            "{name}: {:.1} after 1, {:.1} after 10, {:.3} after 100; result {:.3}; below 1 from {:?}",
-            at(1.0),
+            "{name}: {:.1} after 2, {:.1} after 10, {:.3} after 100; result {:.3}; within 1 from {:?}",
+            at(2.0),
             at(10.0),
             at(100.0),
             top - fitted.log_likelihood,
             points.iter().find(|point| point.1 < 1.0).map(|point| point.0)
         );
+        let points = points.into_iter().take_while(|point| point.1 > 1e-3).collect();
         series.push(Series { name: name.into(), color, mark: Mark::Line, points });
     }
     Ok(Plot {
-        x: Axis::logarithmic("passes over the data", 1.0, 100.0),
+        x: Axis::logarithmic("E-steps over all data", 2.0, 100.0),
         y: Axis::logarithmic("distance to the optimum, nats", 1e-3, 1e3),
         series,
     })

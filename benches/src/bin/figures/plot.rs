@@ -10,7 +10,7 @@ const BOTTOM: f64 = 346.0;
 /// Height of a row of the legend.
 const ROW: f64 = 20.0;
 /// Width of a letter, on average.
-const LETTER: f64 = 6.7;
+const LETTER: f64 = 7.4;
 
 /// In the order in which series should take them.
 pub(crate) const COLORS: [&str; 5] = ["#7a7f87", "#dd7a1f", "#3f8fd2", "#2f9e6e", "#a86bd0"];
@@ -96,13 +96,14 @@ impl Axis {
             }
             Scale::Logarithmic => {
                 let (low, high) = (self.from.log10().floor() as i32, self.to.log10().ceil() as i32);
-                let factors: &[f64] = if high - low <= 4 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+                let factors: &[f64] = if high - low <= 2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+                let is_wide = high - low > 4;
                 let stride = 1 + (high - low) as usize / 8;
                 (low..=high)
                     .step_by(stride)
                     .flat_map(|power| factors.iter().map(move |x| x * 10_f64.powi(power)))
                     .filter(|x| (-1e-9..=1.0 + 1e-9).contains(&self.place(*x)))
-                    .map(|x| (x, number(x)))
+                    .map(|x| (x, number(x, is_wide)))
                     .collect()
             }
         }
@@ -110,8 +111,8 @@ impl Axis {
 }
 
 /// A number of few digits, or a power of ten.
-fn number(x: f64) -> String {
-    if (0.01..1e5).contains(&x) {
+fn number(x: f64, is_wide: bool) -> String {
+    if (if is_wide { 1.0 } else { 0.001 }..1e5).contains(&x) {
         return format!("{}", (x * 1e6).round() / 1e6);
     }
     let digits = ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"];
