@@ -1,4 +1,9 @@
 //! A plot as SVG: transparent, in middle tones that can be read on white and on black.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "numbers of ticks and powers of ten are small"
+)]
 
 use std::fmt::Write as _;
 
