@@ -147,7 +147,7 @@ impl Plot {
     fn legend(&self, svg: &mut String) -> f64 {
         let (mut x, mut y) = (LEFT, 14.0);
         for series in &self.series {
-            let width = 44.0 + LETTER * series.name.chars().count() as f64;
+            let width = 52.0 + LETTER * series.name.chars().count() as f64;
             if x + width > RIGHT + 20.0 {
                 (x, y) = (LEFT, y + ROW);
             }
