@@ -7,28 +7,20 @@
 //! writes `docs/src/figures/*.svg` and prints the numbers that the chapters quote. The same bits each time.
 #![allow(clippy::print_stdout, reason = "a command-line tool prints")]
 
+mod data;
 mod plot;
 
 use std::{error::Error, path::Path};
 
 use elbo::{
-    core::{
-        Acceleration, Draw, MaximumLikelihood, PathPoint, Settings, ShortRuns, Stopped, Tolerance,
-        Trajectory, Variant,
-    },
-    dist::{Gaussian, MultivariateGaussian},
-    mixture::{CovarianceStructure, Fitted, Mixture, MixtureModel, MixtureParams, Rows, Start},
+    core::{Acceleration, PathPoint, Settings, ShortRuns, Tolerance, Variant},
+    mixture::{MixtureModel, Start},
 };
-use rand::{SeedableRng, rngs::ChaCha8Rng};
 
+use data::{Table, best_of, e_steps, ends_at, meets, simulated, traced, univariate};
 use plot::{Axis, COLORS, Mark, Plot, Scale, Series};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
-type Params = MixtureParams<Gaussian, MaximumLikelihood, MaximumLikelihood>;
-type RowsParams = MixtureParams<MultivariateGaussian, MaximumLikelihood, MaximumLikelihood>;
-
-/// Two ends are one optimum if they agree to this many nats per observation.
-const SAME: f64 = 1e-7;
 
 fn main() -> Outcome<()> {
     save("acceleration", &acceleration()?)?;
@@ -254,11 +246,12 @@ fn online() -> Outcome<Plot> {
 /// How many of 100 starts meet the best optimum, with and without annealing.
 fn annealed() -> Outcome<Plot> {
     println!("## annealed: starts of 100 that meet the best optimum");
+    let annealed = |start: f64| Variant::Annealed { start, rate: 1.02 };
     let variants = [
         ("soft EM", Variant::Soft),
-        ("annealed from 0.7", Variant::Annealed { start: 0.7, rate: 1.02 }),
-        ("from 0.4", Variant::Annealed { start: 0.4, rate: 1.02 }),
-        ("from 0.1", Variant::Annealed { start: 0.1, rate: 1.02 }),
+        ("annealed from 0.7", annealed(0.7)),
+        ("from 0.4", annealed(0.4)),
+        ("from 0.1", annealed(0.1)),
     ];
     let mut series: Vec<Series> = variants
         .iter()
@@ -273,33 +266,38 @@ fn annealed() -> Outcome<Plot> {
     let mut ticks = Vec::new();
     for (name, table, components) in cases {
         for k in components {
-            let mut all = Vec::new();
-            for (_, variant) in variants {
-                let settings = Settings { variant, ..plain(1e-10) };
-                all.push(table.fit(k, 100, &settings)?);
-            }
-            let best = best_of(&all);
             let place = ticks.len() as f64;
-            for (i, fitted) in all.iter().enumerate() {
-                let reached = meets(fitted, best);
-                let x = place + 0.21 * (i as f64 - 1.5);
-                series[i].points.push((x, reached as f64));
-                let e_steps: usize = e_steps(fitted) / 100;
-                println!("{name} {k}, {}: {reached}, {e_steps} E-steps a run", series[i].name);
-            }
             ticks.push((place, format!("{name} {k}")));
+            println!("{name} {k}");
+            let reached = compare(&table, k, &variants)?;
+            for (i, (series, reached)) in series.iter_mut().zip(reached).enumerate() {
+                series.points.push((place + 0.21 * (i as f64 - 1.5), reached as f64));
+            }
         }
     }
+    let to = ticks.len() as f64 - 0.5;
+    let label = "data and number of components";
     Ok(Plot {
-        x: Axis {
-            label: "data and number of components",
-            from: -0.5,
-            to: ticks.len() as f64 - 0.5,
-            scale: Scale::Named(ticks),
-        },
+        x: Axis { label, from: -0.5, to, scale: Scale::Named(ticks) },
         y: Axis::linear("starts of 100 that meet the best optimum", 0.0, 100.0),
         series,
     })
+}
+
+/// How many of 100 starts meet the best optimum, variant by variant.
+fn compare(table: &Table, k: usize, variants: &[(&str, Variant)]) -> Outcome<Vec<usize>> {
+    let mut all = Vec::new();
+    for (_, variant) in variants {
+        all.push(table.fit(k, 100, &Settings { variant: *variant, ..plain(1e-10) })?);
+    }
+    let best = best_of(&all);
+    let one = table.fit(1, 1, &plain(1e-10))?.report.objective;
+    let reached = all.iter().map(|fitted| meets(fitted, best)).collect::<Vec<_>>();
+    for ((fitted, (name, _)), reached) in all.iter().zip(variants).zip(&reached) {
+        let (e_steps, merged) = (e_steps(fitted) / 100, ends_at(fitted, one));
+        println!("  {name}: {reached}, {e_steps} E-steps a run, {merged} merged into one");
+    }
+    Ok(reached)
 }
 
 /// E-steps against the probability of meeting the best optimum, with and without short runs.
@@ -340,154 +338,4 @@ fn restarts() -> Outcome<Plot> {
         y: Axis::linear("searches of 100 that meet the best optimum", 0.0, 100.0),
         series,
     })
-}
-
-/// E-steps of all runs, the short ones included.
-fn e_steps_of_search(
-    table: &Table,
-    fitted: &Fitted<MultivariateGaussian>,
-    starts: usize,
-    settings: &Settings,
-) -> Outcome<usize> {
-    let Some(short) = settings.short_runs else { return Ok(e_steps(fitted)) };
-    let reports = fitted.runs.ends.iter().filter_map(|end| end.outcome.as_ref().ok());
-    let long: usize = reports
-        .filter(|report| report.stopped != Stopped::Outrun)
-        .map(|report| report.e_steps)
-        .sum();
-    if short.iterations == 0 {
-        return Ok(long + starts);
-    }
-    let settings =
-        Settings { short_runs: None, max_iterations: short.iterations, ..settings.clone() };
-    Ok(long + e_steps(&table.fit(4, starts, &settings)?))
-}
-
-fn e_steps<F>(fitted: &Fitted<F>) -> usize {
-    let reports = fitted.runs.ends.iter().filter_map(|end| end.outcome.as_ref().ok());
-    reports.map(|report| report.e_steps).sum()
-}
-
-/// The best sound objective.
-fn best_of<F>(all: &[Fitted<F>]) -> f64 {
-    all.iter()
-        .filter_map(|fitted| fitted.runs.optima.first())
-        .map(|optimum| optimum.objective)
-        .fold(f64::MIN, f64::max)
-}
-
-/// How many runs met this objective.
-fn meets<F>(fitted: &Fitted<F>, best: f64) -> usize {
-    let within = SAME * fitted.report.observations;
-    let met = |optimum: &&elbo::core::Optimum| optimum.objective >= best - within;
-    fitted.runs.optima.iter().filter(met).map(|optimum| optimum.runs).sum()
-}
-
-/// A data set that ships with the repository.
-struct Table {
-    values: Vec<f64>,
-    d: usize,
-}
-
-impl Table {
-    fn read(name: &str) -> Outcome<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../data/{name}.csv"));
-        let text = std::fs::read_to_string(path)?;
-        let d = text.lines().next().map_or(0, |names| names.split(',').count());
-        let cells = text.lines().skip(1).flat_map(|line| line.split(','));
-        let values = cells.map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Self { values, d })
-    }
-
-    /// Nine round groups of 100 on a square grid, 5 standard deviations apart.
-    fn grid() -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let standard = Gaussian::new(0.0, 1.0).expect("a Gaussian");
-        let noise = standard.draw(1800, &mut rng);
-        let center = |i: usize| [i / 3 % 3, i % 3].map(|place| 5.0 * place as f64);
-        let values = noise.chunks_exact(2).enumerate().flat_map(|(i, pair)| {
-            let center = center(i);
-            [center[0] + pair[0], center[1] + pair[1]]
-        });
-        Self { values: values.collect(), d: 2 }
-    }
-
-    fn rows(&self) -> Rows<'_> {
-        Rows::new(&self.values, self.values.len() / self.d, self.d)
-    }
-
-    fn spread(&self, k: usize, runs: usize) -> Start<MultivariateGaussian> {
-        let origin = vec![0.0; self.d];
-        let template = MultivariateGaussian::standard(CovarianceStructure::VVV, origin);
-        Start::Spread { k, runs, template }
-    }
-
-    /// The path of each method from one start.
-    fn paths(&self, k: usize, seed: u64, methods: &[Acceleration]) -> Outcome<Vec<Vec<PathPoint>>> {
-        let mut paths = Vec::new();
-        for acceleration in methods {
-            let settings = Settings { acceleration: *acceleration, seed, ..plain(1e-16) };
-            let trajectory = Trajectory::new(|_: &RowsParams| Vec::new());
-            let start = self.spread(k, 1);
-            MixtureModel::ml().fit(self.rows().into(), &start, &settings, &trajectory)?;
-            paths.push(trajectory.path(0));
-        }
-        Ok(paths)
-    }
-
-    /// A hundred searches for four components from so many starts each, and their E-steps on average.
-    fn searches(
-        &self,
-        starts: usize,
-        settings: &Settings,
-    ) -> Outcome<(f64, Vec<Fitted<MultivariateGaussian>>)> {
-        let (mut cost, mut all) = (0, Vec::new());
-        for seed in 1000..1100 {
-            let settings = Settings { seed, ..settings.clone() };
-            let fitted = self.fit(4, starts, &settings)?;
-            cost += e_steps_of_search(self, &fitted, starts, &settings)?;
-            all.push(fitted);
-        }
-        Ok((cost as f64 / all.len() as f64, all))
-    }
-
-    fn fit(
-        &self,
-        k: usize,
-        runs: usize,
-        settings: &Settings,
-    ) -> Outcome<Fitted<MultivariateGaussian>> {
-        Ok(MixtureModel::ml().fit(self.rows().into(), &self.spread(k, runs), settings, &())?)
-    }
-}
-
-/// Numbers from Gaussians of variance 1 with these means, so many each.
-fn simulated(groups: &[(f64, usize)]) -> Vec<f64> {
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let standard = Gaussian::new(0.0, 1.0).expect("a Gaussian");
-    let mut values = Vec::new();
-    for (mean, n) in groups {
-        values.extend(standard.draw(*n, &mut rng).into_iter().map(|x| x + mean));
-    }
-    // Groups in turn, so that no piece of the data is one group.
-    let n = values.len();
-    (0..n).map(|i| values[i * 7_919 % n]).collect()
-}
-
-fn univariate(weights: &[f64], means: &[f64]) -> Outcome<Mixture<Gaussian>> {
-    let components =
-        means.iter().map(|mean| Gaussian::new(*mean, 1.0)).collect::<Result<_, _>>()?;
-    Ok(Mixture::new(weights.to_vec(), components)?)
-}
-
-/// A fit, and what a number of the mixture was on the way.
-fn traced(
-    values: &[f64],
-    start: &Start<Gaussian>,
-    settings: &Settings,
-    number: impl Fn(&Mixture<Gaussian>) -> f64 + Sync,
-) -> Outcome<(Vec<PathPoint>, Fitted<Gaussian>)> {
-    let trajectory = Trajectory::new(|params: &Params| vec![number(&params.to_mixture())]);
-    let fitted = MixtureModel::ml().fit(values.into(), start, settings, &trajectory)?;
-    Ok((trajectory.path(0), fitted))
 }
