@@ -49,11 +49,11 @@ impl Default for Settings {
     }
 }
 
-/// Many short runs before few long ones: a start that is good after a few steps mostly leads to a good end, and a bad one is
-/// hardly ever worth the whole way.
+/// Many short runs before few long ones: where a run is after a few steps says something of where it will end.
 ///
 /// With some iterations this is emEM (Biernacki, Celeux & Govaert 2003), with none the starts themselves are compared, which
-/// is `RndEM` (Maitra 2009). Runs that do not go on end with [`Stopped::Outrun`](crate::Stopped::Outrun).
+/// is `RndEM` (Maitra 2009). It pays where long runs are long; accelerated ones mostly are not: the book's chapter on
+/// restarts measures it. Runs that do not go on end with [`Stopped::Outrun`](crate::Stopped::Outrun).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShortRuns {
     /// Iterations of a short run. Those that go on begin at their start again, so that the long runs are what they would
