@@ -8,7 +8,8 @@
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("rows.f64");
-//! # let numbers: Vec<f64> = (0..4000_i32).map(|i| f64::from(i % 2 * 9 + i % 7)).collect();
+//! # let wave = |i: i32| (0.7 * f64::from(i)).sin() + (0.31 * f64::from(i)).cos();
+//! # let numbers: Vec<f64> = (0..4000).map(|i| f64::from(i / 2 % 2 * 9) + wave(i)).collect();
 //! # std::fs::write(&path, numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>())?;
 //! let file = RowsFile::open_raw(&path, 2)?;
 //! file.check_finite()?;

@@ -26,7 +26,7 @@ where
     E: Estimator<F>,
     W: Estimator<Categorical>,
 {
-    // So small a tolerance is never met in 60 iterations of these data, and zero would switch leaps off.
+    // So small a tolerance is never met in 15 iterations of these data, and zero would switch leaps off.
     let settings = Settings {
         tolerance: Tolerance::Gap(1e-300),
         max_iterations: iterations,
@@ -63,19 +63,19 @@ fn iterations_allocate_nothing() {
             assert!(allocations(&ml, rows, &start, 5) > 0, "the counter counts nothing");
             assert_eq!(
                 allocations(&ml, rows, &start, 5),
-                allocations(&ml, rows, &start, 50),
+                allocations(&ml, rows, &start, 15),
                 "{structure}, ML"
             );
             let map = MixtureModel::map(prior.clone(), flat.clone());
             assert_eq!(
                 allocations(&map, rows, &start, 5),
-                allocations(&map, rows, &start, 50),
+                allocations(&map, rows, &start, 15),
                 "{structure}, MAP"
             );
             let vb = MixtureModel::vb(prior.clone(), flat.clone());
             assert_eq!(
                 allocations(&vb, rows, &start, 5),
-                allocations(&vb, rows, &start, 50),
+                allocations(&vb, rows, &start, 15),
                 "{structure}, VB"
             );
         });
