@@ -26,12 +26,14 @@ const VARIANTS: [Variant; 8] = [
     Variant::Online { batch: 5000, epochs: 12, decay: 0.0, delay: 0.0 },
 ];
 
+type CoinsFit = elbo_core::Fit<Vec<f64>, (Vec<f64>, Vec<f64>)>;
+
 /// The fit, and a checkpoint after each iteration.
 fn watched(
     data: &[f64],
     start: &[f64],
     settings: &Settings,
-) -> (elbo_core::Fit<Vec<f64>, (Vec<f64>, Vec<f64>)>, Vec<Checkpoint<Vec<f64>>>) {
+) -> (CoinsFit, Vec<Checkpoint<Vec<f64>>>) {
     let checkpoints = Mutex::new(Vec::new());
     let observer = |event: &Event<'_, Vec<f64>>| {
         checkpoints.lock().unwrap().push(event.checkpoint());
