@@ -210,7 +210,7 @@ where
             observer,
             index,
             e_step: EStep::over(data.len(), data.grain(), settings.pieces),
-            accelerator: Accelerator::new(acceleration, &stats),
+            accelerator: Accelerator::new(acceleration, model, &start, &stats),
             schedule,
             here: Point { params: start, stats, objective: zero },
             spare,

@@ -180,9 +180,9 @@ pub enum Acceleration {
     /// After every step a leap to where the last five steps say that the residual is smallest. Sources: Anderson (1965),
     /// Walker & Ni (2011).
     Anderson,
-    /// After every step a leap by Newton's method in the span of the last five steps, in the metric of the model where it
-    /// tells its natural parameters ([`LatentModel::write_natural`](crate::LatentModel::write_natural)), else in units of
-    /// those steps. The default: it needs the fewest E-steps of all, near the optimum and far from it. Source: Jamshidian &
+    /// After every step a leap by Newton's method in the span of the last five steps, in the metric of the model, where it
+    /// tells its natural parameters ([`LatentModel::write_natural`](crate::LatentModel::write_natural)); `Squarem` where it
+    /// does not. The default: it needs the fewest E-steps of all, near the optimum and far from it. Source: Jamshidian &
     /// Jennrich (1997), restricted to a span.
     #[default]
     QuasiNewton,

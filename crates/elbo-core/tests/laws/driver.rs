@@ -3,8 +3,8 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use elbo_core::{
-    CancelToken, DataError, EStep, EStepError, EstimateError, Event, Fit, FitError, LatentModel,
-    Settings, Stopped, Tolerance, Variant, Weighted, fit,
+    Acceleration, CancelToken, DataError, EStep, EStepError, EstimateError, Event, Fit, FitError,
+    LatentModel, Settings, Stopped, Tolerance, Variant, Weighted, fit,
 };
 use elbo_laws::{
     assert_close,
@@ -272,4 +272,13 @@ fn free_parameters_and_observations_are_reported() {
     let end = run(&packets(50), &[0.3, 0.6], &exactly(1));
     assert_eq!((end.report.free_parameters, end.report.observations), (2, 50.0));
     assert_eq!(Coins::new(10.0).penalty(&end.params), end.report.penalty);
+}
+
+/// Coins tell no natural parameters: without the metric Newton's method is no match for squared extrapolation.
+#[test]
+fn a_model_without_natural_parameters_is_accelerated_by_squarem() {
+    let data = packets(500);
+    let end =
+        |acceleration| run(&data, &[0.4, 0.5], &Settings { acceleration, ..Settings::default() });
+    assert_same_fit(&end(Acceleration::QuasiNewton), &end(Acceleration::Squarem));
 }

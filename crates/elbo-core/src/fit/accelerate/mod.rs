@@ -25,16 +25,24 @@ pub(super) enum Accelerator<S> {
 }
 
 impl<S: Statistics> Accelerator<S> {
-    /// What `acceleration` asks for; statistics of the model's shape give the room.
-    pub(super) fn new(acceleration: Acceleration, shape: &S) -> Option<Self> {
+    /// What `acceleration` asks for, for runs that start at `params`; statistics of the model's shape give the room.
+    ///
+    /// Newton's method needs the metric of the model: a model that does not tell it is accelerated by SQUAREM.
+    pub(super) fn new<M: LatentModel<Stats = S>>(
+        acceleration: Acceleration,
+        model: &M,
+        params: &M::Params,
+        shape: &S,
+    ) -> Option<Self> {
+        let span = |condition| Some(Self::Span(Box::new(Span::new(condition, shape))));
         match acceleration {
             Acceleration::None => None,
-            Acceleration::Squarem => Some(Self::Squarem(Squarem::new(shape))),
-            Acceleration::Anderson => {
-                Some(Self::Span(Box::new(Span::new(span::Condition::Residual, shape))))
+            Acceleration::Anderson => span(span::Condition::Residual),
+            Acceleration::QuasiNewton if model.write_natural(params, shape, &mut Vec::new()) => {
+                span(span::Condition::Gradient)
             }
-            Acceleration::QuasiNewton => {
-                Some(Self::Span(Box::new(Span::new(span::Condition::Gradient, shape))))
+            Acceleration::Squarem | Acceleration::QuasiNewton => {
+                Some(Self::Squarem(Squarem::new(shape)))
             }
         }
     }

@@ -35,8 +35,8 @@ pub(in crate::fit) enum Condition {
 /// in the span, `⟨Δxᵢ, Δηⱼ⟩` the complete-data information. Their generalized eigenvalues `ν` are the fractions of
 /// information that were observed: a mode converges like `(1 − ν)ᵗ` under EM and is extrapolated by `1/ν`. In that metric `J`
 /// is symmetric, which makes few steps go far: this is the method of conjugate gradients with EM as preconditioner, and
-/// Newton's in the span. A model that does not tell its coefficients is taken for one with `η = Dx`, `D` diagonal with
-/// every coordinate in units of its recent steps.
+/// Newton's in the span. Where coefficients are not finite for once, `η = Dx` stands in, `D`
+/// diagonal with every coordinate in units of its recent steps.
 ///
 /// **Residual.** `γ` minimizes `‖rₖ − Σγᵢ Δrᵢ‖` in those units; `√ν` takes the place of `ν`.
 ///
