@@ -19,6 +19,7 @@
 //!
 //! [`FactorAnalysis`] fits a [`LowRankGaussian`] to a [`Sample`]: to rows that are read once, or to a covariance matrix.
 //! [`ProbabilisticPca`] is the case of equal uniquenesses, with a closed form.
+//! [`FactorEm`] fits both to rows of which values are missing.
 //!
 //! # Should I use this crate?
 //!
@@ -38,6 +39,7 @@
 //! - **serde** (off): `Serialize` and `Deserialize` for distributions.
 
 mod analysis;
+mod em;
 mod fitted;
 mod ppca;
 mod sample;
@@ -45,6 +47,9 @@ mod sample;
 pub use analysis::{FactorModel, FactorParams, FactorScratch, FactorStats, UniquenessPrior};
 pub use elbo_core::{DataError, EstimateError, FitError, Report, Rows, Runs, Settings, Weighted};
 pub use elbo_dist::LowRankGaussian;
+pub use em::{
+    FactorEm, FactorEmFit, FactorRows, FactorRowsModel, FactorRowsScratch, FactorRowsStats, Noise,
+};
 pub use fitted::{FactorAnalysis, FactorFit, GoodnessOfFit, log_likelihood};
 pub use ppca::{ProbabilisticPca, log_evidences};
 pub use sample::{Sample, SampleError, Whole};

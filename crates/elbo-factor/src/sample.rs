@@ -63,6 +63,44 @@ impl Sample {
         Ok(sums.finish(&origin))
     }
 
+    /// The sample of rows with means in place of missing values, where to start from, and the weight of each column's values.
+    /// Not finite where a value is infinite.
+    ///
+    /// # Errors
+    ///
+    /// A column that is never observed is a constant one at NaN.
+    pub(crate) fn with_means(data: Weighted<'_, Rows<'_>>) -> Result<(Self, Vec<f64>), DataError> {
+        let rows = data.units();
+        let (n, d) = (rows.len(), rows.d());
+        let (mut origin, mut found) = (vec![0.0; d], vec![0.0; d]);
+        let mut row = vec![0.0; d];
+        for i in 0..n {
+            copy_row(rows, i, &mut row);
+            let weight = data.weights().map_or(1.0, |weights| weights[i]);
+            for (j, x) in row.iter().enumerate().filter(|(_, x)| !x.is_nan() && weight > 0.0) {
+                found[j] += weight;
+                origin[j] += (x - origin[j]) * (weight / found[j]);
+            }
+        }
+        if let Some(column) = found.iter().position(|weight| *weight == 0.0) {
+            return Err(DataError::ConstantColumn { column, value: f64::NAN });
+        }
+        let mut sums = Sums::empty(d);
+        let mut block = vec![0.0; BLOCK.min(n) * d];
+        for start in (0..n).step_by(BLOCK) {
+            let part = data.slice(start..n.min(start + BLOCK));
+            let block = &mut block[..part.len() * d];
+            for (i, row) in block.chunks_exact_mut(d).enumerate() {
+                copy_row(part.units(), i, row);
+                row.iter_mut().zip(&origin).filter(|(x, _)| x.is_nan()).for_each(|(x, m)| *x = *m);
+            }
+            let filled = block.to_vec();
+            let rows = Rows::new(&filled, part.len(), d);
+            sums.add_rows(rows, part.weights(), &origin, block);
+        }
+        Ok((sums.finish(&origin), found))
+    }
+
     /// A sample of `n` observations with this maximum-likelihood covariance or correlation matrix (sums divided by `n`),
     /// `d × d`, row-major, and mean zero.
     ///
@@ -237,21 +275,32 @@ struct Sums {
 impl Sums {
     fn of(data: Weighted<'_, Rows<'_>>, origin: &[f64]) -> Self {
         let (n, d) = (data.len(), origin.len());
-        let mut sums = Self { weight: 0.0, first: vec![0.0; d], second: vec![0.0; d * d] };
+        let mut sums = Self::empty(d);
         let mut block = vec![0.0; BLOCK.min(n) * d];
         for start in (0..n).step_by(BLOCK) {
             let part = data.slice(start..n.min(start + BLOCK));
             let block = &mut block[..part.len() * d];
-            sums.add_block(part, origin, block);
+            sums.add_rows(part.units(), part.weights(), origin, block);
         }
         sums
     }
 
-    fn add_block(&mut self, part: Weighted<'_, Rows<'_>>, origin: &[f64], block: &mut [f64]) {
-        let (rows, d) = (part.units(), origin.len());
+    fn empty(d: usize) -> Self {
+        Self { weight: 0.0, first: vec![0.0; d], second: vec![0.0; d * d] }
+    }
+
+    /// Adds as many rows as `block` has room for.
+    fn add_rows(
+        &mut self,
+        rows: Rows<'_>,
+        weights: Option<&[f64]>,
+        origin: &[f64],
+        block: &mut [f64],
+    ) {
+        let d = origin.len();
         for (i, row) in block.chunks_exact_mut(d).enumerate() {
             copy_row(rows, i, row);
-            let weight = part.weights().map_or(1.0, |weights| weights[i]);
+            let weight = weights.map_or(1.0, |weights| weights[i]);
             if weight == 0.0 {
                 row.fill(0.0);
                 continue;
@@ -261,7 +310,7 @@ impl Sums {
                 *x -= c;
                 *sum += weight * *x;
             }
-            if part.weights().is_some() {
+            if weights.is_some() {
                 let root = weight.sqrt();
                 row.iter_mut().for_each(|x| *x *= root);
             }

@@ -1,7 +1,8 @@
 //! Bad data are typed errors that name the place.
 
 use elbo_factor::{
-    DataError, EstimateError, FactorAnalysis, FitError, ProbabilisticPca, Rows, Sample, SampleError,
+    DataError, EstimateError, FactorAnalysis, FactorEm, FitError, Noise, ProbabilisticPca, Rows,
+    Sample, SampleError,
 };
 
 #[test]
@@ -64,4 +65,25 @@ fn few_rows_have_factors_but_no_test() {
     let sample = Sample::of_rows(Rows::new(&data, 6, 8).into()).unwrap();
     let fit = FactorAnalysis::new(2).fit(&sample).unwrap();
     assert!(fit.log_likelihood().is_finite() && fit.goodness_of_fit(&sample).is_none());
+}
+
+#[test]
+fn bad_values_among_missing_ones_are_named() {
+    let mut data: Vec<f64> = (0..120).map(|i| f64::from(i * i % 23)).collect();
+    data[7] = f64::NAN;
+    let fit = |data: &[f64]| FactorEm::new(1, Noise::Own).fit(Rows::new(data, 30, 4).into());
+    assert!(fit(&data).is_ok());
+    data[9] = f64::NEG_INFINITY;
+    let error = fit(&data).unwrap_err();
+    assert!(
+        matches!(error, FitError::Data(DataError::NotFinite { row: 2, column: 1, .. })),
+        "{error}"
+    );
+    data[9] = 1.0;
+    data.iter_mut().skip(3).step_by(4).for_each(|x| *x = f64::NAN);
+    let error = fit(&data).unwrap_err();
+    assert!(
+        matches!(error, FitError::Data(DataError::ConstantColumn { column: 3, .. })),
+        "{error}"
+    );
 }

@@ -5,6 +5,7 @@
 
 mod analysis;
 mod bad_input;
+mod em;
 mod ppca;
 mod sample;
 mod support;
