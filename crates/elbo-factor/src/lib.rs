@@ -42,6 +42,7 @@ mod analysis;
 mod em;
 mod fitted;
 mod ppca;
+mod rotation;
 mod sample;
 
 pub use analysis::{FactorModel, FactorParams, FactorScratch, FactorStats, UniquenessPrior};
@@ -52,4 +53,5 @@ pub use em::{
 };
 pub use fitted::{FactorAnalysis, FactorFit, GoodnessOfFit, log_likelihood};
 pub use ppca::{ProbabilisticPca, log_evidences};
+pub use rotation::{Rotated, Rotation, RotationError, rotate};
 pub use sample::{Sample, SampleError, Whole};

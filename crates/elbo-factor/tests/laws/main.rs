@@ -7,6 +7,7 @@ mod analysis;
 mod bad_input;
 mod em;
 mod ppca;
+mod rotation;
 mod sample;
 mod support;
 
