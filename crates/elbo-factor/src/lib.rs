@@ -20,6 +20,7 @@
 //! [`FactorAnalysis`] fits a [`LowRankGaussian`] to a [`Sample`]: to rows that are read once, or to a covariance matrix.
 //! [`ProbabilisticPca`] is the case of equal uniquenesses, with a closed form.
 //! [`FactorEm`] fits both to rows of which values are missing.
+//! [`Scorer`] gives factor scores of rows and completes them, [`rotate`] turns loadings to what is easy to read.
 //!
 //! # Should I use this crate?
 //!
@@ -44,9 +45,14 @@ mod fitted;
 mod ppca;
 mod rotation;
 mod sample;
+mod scores;
+mod uncertainty;
 
 pub use analysis::{FactorModel, FactorParams, FactorScratch, FactorStats, UniquenessPrior};
-pub use elbo_core::{DataError, EstimateError, FitError, Report, Rows, Runs, Settings, Weighted};
+pub use elbo_core::{
+    DataError, EstimateError, FitError, Report, Rows, Runs, Settings, Uncertainty,
+    UncertaintyError, Weighted,
+};
 pub use elbo_dist::LowRankGaussian;
 pub use em::{
     FactorEm, FactorEmFit, FactorRows, FactorRowsModel, FactorRowsScratch, FactorRowsStats, Noise,
@@ -55,3 +61,4 @@ pub use fitted::{FactorAnalysis, FactorFit, GoodnessOfFit, log_likelihood};
 pub use ppca::{ProbabilisticPca, log_evidences};
 pub use rotation::{Rotated, Rotation, RotationError, rotate};
 pub use sample::{Sample, SampleError, Whole};
+pub use scores::{Scorer, standardized_loadings};

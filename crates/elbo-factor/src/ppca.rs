@@ -3,8 +3,8 @@
 use std::f64::consts::{PI, TAU};
 
 use elbo_core::{
-    DataError, Draw, EstimateError, Family, FlatParameters, Matrix, MatrixMut, OwnedRows, Range,
-    Repairs, Rows, take_front,
+    DataError, Draw, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
+    MatrixMut, OwnedRows, Range, Repairs, Rows, take_front,
 };
 use elbo_dist::{
     LowRankGaussian, LowRankGaussianPacked, LowRankGaussianScratch, MultivariateGaussianStats,
@@ -299,6 +299,17 @@ impl FlatParameters for ProbabilisticPca {
             }
         });
         see("noise_variance", self.noise_variance(), Range::Positive);
+    }
+}
+
+/// As of a [`LowRankGaussian`] with these uniquenesses.
+impl ExpectedLogLikelihood for ProbabilisticPca {
+    fn expected_log_likelihood(&self, stats: &MultivariateGaussianStats) -> f64 {
+        self.gaussian.expected_log_likelihood(stats)
+    }
+
+    fn is_complete(&self, data: Rows<'_>) -> bool {
+        self.gaussian.is_complete(data)
     }
 }
 

@@ -9,6 +9,7 @@ mod em;
 mod ppca;
 mod rotation;
 mod sample;
+mod scores;
 mod support;
 
 /// The generator of a seeded test.
