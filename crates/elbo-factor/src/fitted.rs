@@ -167,11 +167,12 @@ impl FactorAnalysis {
             return Ok(FactorParams::new(&shares, floor));
         }
         let r = sample.standardized()?;
-        let shares = match d {
-            ..=INVERTED => principal_axes(r.covariance(), d, self.model.q),
-            _ => principal_components(r.covariance(), d, self.model.q),
-        };
-        Ok(FactorParams::new(&shares, floor))
+        Ok(match d {
+            ..=INVERTED => {
+                FactorParams::new(&principal_axes(r.covariance(), d, self.model.q), floor)
+            }
+            _ => principal_components(r.covariance(), d, self.model.q, floor),
+        })
     }
 }
 
@@ -191,14 +192,22 @@ fn principal_axes(r: &[f64], d: usize, q: usize) -> Vec<f64> {
 }
 
 /// What `q` principal components of the correlations leave of each column, but at least a twentieth.
-fn principal_components(r: &[f64], d: usize, q: usize) -> Vec<f64> {
+fn principal_components(r: &[f64], d: usize, q: usize, floor: f64) -> FactorParams {
     let mut shares = vec![1.0; d];
-    if let Ok(leading) = leading_eigen(r, d, q, &[]) {
+    let leading = leading_eigen(r, d, q, &[]).ok();
+    if let Some(leading) = &leading {
         for (value, vector) in leading.values.iter().zip(leading.vectors.chunks_exact(d)) {
             shares.iter_mut().zip(vector).for_each(|(share, v)| *share -= value * v * v);
         }
     }
-    shares.iter().map(|share| share.max(0.05)).collect()
+    shares.iter_mut().for_each(|share| *share = share.max(0.05));
+    let mut start = FactorParams::new(&shares, floor);
+    start.guess = leading.map(|leading| leading.vectors).unwrap_or_default();
+    // where columns are in units of √ψ, what spans the factors is so, too
+    for vector in start.guess.chunks_exact_mut(d) {
+        vector.iter_mut().zip(&shares).for_each(|(v, share)| *v /= share.sqrt());
+    }
+    start
 }
 
 fn analyzer(
