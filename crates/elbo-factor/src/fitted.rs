@@ -200,7 +200,9 @@ fn principal_components(r: &[f64], d: usize, q: usize, floor: f64) -> FactorPara
             shares.iter_mut().zip(vector).for_each(|(share, v)| *share -= value * v * v);
         }
     }
-    shares.iter_mut().for_each(|share| *share = share.max(0.05));
+    for share in &mut shares {
+        *share = share.max(0.05);
+    }
     let mut start = FactorParams::new(&shares, floor);
     start.guess = leading.map(|leading| leading.vectors).unwrap_or_default();
     // where columns are in units of √ψ, what spans the factors is so, too
@@ -219,7 +221,9 @@ fn analyzer(
     let mut loadings = stats.loadings(params, q);
     for (j, row) in loadings.chunks_exact_mut(q).enumerate() {
         let scale = sample.variance(j).sqrt();
-        row.iter_mut().for_each(|w| *w *= scale);
+        for w in row {
+            *w *= scale;
+        }
     }
     let own = params.shares().iter().enumerate().map(|(j, u)| u * sample.variance(j)).collect();
     LowRankGaussian::new(sample.mean().to_vec(), &loadings, own)

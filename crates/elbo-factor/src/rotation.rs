@@ -156,7 +156,9 @@ fn orthomax(loadings: &[f64], q: usize, gamma: f64, kaiser: bool) -> (Vec<f64>, 
         for row in rows.chunks_exact_mut(q) {
             let length = row.iter().map(|w| w * w).sum::<f64>().sqrt();
             if length > 0.0 {
-                row.iter_mut().for_each(|w| *w /= length);
+                for w in row {
+                    *w /= length;
+                }
             }
         }
     }

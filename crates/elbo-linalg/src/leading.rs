@@ -140,7 +140,9 @@ impl<'a> Space<'a> {
             }
             let after = norm(row);
             if after > 1e-8 * before && after > 0.0 {
-                row.iter_mut().for_each(|x| *x /= after);
+                for x in row.iter_mut() {
+                    *x /= after;
+                }
                 added.extend(&*row);
             }
         }
@@ -231,7 +233,9 @@ fn finish(ritz: Ritz, q: usize, d: usize) -> LeadingEigen {
     for vector in vectors.chunks_exact_mut(d) {
         let largest = |a: f64, b: &f64| if b.abs() > a.abs() { *b } else { a };
         if vector.iter().fold(0.0, largest) < 0.0 {
-            vector.iter_mut().for_each(|x| *x = -*x);
+            for x in vector {
+                *x = -*x;
+            }
         }
     }
     LeadingEigen { values, vectors }

@@ -1,5 +1,10 @@
 //! The E-step on rows with missing values, several rows side by side in the lanes of vectors.
 
+#![allow(
+    clippy::inline_always,
+    reason = "a function that is not inlined into the dispatched entry point is compiled without its target features"
+)]
+
 use std::f64::consts::TAU;
 
 use elbo_core::{Batch, Rows, Weighted};
@@ -227,7 +232,7 @@ fn posterior<S: Simd>(packed: &Packed, scratch: &mut Scratch) -> S {
         }
         // products of roots overflow late, but they do
         if a % 8 == 7 || a + 1 == q {
-            score = score + determinant.ln() * S::splat(2.0);
+            score += determinant.ln() * S::splat(2.0);
             determinant = S::splat(1.0);
         }
     }

@@ -1,5 +1,10 @@
 //! Scores of sources, several rows side by side.
 
+#![allow(
+    clippy::inline_always,
+    reason = "what is not inlined into the dispatched entry point is compiled without its target features"
+)]
+
 use elbo_linalg::{Kernel, Simd};
 
 /// Factors of a product of numbers between 1 and 2 before it may overflow.
@@ -63,7 +68,7 @@ impl Kernel for Score<'_> {
                 product = product * sum;
                 factors += 1;
                 if factors == PRODUCT || start + S::LANES >= n {
-                    logs = logs + product.ln();
+                    logs += product.ln();
                     (product, factors) = (one, 0);
                 }
             }

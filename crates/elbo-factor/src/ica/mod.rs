@@ -135,13 +135,14 @@ impl Ica {
         let sample = Sample::of_rows(data)?;
         let model = IcaModel::of_sample(&sample, self.components.unwrap_or(sample.d()))?;
         let q = model.q;
-        let start = |run: usize| match run {
-            0 => Ok(model.params(identity(q), vec![SourceKind::SuperGaussian; q])?),
-            _ => {
+        let start = |run: usize| {
+            let turn = if run == 0 {
+                identity(q)
+            } else {
                 let seed = mix(self.settings.seed, run as u64);
-                let turn = random_orthogonal(q, &mut ChaCha8Rng::seed_from_u64(seed));
-                Ok(model.params(turn, vec![SourceKind::SuperGaussian; q])?)
-            }
+                random_orthogonal(q, &mut ChaCha8Rng::seed_from_u64(seed))
+            };
+            Ok(model.params(turn, vec![SourceKind::SuperGaussian; q])?)
         };
         // steps are Newton's: nothing of the statistics can be extrapolated
         let settings = Settings { acceleration: Acceleration::None, ..self.settings.clone() };

@@ -11,7 +11,11 @@ fn matrix(d: usize, ratio: f64) -> Vec<f64> {
     };
     // products of reflections
     let mut a: Vec<f64> = vec![0.0; d * d];
-    (0..d).for_each(|i| a[i * (d + 1)] = ratio.powi(i as i32) + 1e-3);
+    let mut power = 1.0;
+    for i in 0..d {
+        a[i * (d + 1)] = power + 1e-3;
+        power *= ratio;
+    }
     for _ in 0..4 {
         let v: Vec<f64> = (0..d).map(|_| noise()).collect();
         let square: f64 = v.iter().map(|x| x * x).sum();
