@@ -1,8 +1,8 @@
 //! Factor analysis as a user asks for it, and what comes out.
 
 use elbo_core::{
-    DataError, EstimateError, Fit, FitError, Observer, Report, Restarts, Runs, Settings, criteria,
-    fit_restarts, mix,
+    DataError, EstimateError, Fit, FitError, Observer, Report, Restarts, Runs, Scored, Scores,
+    Settings, fit_restarts, mix,
 };
 use elbo_dist::{LowRankGaussian, special::gamma_q};
 use elbo_linalg::{
@@ -238,13 +238,12 @@ impl FactorFit {
 
     /// Akaike's criterion.
     pub fn aic(&self) -> f64 {
-        criteria::aic(self.log_likelihood(), self.report.free_parameters)
+        self.scores().aic()
     }
 
     /// The Bayesian criterion.
     pub fn bic(&self) -> f64 {
-        let Report { data_term, free_parameters, observations, .. } = self.report;
-        criteria::bic(data_term, free_parameters, observations)
+        self.scores().bic()
     }
 
     /// Tests whether `q` factors are enough, with Bartlett's correction `n − 1 − (2d + 5)/6 − 2q/3`.
@@ -295,4 +294,17 @@ pub fn log_likelihood(of: &LowRankGaussian, sample: &Sample) -> f64 {
     let off = sigma.quadratic_form(&shift, &mut factors);
     let constant = d as f64 * std::f64::consts::TAU.ln() + sigma.log_det();
     -0.5 * sample.n() * (constant + trace + off)
+}
+
+/// Fits with other numbers of factors are compared by [`select`](elbo_core::select).
+impl Scored for FactorFit {
+    fn scores(&self) -> Scores {
+        Scores {
+            log_likelihood: self.report.data_term,
+            free_parameters: self.report.free_parameters,
+            observations: self.report.observations,
+            log_certainty: None,
+            standing: self.report.standing(),
+        }
+    }
 }
