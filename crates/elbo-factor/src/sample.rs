@@ -55,7 +55,9 @@ impl Sample {
             Sums::of(data.slice(border(piece)..border(piece + 1)), &origin)
         });
         let mut sums = Sums::empty(d);
-        parts.iter().for_each(|part| sums.merge(part));
+        for part in &parts {
+            sums.merge(part);
+        }
         if !sums.is_finite() {
             rows.check_finite()?;
         }
