@@ -35,6 +35,7 @@
 mod family;
 mod fitted;
 mod gaussian;
+mod kmeans;
 mod mixture;
 mod model;
 mod start;
@@ -54,5 +55,6 @@ pub use fitted::{Fitted, Start};
 pub use gaussian::{
     Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams, VbParams,
 };
+pub use kmeans::{Centers, CentersError, Comparisons, FittedKMeans, KMeans, KMeansParams, Spread};
 pub use mixture::{Mixture, MixtureError};
 pub use model::{MixtureModel, MixtureParams, MixtureScratch, MixtureStats};
