@@ -9,6 +9,8 @@ mod packed;
 mod params;
 mod start;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 pub use builder::{Comparisons, KMeans};
 pub use centers::{Centers, CentersError, FittedKMeans};

@@ -12,6 +12,7 @@ mod family;
 mod freeze;
 mod golden;
 mod invariance;
+mod kmeans;
 mod one_step;
 mod restarts;
 mod selection;
