@@ -4,6 +4,7 @@ mod bounds;
 mod builder;
 mod centers;
 mod kernels;
+mod line;
 mod model;
 mod packed;
 mod params;
@@ -14,5 +15,6 @@ mod tests;
 
 pub use builder::{Comparisons, KMeans};
 pub use centers::{Centers, CentersError, FittedKMeans};
+pub use line::{ExactKMeans, exact_kmeans};
 pub use params::KMeansParams;
 pub use start::Spread;

@@ -7,7 +7,7 @@ use elbo_linalg::{Level, Number};
 
 use super::{
     bounds::{Bounds, Moves, OUTWARD},
-    kernels::{MAX_PANEL, NearestTwo, Block},
+    kernels::{Block, MAX_PANEL, NearestTwo},
     packed::{Frame, Packed, padded},
     stats::KMeansStats,
 };
@@ -28,6 +28,8 @@ pub struct KMeansParams<T = f64> {
     /// `k × padded`, zeros behind each.
     pub(super) centers: Vec<f64>,
     pub(super) packed: Packed<T>,
+    /// Are centers kept on the unit sphere?
+    pub(super) spherical: bool,
     /// Are the rows that cost most looked for? Where there are centers without rows.
     pub(super) seek: bool,
     pub(super) plan: Plan,
@@ -42,6 +44,17 @@ pub struct KMeansParams<T = f64> {
     /// Rows in the data.
     rows: usize,
     apart: Apart,
+}
+
+/// Scales to length 1; false where there is no direction.
+pub(super) fn normalize(x: &mut [f64]) -> bool {
+    let largest = x.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    if largest == 0.0 {
+        return false;
+    }
+    let length = x.iter().map(|x| (x / largest) * (x / largest)).sum::<f64>().sqrt() * largest;
+    x.iter_mut().for_each(|x| *x /= length);
+    true
 }
 
 /// What measuring distances between centers needs.
@@ -73,6 +86,7 @@ impl<T: Number> KMeansParams<T> {
             padded,
             centers: vec![0.0; k * padded],
             packed: Packed::new(k, frame),
+            spherical: false,
             seek: true,
             plan: Plan::Plain,
             version: bounds.as_ref().map_or(0, |bounds| bounds.next_version()),
@@ -133,6 +147,9 @@ impl<T: Number> KMeansParams<T> {
                 for ((x, origin), first) in center.iter_mut().zip(origin).zip(first) {
                     *x = origin + first / weight;
                 }
+                if self.spherical && !normalize(center) {
+                    center.copy_from_slice(self.center(j)); // every direction costs the same
+                }
             } else {
                 center.copy_from_slice(self.center(j));
                 empty += 1;
@@ -148,8 +165,7 @@ impl<T: Number> KMeansParams<T> {
 
     /// Moves centers without rows to the rows that cost most, at most one of each center; returns how many.
     fn move_empty(&mut self, stats: &KMeansStats) -> usize {
-        let mut costly: Vec<usize> =
-            (0..self.k()).filter(|j| stats.farthest(*j).0 > 0.0).collect();
+        let mut costly: Vec<usize> = (0..self.k()).filter(|j| stats.farthest(*j).0 > 0.0).collect();
         costly.sort_by(|a, b| stats.farthest(*b).0.total_cmp(&stats.farthest(*a).0));
         let empty = (0..self.k()).filter(|j| stats.weights[*j] <= 0.0);
         let mut moved = 0;
@@ -165,12 +181,8 @@ impl<T: Number> KMeansParams<T> {
     fn follow(&mut self, before: &Self) {
         self.repack();
         for j in 0..self.k() {
-            let square: f64 = self
-                .center(j)
-                .iter()
-                .zip(before.center(j))
-                .map(|(a, b)| (a - b) * (a - b))
-                .sum();
+            let square: f64 =
+                self.center(j).iter().zip(before.center(j)).map(|(a, b)| (a - b) * (a - b)).sum();
             self.moves.own[j] = self.packed.frame.length(square.sqrt());
         }
         self.moves.finish();

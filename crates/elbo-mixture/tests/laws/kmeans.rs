@@ -3,10 +3,11 @@
 use elbo_core::{DataError, FitError};
 use elbo_mixture::{
     Centers, CentersError, Comparisons, FittedKMeans, KMeans, Rows, Settings, Spread, Stopped,
-    Tolerance, Weighted,
+    Tolerance, Weighted, exact_kmeans,
 };
+use rand::RngExt;
 
-use crate::support::{Table, clusters};
+use crate::support::{Table, clusters, shipped};
 
 /// Exactly so many iterations.
 fn exactly(iterations: usize) -> Settings {
@@ -142,7 +143,8 @@ fn inertia_never_rises_and_the_run_ends_where_no_label_changes() {
     for seed in 0..5 {
         let table = clusters(1000, 3, 5, seed);
         let fitted = KMeans::new(8).starts(4).seed(seed).fit(table.rows().into()).unwrap();
-        assert!(fitted.report.trace.windows(2).all(|pair| pair[1] >= pair[0]));
+        let falls = |pair: &[f64]| pair[0] - pair[1] > ROUNDING * pair[0].abs();
+        assert!(!fitted.report.trace.windows(2).any(falls));
         assert!(fitted.report.stopped.is_converged(), "{:?}", fitted.report.stopped);
         let (_, labels, inertia) = lloyd(&table, &fitted.centers, 1);
         assert_eq!(labels, fitted.centers.predict(table.rows()).unwrap());
@@ -181,8 +183,8 @@ fn offsets_and_scales_do_not_matter() {
     let (plain, expected) = (fit(&table), labels(&table));
     let far = table.map(|x| x + 1e8);
     assert_eq!(labels(&far), expected);
-    // Centers carry a rounding of 10⁸ ε, squares of which are lost, and sums of differences none.
-    assert!((fit(&far).inertia / plain.inertia - 1.0).abs() < 1e-12);
+    // Centers carry a rounding of 10⁸ ε = 2·10⁻⁸ beside distances of about 1; differences carry none.
+    assert!((fit(&far).inertia / plain.inertia - 1.0).abs() < 1e-7);
     for scale in [1e100, 1e-100] {
         let scaled = table.map(|x| x * scale);
         assert_eq!(labels(&scaled), expected);
@@ -276,7 +278,12 @@ fn mini_batches_come_close() {
 fn starts_find_groups_that_are_apart() {
     let table = clusters(3000, 2, 3, 17);
     let apart = Table {
-        values: table.values.iter().enumerate().map(|(at, x)| x + [0.0, 60.0, 150.0][at / 2 % 3]).collect(),
+        values: table
+            .values
+            .iter()
+            .enumerate()
+            .map(|(at, x)| x + [0.0, 60.0, 150.0][at / 2 % 3])
+            .collect(),
         ..table
     };
     for spread in [Spread::PlusPlus, Spread::Parallel] {
@@ -333,4 +340,132 @@ fn centers_survive_a_file() {
     assert_eq!(text, "[[0.1,2.0],[-3.0,1e-300]]");
     assert_eq!(serde_json::from_str::<Centers>(&text).unwrap(), centers);
     assert!(serde_json::from_str::<Centers>("[[1.0],[2.0,3.0]]").is_err());
+}
+
+/// The least inertia of all ways to cut ascending numbers into `k` intervals.
+fn least(values: &[(f64, f64)], k: usize) -> f64 {
+    let cost = |part: &[(f64, f64)]| {
+        let weight: f64 = part.iter().map(|(_, w)| w).sum();
+        let mean = part.iter().map(|(x, w)| x * w).sum::<f64>() / weight;
+        part.iter().map(|(x, w)| w * (x - mean) * (x - mean)).sum::<f64>()
+    };
+    if k == 1 {
+        return cost(values);
+    }
+    (k - 1..values.len())
+        .map(|cut| least(&values[..cut], k - 1) + cost(&values[cut..]))
+        .fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+fn exact_k_means_of_numbers_is_the_best_of_all_partitions() {
+    let mut rng = crate::rng(6);
+    for _ in 0..60 {
+        let n = rng.random_range(1..=9);
+        let mut pairs: Vec<(f64, f64)> = (0..n)
+            .map(|_| {
+                (f64::from(rng.random_range(0_i32..12)), f64::from(rng.random_range(1_i32..4)))
+            })
+            .collect();
+        let values: Vec<f64> = pairs.iter().map(|(x, _)| *x).collect();
+        let weights: Vec<f64> = pairs.iter().map(|(_, w)| *w).collect();
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut distinct = values.clone();
+        distinct.sort_by(f64::total_cmp);
+        distinct.dedup();
+        for k in 1..=distinct.len() {
+            let data = Weighted::new(&values[..], &weights).unwrap();
+            let exact = exact_kmeans(data, k).unwrap();
+            let expected = least(&pairs, k);
+            // Nine numbers below 12 with weights below 4: sums of squares up to some thousands.
+            assert!((exact.inertia - expected).abs() < 1e-11, "{} {expected}", exact.inertia);
+            assert!((exact.sizes.iter().sum::<f64>() - weights.iter().sum::<f64>()).abs() < 1e-12);
+            assert!(exact.centers.values().is_sorted());
+        }
+        let data = Weighted::new(&values[..], &weights).unwrap();
+        let too_few = DataError::TooFewDistinct { distinct: distinct.len(), needed: 99 };
+        assert_eq!(exact_kmeans(data, 99).unwrap_err(), FitError::Data(too_few));
+    }
+}
+
+#[test]
+fn exact_k_means_is_never_beaten_by_lloyd_and_mostly_met() {
+    let table = clusters(500, 1, 4, 12);
+    let exact = exact_kmeans((&table.values[..]).into(), 6).unwrap();
+    let fitted = KMeans::new(6).starts(50).fit(table.rows().into()).unwrap();
+    assert!(exact.inertia <= fitted.inertia * (1.0 + ROUNDING));
+    assert!(fitted.inertia <= 1.001 * exact.inertia, "{} {}", fitted.inertia, exact.inertia);
+    // Rounded to 2⁻²⁰, so that 10⁹ can be added exactly.
+    let near: Vec<f64> =
+        table.values.iter().map(|x| (x * 1_048_576.0).round() / 1_048_576.0).collect();
+    let far: Vec<f64> = near.iter().map(|x| x + 1e9).collect();
+    let inertia = |values: &[f64]| exact_kmeans(values.into(), 6).unwrap().inertia;
+    assert!((inertia(&far) / inertia(&near) - 1.0).abs() < ROUNDING);
+}
+
+#[test]
+fn known_optima_are_found() {
+    // KMeans(k, n_init=200).inertia_ of scikit-learn 1.9.1 on iris.
+    let iris = shipped("iris");
+    for (k, inertia) in [
+        (2, 152.347_951_760_357_9),
+        (3, 78.851_441_426_146),
+        (4, 57.228_473_214_285_72),
+        (5, 46.446_182_051_282_07),
+    ] {
+        let fitted = KMeans::new(k).starts(50).fit(iris.rows().into()).unwrap();
+        assert!((fitted.inertia / inertia - 1.0).abs() < 1e-10, "{k}: {}", fitted.inertia);
+    }
+}
+
+#[test]
+fn directions_are_clustered_by_their_angle() {
+    let table = clusters(900, 4, 3, 30);
+    let fitted = KMeans::new(3).spherical().fit(table.rows().into()).unwrap();
+    let scaled = Table {
+        values: table
+            .values
+            .chunks_exact(4)
+            .enumerate()
+            .flat_map(|(i, row)| row.iter().map(move |x| x * (1.0 + i as f64)).collect::<Vec<_>>())
+            .collect(),
+        ..table
+    };
+    let again = KMeans::new(3).spherical().fit(scaled.rows().into()).unwrap();
+    assert!((again.inertia / fitted.inertia - 1.0).abs() < ROUNDING);
+    let labels = fitted.centers.predict(scaled.rows()).unwrap();
+    let mut inertia = 0.0;
+    for (row, label) in table.values.chunks_exact(4).zip(labels) {
+        let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let cosine = |j: usize| {
+            row.iter().zip(fitted.centers.center(j)).map(|(x, c)| x * c).sum::<f64>() / length
+        };
+        assert!((0..3).all(|j| cosine(j) <= cosine(label) + ROUNDING));
+        inertia += 2.0 * (1.0 - cosine(label));
+    }
+    assert!((inertia / fitted.inertia - 1.0).abs() < 1e-9);
+    for j in 0..3 {
+        let length: f64 = fitted.centers.center(j).iter().map(|x| x * x).sum();
+        assert!((length - 1.0).abs() < 1e-14);
+    }
+    assert!(fitted.report.stopped.is_converged(), "{:?}", fitted.report.stopped);
+    let zero = KMeans::new(1).spherical().fit(Rows::new(&[1.0, 0.0, 0.0, 0.0], 2, 2).into());
+    assert_eq!(zero.unwrap_err(), FitError::Data(DataError::Norm { row: 1, norm: 0.0 }));
+}
+
+#[test]
+fn bisecting_cuts_what_costs_most() {
+    let data = [0.0, 1.0, 10.0, 11.0, 40.0, 41.0, 42.0];
+    let rows = Rows::new(&data, 7, 1);
+    let cut = |k| KMeans::new(k).spread(Spread::Bisecting).settings(exactly(0)).fit(rows.into());
+    let mut two = cut(2).unwrap();
+    two.sort_by_size();
+    assert_eq!(two.sizes, [4.0, 3.0]);
+    let mut three = cut(3).unwrap();
+    three.sort_by_size();
+    assert_eq!((three.sizes, three.inertia), (vec![3.0, 2.0, 2.0], 3.0));
+    let same = DataError::TooFewDistinct { distinct: 7, needed: 8 };
+    let repeated = [data, data].concat();
+    let error = KMeans::new(8).spread(Spread::Bisecting).fit(Rows::new(&repeated, 14, 1).into());
+    assert_eq!(error.unwrap_err(), FitError::Data(same));
 }
