@@ -57,6 +57,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         Self { components, weights, family: PhantomData }
     }
 
+    /// The estimators of components and of weights.
+    pub(crate) fn estimators(&self) -> (&E, &W) {
+        (&self.components, &self.weights)
+    }
+
     /// Parameters to start from: these weights and components. A posterior starts as if it had seen `observations`
     /// ideal rows of this very mixture.
     ///
@@ -145,21 +150,21 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureParams<F, E, 
     }
 
     /// The same with other points.
-    pub(crate) fn at(&self, weights: Categorical, components: Vec<F>) -> Self
+    pub(crate) fn at(&self, weights: Vec<Categorical>, components: Vec<F>) -> Self
     where
         E: PointEstimator<F>,
         W: PointEstimator<Categorical>,
     {
         let mut moved = self.clone();
-        W::set_points(&mut moved.weights, vec![weights]);
+        W::set_points(&mut moved.weights, weights);
         E::set_points(&mut moved.components, components);
         moved.repack();
         moved
     }
 
-    /// The points that these parameters are or stand for.
-    pub(crate) fn points(&self) -> (&Categorical, &[F]) {
-        (&W::points(&self.weights)[0], E::points(&self.components))
+    /// The points that these parameters are or stand for: the weights, alone, and the components.
+    pub(crate) fn points(&self) -> (&[Categorical], &[F]) {
+        (W::points(&self.weights), E::points(&self.components))
     }
 
     /// The packed components.
