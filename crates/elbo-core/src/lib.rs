@@ -96,6 +96,7 @@ mod expected;
 mod family;
 mod fit;
 mod freeze;
+mod hold;
 mod inference;
 mod model;
 mod parameters;
@@ -127,6 +128,7 @@ pub use fit::{
     map_in_order, mix, resume, resume_source,
 };
 pub use freeze::Freeze;
+pub use hold::{Blocks, Hold};
 pub use inference::{Inference, RowError};
 pub use model::LatentModel;
 pub use parameters::{FlatParameters, Range, take_front};

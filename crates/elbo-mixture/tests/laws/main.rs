@@ -12,6 +12,7 @@ mod evidence;
 mod family;
 mod freeze;
 mod golden;
+mod hold;
 mod invariance;
 mod merging;
 mod one_step;
