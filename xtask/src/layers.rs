@@ -42,6 +42,7 @@ const LAYERS: &[Layer] = &[
         light: FEATURES,
     },
     Layer { name: "elbo-mixture", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
+    Layer { name: "elbo-factor", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
     Layer { name: "elbo-hmm", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
     Layer {
         name: "elbo-io",
@@ -51,7 +52,15 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "elbo",
-        ours: &["elbo-core", "elbo-linalg", "elbo-dist", "elbo-mixture", "elbo-hmm", "elbo-io"],
+        ours: &[
+            "elbo-core",
+            "elbo-linalg",
+            "elbo-dist",
+            "elbo-mixture",
+            "elbo-factor",
+            "elbo-hmm",
+            "elbo-io",
+        ],
         foreign: Some(&[]),
         light: FEATURES,
     },
@@ -63,6 +72,7 @@ const LAYERS: &[Layer] = &[
             "elbo-linalg",
             "elbo-dist",
             "elbo-mixture",
+            "elbo-factor",
             "elbo-hmm",
             "elbo-io",
         ],

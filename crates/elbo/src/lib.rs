@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | find groups in rows, estimate a density | [`mixture`] (`elbo-mixture`) | `mixture` |
 //! | segment or decode sequences | [`hmm`] (`elbo-hmm`) | `hmm` |
+//! | find factors behind correlated columns, reduce dimensions | [`factor`] (`elbo-factor`) | `factor` |
 //! | estimate one distribution from weighted data, update a conjugate prior | [`dist`] (`elbo-dist`) | always |
 //! | fit data in files larger than memory | [`io`] (`elbo-io`) | `io` |
 //! | write a latent-variable model of your own | [`core`] (`elbo-core`) | always |
@@ -24,7 +25,7 @@
 //!
 //! # Crate features
 //!
-//! - **mixture**, **hmm** (on): the model families.
+//! - **mixture**, **hmm**, **factor** (on): the model families.
 //! - **rayon** (on): threads; the same bits on any number of them.
 //! - **io** (off): files larger than memory as data; **parquet** (off): Parquet files, too.
 //! - **serde** (off): `Serialize` and `Deserialize` for everything fitted.
@@ -32,6 +33,8 @@
 
 pub use elbo_core as core;
 pub use elbo_dist as dist;
+#[cfg(feature = "factor")]
+pub use elbo_factor as factor;
 #[cfg(feature = "hmm")]
 pub use elbo_hmm as hmm;
 #[cfg(feature = "io")]
