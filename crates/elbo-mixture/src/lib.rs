@@ -36,6 +36,7 @@ mod conditional;
 mod family;
 mod fitted;
 mod gaussian;
+mod kmeans;
 mod merging;
 mod mixture;
 mod model;
@@ -56,6 +57,7 @@ pub use fitted::{Fitted, Start};
 pub use gaussian::{
     Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams, VbParams,
 };
+pub use kmeans::{Centers, CentersError, Comparisons, FittedKMeans, KMeans, KMeansParams, Spread};
 pub use merging::{Merger, Merging};
 pub use mixture::{Mixture, MixtureError};
 pub use model::{MixtureModel, MixtureParams, MixtureScratch, MixtureStats};
