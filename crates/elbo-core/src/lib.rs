@@ -90,6 +90,7 @@ mod batch;
 pub mod criteria;
 mod distributed;
 mod draw;
+mod either;
 mod error;
 mod estimator;
 mod expected;
@@ -97,6 +98,7 @@ mod family;
 mod fit;
 mod freeze;
 mod inference;
+mod label;
 mod model;
 mod parameters;
 mod resample;
@@ -111,6 +113,7 @@ mod wire;
 pub use batch::{Batch, Matrix, MatrixMut, OwnedRows, Rows, Weighted};
 pub use distributed::{Distributed, DistributedScratch, PartialEStep, Shards, WorkerError};
 pub use draw::Draw;
+pub use either::{Either, EitherPacked, EitherScratch, EitherStats, Sides, SidesFits};
 pub use error::{DataError, EStepError, EstimateError, Repairs};
 pub use estimator::{
     Conjugate, ConjugatePrior, EmpiricalBayes, Estimator, Evidence, MaximumAPosteriori,
@@ -128,6 +131,7 @@ pub use fit::{
 };
 pub use freeze::Freeze;
 pub use inference::{Inference, RowError};
+pub use label::Label;
 pub use model::LatentModel;
 pub use parameters::{FlatParameters, Range, take_front};
 pub use resample::{

@@ -35,13 +35,14 @@
 mod family;
 mod fitted;
 mod gaussian;
+mod known;
 mod mixture;
 mod model;
 mod start;
 mod uncertainty;
 
 pub use elbo_core::{
-    Acceleration, CancelToken, Criterion, DataError, EstimateError, Event, FitError, Folds,
+    Acceleration, CancelToken, Criterion, DataError, EstimateError, Event, FitError, Folds, Label,
     Observer, Report, Rows, Scored, Settings, Stopped, Tolerance, Uncertainty, UncertaintyError,
     Variant, Weighted,
 };

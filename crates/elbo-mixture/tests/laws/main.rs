@@ -12,6 +12,7 @@ mod family;
 mod freeze;
 mod golden;
 mod invariance;
+mod labels;
 mod one_step;
 mod restarts;
 mod selection;
