@@ -230,8 +230,7 @@ pub trait Estimator<F: Family>: Clone + Send + Sync {
 
     /// Number of free parameters of all components, shared ones counted once.
     fn free_parameters(&self, fits: &Self::Fits) -> usize {
-        let points = Self::points(fits);
-        points[0].free_parameters(points.len())
+        F::free_parameters_all(Self::points(fits))
     }
 }
 

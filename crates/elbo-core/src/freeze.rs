@@ -61,7 +61,8 @@ impl<F: Family, E: Estimator<F>> Estimator<F> for Freeze<E> {
     const HAS_PRIOR: bool = E::HAS_PRIOR;
 
     fn start(&self, points: Vec<F>, weight: f64) -> Result<E::Fits, EstimateError> {
-        let is_shared = points[0].free_parameters(2) < 2 * points[0].free_parameters(1);
+        let alone: usize = points.iter().map(|point| point.free_parameters(1)).sum();
+        let is_shared = F::free_parameters_all(&points) < alone;
         let frozen = (0..points.len()).filter(|j| self.is_frozen(*j)).count();
         if is_shared && frozen > 0 && frozen < points.len() {
             return Err(EstimateError::Unsupported {
@@ -120,11 +121,9 @@ impl<F: Family, E: Estimator<F>> Estimator<F> for Freeze<E> {
     }
 
     fn free_parameters(&self, fits: &E::Fits) -> usize {
-        let points = E::points(fits);
-        match (0..points.len()).filter(|j| !self.is_frozen(*j)).count() {
-            0 => 0,
-            free => points[0].free_parameters(free),
-        }
+        let points = E::points(fits).iter().enumerate();
+        let free = points.filter(|(j, _)| !self.is_frozen(*j)).map(|(_, point)| point.clone());
+        F::free_parameters_all(&free.collect::<Vec<F>>())
     }
 }
 

@@ -124,9 +124,9 @@ impl<F: Family, P: ConjugatePrior<F>>
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
     /// Makes the packed forms of fits that go together.
     fn pack(initial: W::Fits, transition: W::Fits, emission: E::Fits) -> Self {
-        let (first, k) = (&E::points(&emission)[0], E::points(&emission).len());
-        let law = &W::points(&initial)[0];
-        let (packed, packed_initial) = (first.new_packed(k), law.new_packed(1));
+        let points = E::points(&emission);
+        let (law, k) = (&W::points(&initial)[0], points.len());
+        let (packed, packed_initial) = (F::new_packed_all(points), law.new_packed(1));
         let (packed_transition, chain) = (law.new_packed(k), Chain::new(k));
         let mut params = Self {
             initial,

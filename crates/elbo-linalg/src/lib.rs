@@ -54,9 +54,7 @@ pub use eigen::{
 pub use leading::{LeadingEigen, leading_eigen};
 pub use low_rank::{LowRankError, LowRankPlusDiagonal};
 pub use moments::{MomentsError, Rows, WeightedMoments, weighted_mean_and_scatter};
-pub use simd::{
-    Kernel, Lanes, Level, LevelError, MAX_LANES, MAX_TILE, MAX_WIDTH, Number, Simd,
-};
+pub use simd::{Kernel, Lanes, Level, LevelError, MAX_LANES, MAX_TILE, MAX_WIDTH, Number, Simd};
 pub use spd::{
     Jitter, NotPositiveDefinite, add_outer, cholesky_in_place, cholesky_relative,
     cholesky_with_jitter, log_det_from_cholesky, mahalanobis_squared, mirror_lower,

@@ -19,7 +19,7 @@ pub struct Fitted<F> {
     pub report: Report,
     /// How every run ended.
     pub runs: Runs,
-    /// `ℓ = Σᵢ wᵢ ln p(xᵢ)` of all rows at `mixture`, in nats, without any prior.
+    /// `ℓ = Σᵢ wᵢ ln p(xᵢ)` of all rows at `mixture`, jointly with their labels, in nats, without any prior.
     pub log_likelihood: f64,
     /// `Σᵢ wᵢ ln maxⱼ γᵢⱼ ≤ 0`, in nats: 0 where every row surely belongs to one component.
     pub log_certainty: f64,
@@ -171,9 +171,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         let mixture = restarts.best.params.to_mixture();
         let mut sums = (0.0, 0.0);
         for_each_piece(source, settings.pieces, |start, data| {
-            mixture
-                .add_fit_and_certainty(data.units(), data.weights(), &mut sums)
-                .map_err(|error| at_row(error, start))
+            mixture.add_fit_and_certainty(data, &mut sums).map_err(|error| at_row(error, start))
         })?;
         let (log_likelihood, log_certainty) = sums;
         let (counts, stats) = &restarts.best.stats;

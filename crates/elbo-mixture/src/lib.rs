@@ -37,6 +37,7 @@ mod family;
 mod fitted;
 mod gaussian;
 mod kmeans;
+mod known;
 mod merging;
 mod mixture;
 mod model;
@@ -44,7 +45,7 @@ mod start;
 mod uncertainty;
 
 pub use elbo_core::{
-    Acceleration, CancelToken, Criterion, DataError, EstimateError, Event, FitError, Folds,
+    Acceleration, CancelToken, Criterion, DataError, EstimateError, Event, FitError, Folds, Label,
     Observer, Report, Rows, Scored, Settings, Stopped, Tolerance, Uncertainty, UncertaintyError,
     Variant, Weighted,
 };

@@ -12,7 +12,7 @@ use elbo_dist::{Categorical, CategoricalPacked};
 
 use crate::{
     Mixture,
-    mixture::{ignore_weightless, posterior},
+    mixture::{forbid, ignore_weightless, posterior},
 };
 
 /// A finite mixture `p(x) = Σⱼ πⱼ p(x ∣ θⱼ)` of any [`Family`] `F`, its components estimated by `E` and its weights by `W`.
@@ -117,8 +117,9 @@ impl<F: Family, P: ConjugatePrior<F>, W: ConjugatePrior<Categorical>>
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureParams<F, E, W> {
     /// Makes the packed forms of fits that go together.
     fn pack(weights: W::Fits, components: E::Fits) -> Self {
-        let (first, k) = (&E::points(&components)[0], E::points(&components).len());
-        let (packed, packed_weights) = (first.new_packed(k), W::points(&weights)[0].new_packed(1));
+        let (points, k) = (E::points(&components), E::points(&components).len());
+        let packed = F::new_packed_all(points);
+        let packed_weights = W::points(&weights)[0].new_packed(1);
         let (log_weights, thresholds) = (vec![0.0; k], vec![0.0; k]);
         let mut params =
             Self { weights, components, packed, packed_weights, log_weights, thresholds };
@@ -191,7 +192,8 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
     type Scratch = MixtureScratch<F::Scratch>;
 
     fn check(&self, params: &Self::Params, data: Self::Data<'_>) -> Result<(), DataError> {
-        E::points(&params.components)[0].check(data.units())
+        data.check_labels(params.k())?;
+        F::check_all(E::points(&params.components), data.units())
     }
 
     fn new_stats(&self, params: &Self::Params) -> Self::Stats {
@@ -232,6 +234,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
             let n = block.len();
             let scores = MatrixMut::new(&mut scratch.block, k, n, BLOCK_STRIDE);
             F::score_all(&params.packed, block.units(), scores, &mut scratch.family);
+            if let Some(labels) = block.labels() {
+                forbid(&mut scratch.block, labels);
+            }
             data_term +=
                 assign(params, how, block.weights(), n, scratch).map_err(|e| e.offset(start))?;
             let responsibilities = Matrix::new(&scratch.block, k, n, BLOCK_STRIDE);

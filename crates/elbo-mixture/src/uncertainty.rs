@@ -87,7 +87,7 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
             return Err(UncertaintyError::Incomplete);
         }
         let responsibilities =
-            params.to_mixture().responsibilities(data.units()).map_err(|error| match error {
+            params.to_mixture().responsibilities(data).map_err(|error| match error {
                 MixtureError::EStep(error) => UncertaintyError::EStep(error),
                 MixtureError::Data(error) => UncertaintyError::Data(error),
                 _ => unreachable!("the mixture exists"),

@@ -208,7 +208,8 @@ mod tests {
         let n = V::WIDTH;
         assert!(n <= MAX_WIDTH);
         let number = |i: usize| T::nearest(f64::from(u32::try_from(i * 7 % 11).unwrap()) - 5.0);
-        let (a, b): (Vec<T>, Vec<T>) = ((0..n).map(number).collect(), (3..n + 3).map(number).collect());
+        let (a, b): (Vec<T>, Vec<T>) =
+            ((0..n).map(number).collect(), (3..n + 3).map(number).collect());
         let (x, y) = (V::load(&a), V::load(&b));
         let two = V::splat(T::nearest(2.0));
         let seen = |v: V| {

@@ -121,14 +121,24 @@ mod x86 {
 
             #[inline(always)]
             fn load(from: &[f32]) -> Self {
-                assert!(from.len() >= $width, "a vector is {} numbers, the slice {}", $width, from.len());
+                assert!(
+                    from.len() >= $width,
+                    "a vector is {} numbers, the slice {}",
+                    $width,
+                    from.len()
+                );
                 // SAFETY: the CPU has the features, and the numbers are there; no alignment is needed.
                 unsafe { Self($load(from.as_ptr())) }
             }
 
             #[inline(always)]
             fn store(self, to: &mut [f32]) {
-                assert!(to.len() >= $width, "a vector is {} numbers, the slice {}", $width, to.len());
+                assert!(
+                    to.len() >= $width,
+                    "a vector is {} numbers, the slice {}",
+                    $width,
+                    to.len()
+                );
                 // SAFETY: the CPU has the features, and the numbers are there; no alignment is needed.
                 unsafe { $store(to.as_mut_ptr(), self.0) }
             }
@@ -331,7 +341,10 @@ mod neon {
         fn transpose(rows: &mut [Self; MAX_WIDTH]) {
             registers!({
                 let pair = |a: float32x4_t, b: float32x4_t| {
-                    (vreinterpretq_f64_f32(vtrn1q_f32(a, b)), vreinterpretq_f64_f32(vtrn2q_f32(a, b)))
+                    (
+                        vreinterpretq_f64_f32(vtrn1q_f32(a, b)),
+                        vreinterpretq_f64_f32(vtrn2q_f32(a, b)),
+                    )
                 };
                 let (even_up, odd_up) = pair(rows[0].0, rows[1].0);
                 let (even_low, odd_low) = pair(rows[2].0, rows[3].0);

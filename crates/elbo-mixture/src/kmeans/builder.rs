@@ -150,9 +150,9 @@ impl KMeans {
         observer: &impl Observer<KMeansParams<T>>,
     ) -> Result<FittedKMeans, FitError> {
         let rows = data.units();
-        let n = data.weights().map_or(data.len(), |weights| {
-            weights.iter().filter(|weight| **weight > 0.0).count()
-        });
+        let n = data
+            .weights()
+            .map_or(data.len(), |weights| weights.iter().filter(|weight| **weight > 0.0).count());
         if n == 0 {
             return Err(DataError::Empty.into());
         }

@@ -84,18 +84,34 @@ trait Sink<T, V, const C: usize> {
 macro_rules! panels {
     ($T:ty, $S:ty, $self:ident, $list:expr, $sink:ident) => {
         match (<$S>::TILE, $self.packed.by_differences) {
-            (4, false) => {
-                panels::<$T, <$T>::Vector<$S>, _, 4, false>($self.rows, $list, $self.packed, $self.panel, $sink!(4))
-            }
-            (4, true) => {
-                panels::<$T, <$T>::Vector<$S>, _, 4, true>($self.rows, $list, $self.packed, $self.panel, $sink!(4))
-            }
-            (_, false) => {
-                panels::<$T, <$T>::Vector<$S>, _, 2, false>($self.rows, $list, $self.packed, $self.panel, $sink!(2))
-            }
-            (_, true) => {
-                panels::<$T, <$T>::Vector<$S>, _, 2, true>($self.rows, $list, $self.packed, $self.panel, $sink!(2))
-            }
+            (4, false) => panels::<$T, <$T>::Vector<$S>, _, 4, false>(
+                $self.rows,
+                $list,
+                $self.packed,
+                $self.panel,
+                $sink!(4),
+            ),
+            (4, true) => panels::<$T, <$T>::Vector<$S>, _, 4, true>(
+                $self.rows,
+                $list,
+                $self.packed,
+                $self.panel,
+                $sink!(4),
+            ),
+            (_, false) => panels::<$T, <$T>::Vector<$S>, _, 2, false>(
+                $self.rows,
+                $list,
+                $self.packed,
+                $self.panel,
+                $sink!(2),
+            ),
+            (_, true) => panels::<$T, <$T>::Vector<$S>, _, 2, true>(
+                $self.rows,
+                $list,
+                $self.packed,
+                $self.panel,
+                $sink!(2),
+            ),
         }
     };
 }
@@ -410,7 +426,11 @@ impl<T: Number, V: Lanes<T>, const C: usize> Sink<T, V, C> for TwoSink<'_, T, V,
     reason = "indices are whole numbers below 2²⁴"
 )]
 #[inline(always)]
-fn write_labels<T: Number, V: Lanes<T>>(index: &[V], numbers: &mut [T; MAX_WIDTH], labels: &mut [u32]) {
+fn write_labels<T: Number, V: Lanes<T>>(
+    index: &[V],
+    numbers: &mut [T; MAX_WIDTH],
+    labels: &mut [u32],
+) {
     for (index, labels) in index.iter().zip(labels.chunks_mut(V::WIDTH)) {
         index.store(numbers);
         for (label, index) in labels.iter_mut().zip(numbers.iter()) {
@@ -485,7 +505,8 @@ impl<T: Number> Kernel for Accumulate<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { rows, labels, weights, centers, padded, sums, spreads, totals, distances } = self;
+        let Self { rows, labels, weights, centers, padded, sums, spreads, totals, distances } =
+            self;
         let d = rows.d;
         for (i, label) in labels[..rows.n].iter().enumerate() {
             let j = *label as usize;

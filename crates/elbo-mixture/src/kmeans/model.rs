@@ -312,7 +312,11 @@ fn remembered<T: Number>(
 }
 
 /// Lists the rows whose bounds cross after centers have moved.
-fn list_doubtful<T: Number>(params: &KMeansParams<T>, memory: &mut BlockBounds, list: &mut Vec<u32>) {
+fn list_doubtful<T: Number>(
+    params: &KMeansParams<T>,
+    memory: &mut BlockBounds,
+    list: &mut Vec<u32>,
+) {
     let (moves, packed) = (&params.moves, &params.packed);
     for (i, label) in (0_u32..).zip(&memory.labels) {
         let j = *label as usize;

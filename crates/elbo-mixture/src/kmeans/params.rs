@@ -7,7 +7,7 @@ use elbo_linalg::{Level, Number};
 
 use super::{
     bounds::{Bounds, Moves, OUTWARD},
-    kernels::{MAX_PANEL, NearestTwo, Block},
+    kernels::{Block, MAX_PANEL, NearestTwo},
     packed::{Frame, Packed, padded},
     stats::KMeansStats,
 };
@@ -148,8 +148,7 @@ impl<T: Number> KMeansParams<T> {
 
     /// Moves centers without rows to the rows that cost most, at most one of each center; returns how many.
     fn move_empty(&mut self, stats: &KMeansStats) -> usize {
-        let mut costly: Vec<usize> =
-            (0..self.k()).filter(|j| stats.farthest(*j).0 > 0.0).collect();
+        let mut costly: Vec<usize> = (0..self.k()).filter(|j| stats.farthest(*j).0 > 0.0).collect();
         costly.sort_by(|a, b| stats.farthest(*b).0.total_cmp(&stats.farthest(*a).0));
         let empty = (0..self.k()).filter(|j| stats.weights[*j] <= 0.0);
         let mut moved = 0;
@@ -165,12 +164,8 @@ impl<T: Number> KMeansParams<T> {
     fn follow(&mut self, before: &Self) {
         self.repack();
         for j in 0..self.k() {
-            let square: f64 = self
-                .center(j)
-                .iter()
-                .zip(before.center(j))
-                .map(|(a, b)| (a - b) * (a - b))
-                .sum();
+            let square: f64 =
+                self.center(j).iter().zip(before.center(j)).map(|(a, b)| (a - b) * (a - b)).sum();
             self.moves.own[j] = self.packed.frame.length(square.sqrt());
         }
         self.moves.finish();

@@ -159,9 +159,9 @@ impl<T: Number> Seeds<'_, T> {
                 Mutex::new(Nearby { squares: vec![f64::INFINITY; n], owners: vec![0; n] })
             })
             .collect();
-        let masses = (0..n).step_by(PIECE).map(|first| {
-            (first..n.min(first + PIECE)).map(|i| self.weight(i)).sum()
-        });
+        let masses = (0..n)
+            .step_by(PIECE)
+            .map(|first| (first..n.min(first + PIECE)).map(|i| self.weight(i)).sum());
         Potential { masses: masses.collect(), pieces }
     }
 

@@ -100,7 +100,13 @@ impl Statistics for KMeansStats {
                 let at = j * self.d..(j + 1) * self.d;
                 first.copy_from_slice(&other.firsts[at.clone()]);
                 let mut scatter = other.scatters[j];
-                recenter(other.weights[j], other.origin(j), self.origin(j), &mut first, &mut scatter);
+                recenter(
+                    other.weights[j],
+                    other.origin(j),
+                    self.origin(j),
+                    &mut first,
+                    &mut scatter,
+                );
                 add_scaled(&mut self.firsts[at], factor, &first);
                 self.scatters[j] += factor * scatter;
             }

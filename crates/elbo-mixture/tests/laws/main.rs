@@ -14,6 +14,7 @@ mod freeze;
 mod golden;
 mod hold;
 mod invariance;
+mod labels;
 mod merging;
 mod one_step;
 mod restarts;
