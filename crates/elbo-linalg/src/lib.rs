@@ -64,5 +64,6 @@ pub use triangular::{
     invert_lower_in_place, solve_lower_in_place, solve_lower_transposed_in_place,
 };
 pub use vector::{
-    SoftmaxError, exp_in_place, exp_into, ln_in_place, ln_into, log_sum_exp, softmax_columns,
+    SoftmaxError, add_row_sums, exp_in_place, exp_into, ln_in_place, ln_into, log_sum_exp,
+    softmax_columns,
 };

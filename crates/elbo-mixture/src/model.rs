@@ -9,6 +9,7 @@ use elbo_core::{
     spurious_components, write_natural_all,
 };
 use elbo_dist::{Categorical, CategoricalPacked};
+use elbo_linalg::add_row_sums;
 
 use crate::{
     Mixture,
@@ -233,16 +234,21 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
             let block = data.slice(start..data.len().min(start + BLOCK));
             let n = block.len();
             let scores = MatrixMut::new(&mut scratch.block, k, n, BLOCK_STRIDE);
-            F::score_all(&params.packed, block.units(), scores, &mut scratch.family);
+            // What cannot matter beside the best component may, where a label forbids that one.
+            if matches!(how, Inference::Soft) && block.labels().is_none() {
+                let log_weights = &params.log_weights;
+                let family = &mut scratch.family;
+                F::score_relevant(&params.packed, block.units(), log_weights, scores, family);
+            } else {
+                F::score_all(&params.packed, block.units(), scores, &mut scratch.family);
+            }
             if let Some(labels) = block.labels() {
                 forbid(&mut scratch.block, labels);
             }
             data_term +=
                 assign(params, how, block.weights(), n, scratch).map_err(|e| e.offset(start))?;
+            add_row_sums(&scratch.block, BLOCK_STRIDE, n, &mut scratch.totals);
             let responsibilities = Matrix::new(&scratch.block, k, n, BLOCK_STRIDE);
-            for (j, total) in scratch.totals.iter_mut().enumerate() {
-                *total += responsibilities.row(j).iter().sum::<f64>();
-            }
             F::observe_all(
                 &params.packed,
                 &mut stats.1,
