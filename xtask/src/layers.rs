@@ -44,6 +44,12 @@ const LAYERS: &[Layer] = &[
     Layer { name: "elbo-mixture", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
     Layer { name: "elbo-hmm", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
     Layer {
+        name: "elbo-topics",
+        ours: BELOW_FAMILIES,
+        foreign: Some(&["rand", "serde", "stop-words", "thiserror", "unicode-segmentation"]),
+        light: FEATURES,
+    },
+    Layer {
         name: "elbo-io",
         ours: &["elbo-core"],
         foreign: Some(&["bytes", "memmap2", "parquet", "thiserror"]),
@@ -51,7 +57,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "elbo",
-        ours: &["elbo-core", "elbo-linalg", "elbo-dist", "elbo-mixture", "elbo-hmm", "elbo-io"],
+        ours: &["elbo-core", "elbo-linalg", "elbo-dist", "elbo-mixture", "elbo-hmm", "elbo-topics", "elbo-io"],
         foreign: Some(&[]),
         light: FEATURES,
     },
@@ -64,6 +70,7 @@ const LAYERS: &[Layer] = &[
             "elbo-dist",
             "elbo-mixture",
             "elbo-hmm",
+            "elbo-topics",
             "elbo-io",
         ],
         foreign: None,

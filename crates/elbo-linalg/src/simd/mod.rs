@@ -111,6 +111,20 @@ pub trait Simd:
     /// If the slice is shorter.
     fn store(self, to: &mut [f64]);
 
+    /// The first `LANES` numbers of a slice of single precision.
+    ///
+    /// # Panics
+    ///
+    /// If the slice is shorter.
+    fn load_single(from: &[f32]) -> Self;
+
+    /// Overwrites the first `LANES` numbers of a slice of single precision, rounding to nearest.
+    ///
+    /// # Panics
+    ///
+    /// If the slice is shorter.
+    fn store_single(self, to: &mut [f32]);
+
     /// `self · factor + addend`, rounded once where the CPU has the instruction (all levels but portable).
     #[must_use]
     fn mul_add(self, factor: Self, addend: Self) -> Self;
