@@ -60,24 +60,33 @@ impl Algorithm for MapEm {
 
     /// The penalty is `Σ_k ln Dirichlet(φ_k ∣ 1 + η_k)`.
     fn derive(&self, params: &mut LdaParams) {
-        let k = params.k();
-        let log_totals: Vec<f64> = params.totals[..k].iter().map(|total| total.ln()).collect();
-        let mut logs = [0.0; 1024];
+        let (k, stride) = (params.k(), params.stride);
+        let normalizers = log_normalizers(&params.prior, params.words);
+        if params.prior.same_eta() == Some(0.0) {
+            params.penalty = normalizers;
+            return;
+        }
+        let mut log_totals = params.totals.clone();
+        ln_in_place(&mut log_totals);
         let mut sum = 0.0;
-        for (word, row) in params.counts.chunks_exact(params.stride).enumerate() {
-            for start in (0..k).step_by(logs.len()) {
-                let part = &row[start..k.min(start + logs.len())];
-                let logs = &mut logs[..part.len()];
-                ln_into(part, logs);
-                for (at, log) in logs.iter().enumerate() {
-                    let eta = params.prior.word(word, start + at);
-                    if eta > 0.0 {
-                        sum += eta * (log - log_totals[start + at]);
+        params.weights.resize(stride * ROWS, 0.0);
+        let LdaParams { prior, counts, weights: logs, .. } = params;
+        for (chunk, rows) in counts.chunks(stride * ROWS).enumerate() {
+            let logs = &mut logs[..rows.len()];
+            ln_into(rows, logs);
+            for (at, row) in logs.chunks_exact(stride).enumerate() {
+                let differences = row[..k].iter().zip(&log_totals).map(|(log, total)| log - total);
+                sum += match prior.same_eta() {
+                    Some(eta) => eta * differences.sum::<f64>(),
+                    None => {
+                        let eta = |topic| prior.word(chunk * ROWS + at, topic);
+                        let known = differences.enumerate().filter(|(topic, _)| eta(*topic) > 0.0);
+                        known.map(|(topic, difference)| eta(topic) * difference).sum()
                     }
-                }
+                };
             }
         }
-        params.penalty = sum + log_normalizers(&params.prior, params.words);
+        params.penalty = sum + normalizers;
     }
 
     fn e_step(
@@ -130,6 +139,9 @@ impl Algorithm for MapEm {
         Ok(data_term)
     }
 }
+
+/// Words whose logarithms are taken at once.
+const ROWS: usize = 64;
 
 /// `θ_k ∝ α_k + γ_k`; uniform where there is neither.
 pub(crate) fn normalize(alpha: &[f64], gamma: &mut [f64], theta: &mut [f64]) {

@@ -1,6 +1,7 @@
 //! What is estimated: words in topics.
 
 use elbo_core::EstimateError;
+use elbo_linalg::MAX_LANES;
 
 use crate::{LdaPrior, prior::stride};
 
@@ -16,7 +17,7 @@ pub struct LdaParams {
     pub(crate) counts: Vec<f64>,
     /// `Σ_w` of the same; 1 in the padding, which is divided by.
     pub(crate) totals: Vec<f64>,
-    /// What scores words, where it is not the counts: `exp ψ(n_wk + η_wk)` under variational Bayes.
+    /// What scores words, where it is not the counts: `exp ψ(n_wk + η_wk)` under variational Bayes; scratch under MAP.
     pub(crate) weights: Vec<f64>,
     /// What the objective adds to the data term.
     pub(crate) penalty: f64,
@@ -83,15 +84,19 @@ impl LdaParams {
     pub(crate) fn sum_up(&mut self) -> Result<(), EstimateError> {
         let k = self.k();
         self.totals.fill(0.0);
-        let mut least = 0.0_f64;
+        let mut least = [0.0_f64; MAX_LANES];
         for row in self.counts.chunks_exact(self.stride) {
-            for (total, x) in self.totals.iter_mut().zip(row) {
-                *total += x;
-                least = least.min(*x);
+            let lanes = row.as_chunks::<MAX_LANES>().0;
+            for (total, x) in self.totals.as_chunks_mut::<MAX_LANES>().0.iter_mut().zip(lanes) {
+                for l in 0..MAX_LANES {
+                    total[l] += x[l];
+                    least[l] = if x[l] < least[l] { x[l] } else { least[l] };
+                }
             }
         }
+        let is_negative = least.iter().any(|x| *x < 0.0);
         for (topic, total) in self.totals[..k].iter().enumerate() {
-            if least < 0.0 || !total.is_finite() {
+            if is_negative || !total.is_finite() {
                 return Err(EstimateError::Infeasible { component: topic, what: "counts" });
             }
             if *total <= 0.0 {
