@@ -191,11 +191,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
 
 /// What is wrong with data of which the first row is number `start`.
 fn at_row(error: MixtureError, start: usize) -> FitError {
-    match error {
-        MixtureError::Data(error) => error.placed(|row| row + start, |column| column).into(),
-        MixtureError::EStep(error) => error.offset(start).into(),
-        MixtureError::Components { .. } | MixtureError::Weights(_) => {
-            unreachable!("the mixture exists")
-        }
+    match error.of_scoring() {
+        FitError::Data(error) => error.placed(|row| row + start, |column| column).into(),
+        FitError::EStep(error) => error.offset(start).into(),
+        other => other,
     }
 }

@@ -32,9 +32,11 @@
 //! - **rayon** (on): E-steps and restarts run on the current rayon pool, with the same bits on any number of threads.
 //! - **serde** (off): `Serialize` and `Deserialize` for mixtures.
 
+mod conditional;
 mod family;
 mod fitted;
 mod gaussian;
+mod merging;
 mod mixture;
 mod model;
 mod start;
@@ -54,5 +56,6 @@ pub use fitted::{Fitted, Start};
 pub use gaussian::{
     Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams, VbParams,
 };
+pub use merging::{Merger, Merging};
 pub use mixture::{Mixture, MixtureError};
 pub use model::{MixtureModel, MixtureParams, MixtureScratch, MixtureStats};

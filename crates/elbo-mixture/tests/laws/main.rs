@@ -6,12 +6,14 @@
 mod acceleration;
 mod bad_input;
 mod checkpoints;
+mod conditional;
 mod descent;
 mod evidence;
 mod family;
 mod freeze;
 mod golden;
 mod invariance;
+mod merging;
 mod one_step;
 mod restarts;
 mod selection;
