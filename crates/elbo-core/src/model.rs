@@ -26,6 +26,11 @@ pub trait LatentModel: Send + Sync {
     /// parameters alone.
     const REMEMBERS: bool = false;
 
+    /// Does no step lower the objective? That is what makes a method EM, and the rule. Where there is no such number (collapsed
+    /// methods), or steps are not carried to their end, falls are no failure: the run ends when two changes in a row are within
+    /// tolerance, and nothing is accelerated.
+    const ASCENDS: bool = true;
+
     /// Can these data be used with such parameters? Called for every piece of the data before the first E-step, so that only
     /// what is wrong with units by themselves can be found here. Rows count from the first of the piece.
     ///
