@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::DataError;
+use crate::{DataError, Label};
 
 /// A borrowed set of independent data units that can be cut without a copy: rows, sequences, documents.
 pub trait Batch: Copy + Send + Sync {
@@ -246,17 +246,19 @@ impl OwnedRows {
     }
 }
 
-/// Units with optional non-negative weights; a unit of weight 2 counts as if it had been seen twice.
+/// Units with optional non-negative weights, a unit of weight 2 counting as if it had been seen twice, and with what is
+/// known of their components, if anything is.
 #[derive(Clone, Copy, Debug)]
 pub struct Weighted<'w, B> {
     units: B,
     weights: Option<&'w [f64]>,
+    labels: Option<&'w [Label]>,
 }
 
 impl<'w, B: Batch> Weighted<'w, B> {
     /// Every unit counts once.
     pub fn uniform(units: B) -> Self {
-        Self { units, weights: None }
+        Self { units, weights: None, labels: None }
     }
 
     /// Unit `i` counts `weights[i]` times; fractions are welcome.
@@ -266,8 +268,7 @@ impl<'w, B: Batch> Weighted<'w, B> {
     /// [`DataError::Weights`] if there is not one weight per unit, [`DataError::Weight`] if one is negative or
     /// not finite, or none is positive.
     pub fn new(units: B, weights: &'w [f64]) -> Result<Self, DataError> {
-        check_weights(weights, units.len())?;
-        Ok(Self { units, weights: Some(weights) })
+        Self::uniform(units).with_weights(Some(weights))
     }
 
     /// The same with weights that there may be.
@@ -276,12 +277,39 @@ impl<'w, B: Batch> Weighted<'w, B> {
     ///
     /// As [`new`](Self::new).
     pub fn of(units: B, weights: Option<&'w [f64]>) -> Result<Self, DataError> {
-        weights.map_or_else(|| Ok(Self::uniform(units)), |weights| Self::new(units, weights))
+        Self::uniform(units).with_weights(weights)
+    }
+
+    /// The same units and labels with these weights, or with each unit counting once.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_weights(self, weights: Option<&'w [f64]>) -> Result<Self, DataError> {
+        if let Some(weights) = weights {
+            check_weights(weights, self.units.len())?;
+        }
+        Ok(Self { weights, ..self })
+    }
+
+    /// The same units and weights; unit `i` comes from a component that `labels[i]` allows. Whether a model has such
+    /// components is asked when it meets the data.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unpaired`] if there is not one label per unit.
+    pub fn with_labels(self, labels: &'w [Label]) -> Result<Self, DataError> {
+        check_labels(labels, self.units.len())?;
+        Ok(Self { labels: Some(labels), ..self })
     }
 
     /// Part of what was checked as a whole; its weights may all be zero.
-    pub(crate) fn checked(units: B, weights: Option<&'w [f64]>) -> Self {
-        Self { units, weights }
+    pub(crate) fn checked(
+        units: B,
+        weights: Option<&'w [f64]>,
+        labels: Option<&'w [Label]>,
+    ) -> Self {
+        Self { units, weights, labels }
     }
 
     /// The units.
@@ -293,6 +321,34 @@ impl<'w, B: Batch> Weighted<'w, B> {
     pub fn weights(&self) -> Option<&'w [f64]> {
         self.weights
     }
+
+    /// The labels, or `None` where nothing is known of any unit.
+    pub fn labels(&self) -> Option<&'w [Label]> {
+        self.labels
+    }
+
+    /// Has every unit that counts a possible component among `k`? For [`LatentModel::check`](crate::LatentModel::check).
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Label`], naming the first that has not.
+    pub fn check_labels(&self, k: usize) -> Result<(), DataError> {
+        let counts = |row: usize| self.weights.is_none_or(|weights| weights[row] > 0.0);
+        let bad = |(row, label): &(usize, &Label)| !label.allows_any(k) && counts(*row);
+        match self.labels.into_iter().flatten().enumerate().find(bad) {
+            None => Ok(()),
+            Some((row, label)) => Err(DataError::Label { row, label: *label, components: k }),
+        }
+    }
+}
+
+/// Fails unless there is one label for each of `units` units.
+pub(crate) fn check_labels(labels: &[Label], units: usize) -> Result<(), DataError> {
+    if labels.len() == units {
+        return Ok(());
+    }
+    let (of, with) = ("labels", "observations");
+    Err(DataError::Unpaired { of, left: labels.len(), with, right: units })
 }
 
 /// Fails unless these are weights of `units` units.
@@ -321,7 +377,11 @@ impl<B: Batch> Batch for Weighted<'_, B> {
     }
 
     fn slice(&self, range: Range<usize>) -> Self {
-        Self { units: self.units.slice(range.clone()), weights: self.weights.map(|w| &w[range]) }
+        Self {
+            units: self.units.slice(range.clone()),
+            weights: self.weights.map(|w| &w[range.clone()]),
+            labels: self.labels.map(|labels| &labels[range]),
+        }
     }
 
     fn observations(&self) -> f64 {

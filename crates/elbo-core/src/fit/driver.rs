@@ -198,7 +198,10 @@ where
         index: usize,
     ) -> Self {
         let (stats, zero) = (model.new_stats(&start), Objective { data_term: 0.0, penalty: 0.0 });
-        let is_plain = settings.variant != Variant::Soft || settings.tolerance.is_zero();
+        let is_plain = M::REMEMBERS
+            || !M::ASCENDS
+            || settings.variant != Variant::Soft
+            || settings.tolerance.is_zero();
         let acceleration = if is_plain { Acceleration::None } else { settings.acceleration };
         let spare = Point { params: start.clone(), stats: stats.clone(), objective: zero };
         let seed = mix(settings.seed, index as u64);
@@ -385,6 +388,7 @@ where
         let mut retreats = 0;
         loop {
             let verdict = match self.evaluate_spare(iteration + 1) {
+                Ok(()) if !M::ASCENDS => self.progress.note(self.spare.objective, None),
                 Ok(()) => self.progress.advance(self.spare.objective, kind),
                 Err(EStepError::Cancelled) => {
                     return (Verdict::Reject(Stopped::Cancelled), retreats);
@@ -735,8 +739,8 @@ impl Progress {
         (!self.trace.is_empty()).then_some(())
     }
 
-    /// Takes note of an iteration of a schedule, whose objective may fall: it ends after `last` iterations, or where there is
-    /// no last one, when two changes in a row are within tolerance.
+    /// Takes note of an iteration whose objective may fall, of a schedule or a model that does not ascend: it ends after `last`
+    /// iterations, or where there is no last one, when two changes in a row are within tolerance.
     fn note(&mut self, next: Objective, last: Option<usize>) -> Verdict {
         let total = next.total();
         if !total.is_finite() {

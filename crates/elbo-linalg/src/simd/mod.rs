@@ -110,26 +110,26 @@ pub trait Simd:
     /// If the slice is shorter.
     fn load(from: &[f64]) -> Self;
 
-    /// The first `LANES` numbers of a slice of `f32`.
-    ///
-    /// # Panics
-    ///
-    /// If the slice is shorter.
-    #[inline(always)]
-    fn load_single(from: &[f32]) -> Self {
-        let mut wide = [0.0; MAX_LANES];
-        for (wide, x) in wide[..Self::LANES].iter_mut().zip(&from[..Self::LANES]) {
-            *wide = f64::from(*x);
-        }
-        Self::load(&wide)
-    }
-
     /// Overwrites the first `LANES` numbers of a slice.
     ///
     /// # Panics
     ///
     /// If the slice is shorter.
     fn store(self, to: &mut [f64]);
+
+    /// The first `LANES` numbers of a slice of single precision.
+    ///
+    /// # Panics
+    ///
+    /// If the slice is shorter.
+    fn load_single(from: &[f32]) -> Self;
+
+    /// Overwrites the first `LANES` numbers of a slice of single precision, rounding to nearest.
+    ///
+    /// # Panics
+    ///
+    /// If the slice is shorter.
+    fn store_single(self, to: &mut [f32]);
 
     /// `self · factor + addend`, rounded once where the CPU has the instruction (all levels but portable).
     #[must_use]

@@ -31,6 +31,20 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn load_single(from: &[f32]) -> Self {
+        let from = &from[..2];
+        Self([f64::from(from[0]), f64::from(from[1])])
+    }
+
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "single precision is what is asked for")]
+    fn store_single(self, to: &mut [f32]) {
+        let to = &mut to[..2];
+        to[0] = self.0[0] as f32;
+        to[1] = self.0[1] as f32;
+    }
+
+    #[inline(always)]
     fn store(self, to: &mut [f64]) {
         let to = &mut to[..2];
         to[0] = self.0[0];
