@@ -3,8 +3,8 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use elbo_core::{
-    Batch, DataError, FitError, Observer, Rows, Settings, Tolerance, Variant, Weighted,
-    fit_restarts, map_in_order, mix,
+    Batch, DataError, EstimateError, FitError, Observer, Rows, Settings, Tolerance, Variant,
+    Weighted, fit_restarts, map_in_order, mix,
 };
 use elbo_linalg::Number;
 
@@ -156,7 +156,7 @@ impl KMeans {
     /// # Errors
     ///
     /// [`DataError`] for NaN and infinite values, fewer rows (or distinct rows) than centers, a start of another width, and
-    /// rows of zeros where directions are asked for.
+    /// rows of zeros where directions are asked for; [`EstimateError::Unsupported`] for rows with labels.
     pub fn fit_observed<T: Number>(
         &self,
         data: Weighted<'_, Rows<'_, T>>,
@@ -168,6 +168,10 @@ impl KMeans {
             .map_or(data.len(), |weights| weights.iter().filter(|weight| **weight > 0.0).count());
         if n == 0 {
             return Err(DataError::Empty.into());
+        }
+        if data.labels().is_some() {
+            let (what, structure) = ("knowing labels", "k-means");
+            return Err(EstimateError::Unsupported { what, structure }.into());
         }
         rows.check_finite()?;
         if n < self.k {
