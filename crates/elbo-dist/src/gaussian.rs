@@ -128,11 +128,6 @@ impl FlatParameters for Gaussian {
 }
 
 impl ExpectedLogLikelihood for Gaussian {
-    fn expected_log_likelihood(&self, stats: &GaussianStats) -> f64 {
-        let [weight, _, second] = stats.about(self.mean);
-        -0.5 * (weight * (TAU.ln() + self.variance.ln()) + second / self.variance)
-    }
-
     fn score_into(&self, stats: &GaussianStats, _: &[f64], out: &mut [f64]) {
         let [weight, first, second] = stats.about(self.mean);
         out.copy_from_slice(&[first / self.variance, 0.5 * (second / self.variance - weight)]);

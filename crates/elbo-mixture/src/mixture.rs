@@ -39,6 +39,14 @@ pub enum MixtureError {
     /// The weights are no probabilities.
     #[error("weights: {0}")]
     Weights(#[from] ParameterError),
+    /// A component of a marginal or conditional mixture is none.
+    #[error("component {component}: {source}")]
+    Component {
+        /// The component.
+        component: usize,
+        /// What is wrong with it.
+        source: ParameterError,
+    },
     /// The data do not fit the mixture.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -53,19 +61,21 @@ impl MixtureError {
         match self {
             Self::Data(error) => FitError::Data(error),
             Self::EStep(error) => FitError::EStep(error),
-            Self::Components { .. } | Self::Weights(_) => unreachable!("the mixture exists"),
+            Self::Components { .. } | Self::Weights(_) | Self::Component { .. } => {
+                unreachable!("the mixture exists")
+            }
         }
     }
 }
 
 /// What a block of responsibilities tells about its rows.
-struct Block<'a> {
+pub(crate) struct Block<'a> {
     /// First row of the block in the data.
-    start: usize,
+    pub(crate) start: usize,
     /// Rows in it.
-    n: usize,
+    pub(crate) n: usize,
     /// `γ[j·BLOCK_STRIDE + i]`.
-    responsibilities: &'a [f64],
+    pub(crate) responsibilities: &'a [f64],
     /// `ln p(xᵢ)`.
     log_densities: &'a [f64],
 }
@@ -116,6 +126,18 @@ impl<F: Family> Mixture<F> {
     /// The components.
     pub fn components(&self) -> &[F] {
         &self.components
+    }
+
+    /// The same mixture, its components in descending order of weight; equals keep their order.
+    #[must_use]
+    pub fn sorted_by_weight(&self) -> Self {
+        let mut order: Vec<usize> = (0..self.k()).collect();
+        order.sort_by(|a, b| self.weights()[*b].total_cmp(&self.weights()[*a]));
+        let shares: Vec<f64> = order.iter().map(|j| self.weights()[*j]).collect();
+        Self {
+            weights: Categorical::from_weights(&shares).expect("the weights of a mixture"),
+            components: order.iter().map(|j| self.components[*j].clone()).collect(),
+        }
     }
 
     /// Number of free parameters: `k − 1` weights and those of the components, shared ones counted once.
@@ -224,6 +246,32 @@ impl<F: Family> Mixture<F> {
         Ok(labels)
     }
 
+    /// `out[i] = 1 − maxⱼ γᵢⱼ`: the probability that the label of row `i` is wrong, if the mixture is right.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_density_into`](Self::log_density_into).
+    ///
+    /// # Panics
+    ///
+    /// If `out` is not as long as the data.
+    pub fn uncertainty_into(
+        &self,
+        data: F::Batch<'_>,
+        out: &mut [f64],
+    ) -> Result<(), MixtureError> {
+        assert_eq!(out.len(), data.len(), "one uncertainty per row");
+        let k = self.k();
+        self.for_each_block(data.into(), |block| {
+            for (i, out) in out[block.start..][..block.n].iter_mut().enumerate() {
+                let share = |j: usize| block.responsibilities[j * BLOCK_STRIDE + i];
+                let label = (1..k).fold(0, |best, j| if share(j) > share(best) { j } else { best });
+                // The sum of the others: one less the largest would round small probabilities away.
+                *out = (0..k).filter(|j| *j != label).map(share).sum();
+            }
+        })
+    }
+
     /// Adds `Σᵢ wᵢ ln p(xᵢ)` and `Σᵢ wᵢ ln maxⱼ γᵢⱼ`: fit and certainty, what information criteria are made of.
     pub(crate) fn add_fit_and_certainty(
         &self,
@@ -245,7 +293,7 @@ impl<F: Family> Mixture<F> {
         self.weights.sample(rng) as usize
     }
 
-    fn for_each_block(
+    pub(crate) fn for_each_block(
         &self,
         data: Weighted<'_, F::Batch<'_>>,
         mut see: impl FnMut(Block<'_>),

@@ -198,7 +198,8 @@ where
         index: usize,
     ) -> Self {
         let (stats, zero) = (model.new_stats(&start), Objective { data_term: 0.0, penalty: 0.0 });
-        let is_plain = settings.variant != Variant::Soft || settings.tolerance.is_zero();
+        let is_plain =
+            M::REMEMBERS || settings.variant != Variant::Soft || settings.tolerance.is_zero();
         let acceleration = if is_plain { Acceleration::None } else { settings.acceleration };
         let spare = Point { params: start.clone(), stats: stats.clone(), objective: zero };
         let seed = mix(settings.seed, index as u64);
