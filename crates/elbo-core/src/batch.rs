@@ -41,23 +41,23 @@ impl<T: Sync> Batch for &[T] {
 }
 
 /// Dense rows, `n × d`, borrowed with any non-negative strides, so that row-major, column-major and sub-matrix
-/// views all come in without a copy.
+/// views all come in without a copy. Numbers are stored as `f64` unless said otherwise.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
-    data: &'a [f64],
+pub struct Rows<'a, T = f64> {
+    data: &'a [T],
     n: usize,
     d: usize,
     row_stride: usize,
     column_stride: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a, T: Copy> Rows<'a, T> {
     /// Rows stored one after the other: `data[i·d + j]` is column `j` of row `i`.
     ///
     /// # Panics
     ///
     /// If `data.len() ≠ n·d` or `d = 0`.
-    pub fn new(data: &'a [f64], n: usize, d: usize) -> Self {
+    pub fn new(data: &'a [T], n: usize, d: usize) -> Self {
         assert!(d > 0 && data.len() == n * d, "{} values are not {n} × {d}", data.len());
         Self { data, n, d, row_stride: d, column_stride: 1 }
     }
@@ -67,7 +67,7 @@ impl<'a> Rows<'a> {
     /// # Panics
     ///
     /// If `data.len() ≠ n·d` or `d = 0`.
-    pub fn column_major(data: &'a [f64], n: usize, d: usize) -> Self {
+    pub fn column_major(data: &'a [T], n: usize, d: usize) -> Self {
         assert!(d > 0 && data.len() == n * d, "{} values are not {n} × {d}", data.len());
         Self { data, n, d, row_stride: 1, column_stride: n.max(1) }
     }
@@ -78,7 +78,7 @@ impl<'a> Rows<'a> {
     ///
     /// If `d = 0`, or a row or column would reach beyond `data`.
     pub fn with_strides(
-        data: &'a [f64],
+        data: &'a [T],
         n: usize,
         d: usize,
         row_stride: usize,
@@ -105,7 +105,7 @@ impl<'a> Rows<'a> {
     /// # Panics
     ///
     /// If `i` or `j` is out of range.
-    pub fn get(&self, i: usize, j: usize) -> f64 {
+    pub fn get(&self, i: usize, j: usize) -> T {
         assert!(i < self.n && j < self.d, "({i}, {j}) is outside {} × {}", self.n, self.d);
         self.data[i * self.row_stride + j * self.column_stride]
     }
@@ -115,7 +115,7 @@ impl<'a> Rows<'a> {
     /// # Panics
     ///
     /// If `out` is not `d` long.
-    pub fn copy_row(&self, i: usize, out: &mut [f64]) {
+    pub fn copy_row(&self, i: usize, out: &mut [T]) {
         assert_eq!(out.len(), self.d, "a row has {} values", self.d);
         for (j, x) in out.iter_mut().enumerate() {
             *x = self.get(i, j);
@@ -123,7 +123,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The raw view: storage, row stride, column stride.
-    pub fn raw(&self) -> (&'a [f64], usize, usize) {
+    pub fn raw(&self) -> (&'a [T], usize, usize) {
         (self.data, self.row_stride, self.column_stride)
     }
 
@@ -133,16 +133,19 @@ impl<'a> Rows<'a> {
     /// let rows = elbo_core::Rows::new(&[1.0, 2.0, 3.0, f64::NAN], 2, 2);
     /// assert!(!rows.all(f64::is_finite) && rows.all(|x| !x.is_infinite()));
     /// ```
-    pub fn all(&self, fits: impl Fn(f64) -> bool) -> bool {
+    pub fn all(&self, fits: impl Fn(f64) -> bool) -> bool
+    where
+        T: Into<f64>,
+    {
         if self.column_stride == 1 && self.row_stride == self.d {
             // whole chunks without a branch, so that the loop runs on vectors of numbers
             let numbers = &self.data[..self.n * self.d];
             return numbers
                 .chunks(1024)
-                .all(|chunk| chunk.iter().fold(true, |all, x| all & fits(*x)));
+                .all(|chunk| chunk.iter().fold(true, |all, x| all & fits((*x).into())));
         }
         let at = |row: usize, column: usize| row * self.row_stride + column * self.column_stride;
-        (0..self.n).all(|i| (0..self.d).all(|j| fits(self.data[at(i, j)])))
+        (0..self.n).all(|i| (0..self.d).all(|j| fits(self.data[at(i, j)].into())))
     }
 
     /// The first value that is NaN or infinite, as an error that names its row and column.
@@ -150,13 +153,17 @@ impl<'a> Rows<'a> {
     /// # Errors
     ///
     /// [`DataError::NotFinite`].
-    pub fn check_finite(&self) -> Result<(), DataError> {
+    pub fn check_finite(&self) -> Result<(), DataError>
+    where
+        T: Into<f64>,
+    {
         if self.all(f64::is_finite) {
             return Ok(());
         }
         for row in 0..self.n {
             for column in 0..self.d {
-                let value = self.data[row * self.row_stride + column * self.column_stride];
+                let value: f64 =
+                    self.data[row * self.row_stride + column * self.column_stride].into();
                 if !value.is_finite() {
                     return Err(DataError::NotFinite { row, column, value });
                 }
@@ -166,7 +173,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-impl Batch for Rows<'_> {
+impl<T: Copy + Send + Sync> Batch for Rows<'_, T> {
     fn len(&self) -> usize {
         self.n
     }

@@ -358,6 +358,8 @@ impl EstimateError {
 pub struct Repairs {
     /// Components without data that kept their former parameters.
     pub kept_components: usize,
+    /// Components without data that were moved to where the fit was worst.
+    pub moved_components: usize,
     /// Draws of latent variables whose statistics had no estimate and that were made again.
     pub redrawn: usize,
     /// Batches of online or pieces of incremental EM after which there was no estimate and parameters stayed.
@@ -368,16 +370,22 @@ impl Repairs {
     /// Adds the counts of another step.
     pub fn merge(&mut self, other: Self) {
         self.kept_components += other.kept_components;
+        self.moved_components += other.moved_components;
         self.redrawn += other.redrawn;
         self.skipped_batches += other.skipped_batches;
     }
 
-    pub(crate) fn counts(&self) -> [usize; 3] {
-        [self.kept_components, self.redrawn, self.skipped_batches]
+    pub(crate) fn counts(&self) -> [usize; 4] {
+        [self.kept_components, self.redrawn, self.skipped_batches, self.moved_components]
     }
 
-    pub(crate) fn counts_mut(&mut self) -> [&mut usize; 3] {
-        [&mut self.kept_components, &mut self.redrawn, &mut self.skipped_batches]
+    pub(crate) fn counts_mut(&mut self) -> [&mut usize; 4] {
+        [
+            &mut self.kept_components,
+            &mut self.redrawn,
+            &mut self.skipped_batches,
+            &mut self.moved_components,
+        ]
     }
 
     /// Was nothing repaired?

@@ -216,6 +216,12 @@ pub trait Estimator<F: Family>: Clone + Send + Sync {
     /// Component `j` of `next` becomes that of `current` again: it is not to be changed.
     fn keep(current: &Self::Fits, j: usize, next: &mut Self::Fits);
 
+    /// Does component `j` stay as it is, whatever the data? See [`Freeze`](crate::Freeze).
+    fn is_frozen(&self, j: usize) -> bool {
+        let _ = j;
+        false
+    }
+
     /// Moves `next` halfway back to `current`, where the M-step may overshoot; see [`Family::retreat`].
     fn retreat(current: &Self::Fits, next: &mut Self::Fits) -> bool {
         let _ = (current, next);

@@ -84,6 +84,21 @@ pub trait Family: Clone + Send + Sync {
         scratch: &mut Self::Scratch,
     );
 
+    /// [`score_all`](Self::score_all) for shares of a mixture with these weights, `ln πⱼ` or their expectations: a score may be
+    /// `−∞` where `p(x ∣ θⱼ) < 2⁻⁶⁰ p(x)`, which no share and no sum over components can tell from what it is.
+    ///
+    /// For families that can bound a score for less than its price; the same as `score_all` unless overridden.
+    fn score_relevant(
+        packed: &Self::Packed,
+        data: Self::Batch<'_>,
+        log_weights: &[f64],
+        out: MatrixMut<'_>,
+        scratch: &mut Self::Scratch,
+    ) {
+        let _ = log_weights;
+        Self::score_all(packed, data, out, scratch);
+    }
+
     /// Empties the statistics and moves their origins, if they have any, to the packed components.
     fn reset_all(packed: &Self::Packed, stats: &mut [Self::Stats]) {
         let _ = packed;

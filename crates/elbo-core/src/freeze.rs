@@ -1,6 +1,6 @@
 //! Partial updates: components that an estimator leaves as they are.
 
-use crate::{EstimateError, Estimator, Family, Repairs};
+use crate::{EstimateError, Estimator, Family, PointEstimator, Repairs};
 
 /// Estimates as `E` does, but leaves some components, or all, exactly as they were at the start.
 ///
@@ -112,6 +112,10 @@ impl<F: Family, E: Estimator<F>> Estimator<F> for Freeze<E> {
         E::keep(current, j, next);
     }
 
+    fn is_frozen(&self, j: usize) -> bool {
+        self.is_frozen(j)
+    }
+
     fn retreat(current: &E::Fits, next: &mut E::Fits) -> bool {
         E::retreat(current, next)
     }
@@ -120,5 +124,11 @@ impl<F: Family, E: Estimator<F>> Estimator<F> for Freeze<E> {
         let points = E::points(fits).iter().enumerate();
         let free = points.filter(|(j, _)| !self.is_frozen(*j)).map(|(_, point)| point.clone());
         F::free_parameters_all(&free.collect::<Vec<F>>())
+    }
+}
+
+impl<F: Family, E: PointEstimator<F>> PointEstimator<F> for Freeze<E> {
+    fn set_points(fits: &mut E::Fits, points: Vec<F>) {
+        E::set_points(fits, points);
     }
 }

@@ -97,6 +97,7 @@ mod expected;
 mod family;
 mod fit;
 mod freeze;
+mod hold;
 mod inference;
 mod label;
 mod model;
@@ -130,6 +131,7 @@ pub use fit::{
     map_in_order, mix, resume, resume_source,
 };
 pub use freeze::Freeze;
+pub use hold::{Blocks, Hold};
 pub use inference::{Inference, RowError};
 pub use label::Label;
 pub use model::LatentModel;

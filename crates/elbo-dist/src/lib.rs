@@ -176,7 +176,7 @@ pub use dirichlet_multinomial::{
 pub use error::ParameterError;
 pub use exponential::{Exponential, ExponentialPacked, ExponentialStats};
 pub use gamma::{Gamma, GammaPacked, GammaScratch, GammaStats};
-pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
+pub use gaussian::{Gaussian, GaussianBlock, GaussianPacked, GaussianStats};
 pub use geometric::{Geometric, GeometricPacked, GeometricScratch, GeometricStats};
 pub use independent::{
     Column, ColumnPrior, ColumnStats, Independent, IndependentPacked, IndependentPrior,

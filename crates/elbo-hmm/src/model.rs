@@ -76,6 +76,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
         ))
     }
 
+    /// The estimators of the initial law, of transition rows and of emissions.
+    pub(crate) fn estimators(&self) -> (&W, &W, &E) {
+        (&self.initial, &self.transition, &self.emission)
+    }
+
     /// The estimator of emissions.
     pub(crate) fn emission(&self) -> &E {
         &self.emission
@@ -168,7 +173,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
     /// The same with other points.
     pub(crate) fn at(
         &self,
-        initial: Categorical,
+        initial: Vec<Categorical>,
         transition: Vec<Categorical>,
         emission: Vec<F>,
     ) -> Self
@@ -177,7 +182,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
         W: PointEstimator<Categorical>,
     {
         let mut moved = self.clone();
-        W::set_points(&mut moved.initial, vec![initial]);
+        W::set_points(&mut moved.initial, initial);
         W::set_points(&mut moved.transition, transition);
         E::set_points(&mut moved.emission, emission);
         moved.repack();
@@ -185,8 +190,8 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
     }
 
     /// The points that these parameters are or stand for: initial law, transition rows, emissions.
-    pub(crate) fn points(&self) -> (&Categorical, &[Categorical], &[F]) {
-        (&W::points(&self.initial)[0], W::points(&self.transition), E::points(&self.emission))
+    pub(crate) fn points(&self) -> (&[Categorical], &[Categorical], &[F]) {
+        (W::points(&self.initial), W::points(&self.transition), E::points(&self.emission))
     }
 
     /// Refreshes the packed forms after parameters have changed.

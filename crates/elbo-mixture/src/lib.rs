@@ -37,6 +37,7 @@ mod family;
 mod fitted;
 mod gaussian;
 mod groups;
+mod kmeans;
 mod known;
 mod merging;
 mod mixture;
@@ -61,6 +62,7 @@ pub use gaussian::{
     Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams,
     VbParams, WeightPrior,
 };
+pub use kmeans::{Centers, CentersError, Comparisons, FittedKMeans, KMeans, KMeansParams, Spread};
 pub use merging::{Merger, Merging};
 pub use mixture::{Mixture, MixtureError};
 pub use model::{MixtureModel, MixtureParams, MixtureScratch, MixtureStats};

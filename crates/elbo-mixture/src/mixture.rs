@@ -255,14 +255,17 @@ impl<F: Family> Mixture<F> {
     /// # Panics
     ///
     /// If `out` is not as long as the data.
-    pub fn uncertainty_into(
+    pub fn uncertainty_into<'a>(
         &self,
-        data: F::Batch<'_>,
+        data: impl Into<Weighted<'a, F::Batch<'a>>>,
         out: &mut [f64],
-    ) -> Result<(), MixtureError> {
+    ) -> Result<(), MixtureError>
+    where
+        F::Batch<'a>: 'a,
+    {
+        let (data, k) = (data.into(), self.k());
         assert_eq!(out.len(), data.len(), "one uncertainty per row");
-        let k = self.k();
-        self.for_each_block(data.into(), |block| {
+        self.for_each_block(data, |block| {
             for (i, out) in out[block.start..][..block.n].iter_mut().enumerate() {
                 let share = |j: usize| block.responsibilities[j * BLOCK_STRIDE + i];
                 let label = (1..k).fold(0, |best, j| if share(j) > share(best) { j } else { best });

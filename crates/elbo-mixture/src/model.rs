@@ -9,6 +9,7 @@ use elbo_core::{
     spurious_components, write_natural_all,
 };
 use elbo_dist::{Categorical, CategoricalPacked};
+use elbo_linalg::add_row_sums;
 
 use crate::{
     Mixture,
@@ -55,6 +56,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
     /// A mixture with these estimators of components and weights.
     pub fn new(components: E, weights: W) -> Self {
         Self { components, weights, family: PhantomData }
+    }
+
+    /// The estimators of components and of weights.
+    pub(crate) fn estimators(&self) -> (&E, &W) {
+        (&self.components, &self.weights)
     }
 
     /// Parameters to start from: these weights and components. A posterior starts as if it had seen `observations`
@@ -146,21 +152,21 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureParams<F, E, 
     }
 
     /// The same with other points.
-    pub(crate) fn at(&self, weights: Categorical, components: Vec<F>) -> Self
+    pub(crate) fn at(&self, weights: Vec<Categorical>, components: Vec<F>) -> Self
     where
         E: PointEstimator<F>,
         W: PointEstimator<Categorical>,
     {
         let mut moved = self.clone();
-        W::set_points(&mut moved.weights, vec![weights]);
+        W::set_points(&mut moved.weights, weights);
         E::set_points(&mut moved.components, components);
         moved.repack();
         moved
     }
 
-    /// The points that these parameters are or stand for.
-    pub(crate) fn points(&self) -> (&Categorical, &[F]) {
-        (&W::points(&self.weights)[0], E::points(&self.components))
+    /// The points that these parameters are or stand for: the weights, alone, and the components.
+    pub(crate) fn points(&self) -> (&[Categorical], &[F]) {
+        (W::points(&self.weights), E::points(&self.components))
     }
 
     /// The packed components.
@@ -228,16 +234,21 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
             let block = data.slice(start..data.len().min(start + BLOCK));
             let n = block.len();
             let scores = MatrixMut::new(&mut scratch.block, k, n, BLOCK_STRIDE);
-            F::score_all(&params.packed, block.units(), scores, &mut scratch.family);
+            // What cannot matter beside the best component may, where a label forbids that one.
+            if matches!(how, Inference::Soft) && block.labels().is_none() {
+                let log_weights = &params.log_weights;
+                let family = &mut scratch.family;
+                F::score_relevant(&params.packed, block.units(), log_weights, scores, family);
+            } else {
+                F::score_all(&params.packed, block.units(), scores, &mut scratch.family);
+            }
             if let Some(labels) = block.labels() {
                 forbid(&mut scratch.block, labels);
             }
             data_term +=
                 assign(params, how, block.weights(), n, scratch).map_err(|e| e.offset(start))?;
+            add_row_sums(&scratch.block, BLOCK_STRIDE, n, &mut scratch.totals);
             let responsibilities = Matrix::new(&scratch.block, k, n, BLOCK_STRIDE);
-            for (j, total) in scratch.totals.iter_mut().enumerate() {
-                *total += responsibilities.row(j).iter().sum::<f64>();
-            }
             F::observe_all(
                 &params.packed,
                 &mut stats.1,

@@ -12,6 +12,7 @@ mod evidence;
 mod family;
 mod freeze;
 mod golden;
+mod hold;
 mod invariance;
 mod kinds;
 mod labels;

@@ -58,6 +58,11 @@ proptest! {
         let k = mixture.k();
         let size = merging.entropy() + weights.iter().sum::<f64>();
         assert_close(merging.entropy(), entropy(&shares, &weights, &merging.groups(k)), size);
+        let mut uncertain = vec![f64::NAN; data.len()];
+        mixture.uncertainty_into(&data[..], &mut uncertain).unwrap();
+        for (uncertain, row) in uncertain.iter().zip(shares.chunks_exact(k)) {
+            assert_close(*uncertain, 1.0 - row.iter().copied().fold(0.0, f64::max), 1.0);
+        }
         prop_assert_eq!(merging.mergers().len(), k - 1);
         for (done, merger) in merging.mergers().iter().enumerate() {
             let groups = merging.groups(k - done - 1);

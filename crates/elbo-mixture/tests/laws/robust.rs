@@ -81,8 +81,7 @@ fn one_step_of_directions_is_the_resultant() {
     let stepped = MixtureModel::ml()
         .fit(Weighted::uniform(data), &Start::At(mixture.clone()), &once(), &())
         .unwrap();
-    let values: Vec<f64> = (0..300).flat_map(|i| [0, 1, 2].map(|c| data.get(i, c))).collect();
-    let rows: Vec<&[f64]> = values.chunks_exact(3).collect();
+    let rows: Vec<&[f64]> = drawn.values().chunks_exact(3).collect();
     let joint = |j: usize, x: &[f64]| {
         let dot: f64 = x.iter().zip(&truth[j]).map(|(a, b)| a * b).sum();
         [0.4, 0.6][j] * (8.0 * dot).exp()
