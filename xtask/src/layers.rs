@@ -45,6 +45,12 @@ const LAYERS: &[Layer] = &[
     Layer { name: "elbo-factor", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
     Layer { name: "elbo-hmm", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
     Layer {
+        name: "elbo-topics",
+        ours: BELOW_FAMILIES,
+        foreign: Some(&["rand", "serde", "stop-words", "thiserror", "unicode-segmentation"]),
+        light: FEATURES,
+    },
+    Layer {
         name: "elbo-io",
         ours: &["elbo-core"],
         foreign: Some(&["bytes", "memmap2", "parquet", "thiserror"]),
@@ -59,6 +65,7 @@ const LAYERS: &[Layer] = &[
             "elbo-mixture",
             "elbo-factor",
             "elbo-hmm",
+            "elbo-topics",
             "elbo-io",
         ],
         foreign: Some(&[]),
@@ -74,6 +81,7 @@ const LAYERS: &[Layer] = &[
             "elbo-mixture",
             "elbo-factor",
             "elbo-hmm",
+            "elbo-topics",
             "elbo-io",
         ],
         foreign: None,
