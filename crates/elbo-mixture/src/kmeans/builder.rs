@@ -11,7 +11,7 @@ use elbo_linalg::Number;
 use super::{
     bounds::Bounds,
     centers::{Centers, FittedKMeans, placed},
-    model::KMeansModel,
+    model::{KMeansModel, contiguous},
     packed::Frame,
     params::{KMeansParams, normalize},
     start::{Seeds, Spread},
@@ -286,15 +286,16 @@ impl Middle {
         let origin: Vec<f64> = (0..d).map(|j| rows.get(first, j).into()).collect();
         let parts = map_in_order(n.div_ceil(PIECE), |piece| {
             let (mut total, mut sums, mut squares) = (0.0, vec![0.0; d], vec![0.0; d]);
-            let (values, row_stride, column_stride) = rows.raw();
-            for i in piece * PIECE..n.min((piece + 1) * PIECE) {
-                let w = weight(i);
+            let mut copy = Vec::new();
+            let block = rows.slice(piece * PIECE..n.min((piece + 1) * PIECE));
+            let block = contiguous(block, &mut copy);
+            for i in 0..block.n {
+                let w = weight(piece * PIECE + i);
                 total += w;
-                let row = values[i * row_stride..].iter().step_by(column_stride);
                 for (((sum, square), x), origin) in
-                    sums.iter_mut().zip(&mut squares).zip(row).zip(&origin)
+                    sums.iter_mut().zip(&mut squares).zip(block.row(i)).zip(&origin)
                 {
-                    let x: f64 = (*x).into() - origin;
+                    let x = Into::<f64>::into(*x) - origin;
                     *sum += w * x;
                     *square += w * x * x;
                 }
