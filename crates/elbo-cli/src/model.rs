@@ -15,7 +15,7 @@ use crate::{
     output::Params,
     summary::{Component, Kind},
 };
-pub(crate) use file::{FitFacts, ModelProblem, Saved};
+pub(crate) use file::{FORMAT, FitFacts, ModelProblem, Saved, VERSION};
 pub(crate) use params::{LARGEST_COUNT, ParamsError, gaussian_from, poisson_from};
 
 /// Rows that one thread scores at a time: whole blocks of the library.

@@ -12,6 +12,7 @@
     reason = "a page is written once, as the text that it is"
 )]
 
+mod chain;
 mod color;
 mod dots;
 mod scatter;
@@ -25,6 +26,7 @@ use crate::{
     number::{count, fixed},
     summary::{Drawn, Kind, MixtureSummary},
 };
+pub(crate) use chain::{ChainPage, page as chain};
 use svg::{escape, minus};
 
 /// The style sheet, but for the colors of components.

@@ -92,6 +92,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
         if data.steps().is_empty() {
             return Err(DataError::Empty.into());
         }
+        if let Start::Random { k, .. } = start {
+            data.check_labels(*k)?;
+        }
         let restarts = match start {
             Start::At(hmm) => {
                 let start = |_| Ok(self.start(hmm.clone(), data.observations())?);
@@ -123,6 +126,8 @@ struct Starts<'m, 'd, F: Family, E, W> {
     /// How often each step counts, and which of them count at all.
     weights: Vec<f64>,
     seen: Vec<usize>,
+    /// The state of each step, where it is known.
+    states: Vec<Option<usize>>,
     /// All the data as one state.
     one: F,
     k: usize,
@@ -143,6 +148,16 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         for i in 0..data.len() {
             weights[data.positions(i)].fill(data.weight(i));
         }
+        let mut states = vec![None; steps.len()];
+        for i in 0..data.len() {
+            let known = data.known(i);
+            for (t, step) in data.positions(i).enumerate() {
+                states[step] = known.state(t);
+                if known.is_missing(t) {
+                    weights[step] = 0.0;
+                }
+            }
+        }
         let mut stats = template.new_stats();
         template.observe(&mut stats, steps, &weights);
         let fits = model.emission().start(vec![template.clone()], data.observations())?;
@@ -150,7 +165,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         model.emission().estimate(&fits, &[stats], &mut next)?;
         let one = E::points(&next)[0].clone();
         let seen = (0..weights.len()).filter(|step| weights[*step] > 0.0).collect();
-        Ok(Self { model, data, weights, seen, one, k, seed })
+        Ok(Self { model, data, weights, seen, states, one, k, seed })
     }
 
     fn make(&self, run: usize) -> Result<HmmParams<F, E, W>, FitError> {
@@ -187,6 +202,9 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
                 state_of[stretch * n / (rounds * k)..(stretch + 1) * n / (rounds * k)].fill(*j);
             }
         }
+        for (state, step) in state_of.iter_mut().zip(&self.seen) {
+            *state = self.states[*step].unwrap_or(*state);
+        }
         let mut weights = vec![0.0; self.weights.len()];
         let mut stats: Vec<F::Stats> = Vec::with_capacity(k);
         for j in 0..k {
@@ -209,7 +227,13 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
 
     fn at_random_steps(&self, rng: &mut ChaCha8Rng) -> Result<Vec<F>, FitError> {
         let (steps, seen) = (self.data.steps(), &self.seen);
-        let at = |_| self.one.moved_to(steps, seen[rng.random_range(0..seen.len())]);
+        let at = |j| {
+            // A state that is known somewhere begins there.
+            let labeled: Vec<usize> =
+                seen.iter().copied().filter(|step| self.states[*step] == Some(j)).collect();
+            let steps_of = if labeled.is_empty() { seen } else { &labeled };
+            self.one.moved_to(steps, steps_of[rng.random_range(0..steps_of.len())])
+        };
         Ok((0..self.k).map(at).collect::<Result<_, _>>()?)
     }
 }

@@ -60,7 +60,9 @@ mod hmm;
 mod kernels;
 mod messages;
 mod model;
+mod questions;
 mod sequences;
+mod stationary;
 mod uncertainty;
 
 pub use elbo_core::{

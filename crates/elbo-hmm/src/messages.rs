@@ -10,6 +10,7 @@ use elbo_linalg::{Level, MAX_LANES, log_sum_exp};
 use crate::{
     chain::{Chain, LOG_EMISSION_FLOOR, TINY, Tile, tiles_for},
     kernels::{Backward, Densities, Forward, MaxPlus, Pairs, Scaled, ToColumns, ToRows},
+    sequences::Known,
 };
 
 /// What one E-step needs to know of the model.
@@ -19,6 +20,8 @@ pub(crate) struct View<'m, F: Family> {
     pub(crate) chain: &'m Chain,
     /// The inverse temperature of emission scores; the chain is already raised to it.
     pub(crate) beta: f64,
+    /// What is known of the steps of the sequence.
+    pub(crate) known: Known<'m>,
 }
 
 /// Why a step of a sequence has no message. Steps count from 0.
@@ -156,7 +159,7 @@ impl<S> HmmScratch<S> {
         let mut log_likelihood = 0.0;
         for block in blocks(n) {
             let offset = |e: StepError| e.offset(block.start);
-            self.score(view, data.slice(block.clone())).map_err(offset)?;
+            self.score(view, data, &block).map_err(offset)?;
             log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
             let scaled = self.forward_scaled(view.chain, &block);
             self.in_logs.push(scaled.is_none());
@@ -169,13 +172,14 @@ impl<S> HmmScratch<S> {
     }
 
     /// Backward messages after [`forward`](Self::forward): counts first states and transitions, and shows for each
-    /// block, the last one first, its steps and `weight` times their posteriors `γ` (one row per state). What is counted is
-    /// weighted by [`take_counts`](Self::take_counts).
+    /// block, the last one first, its steps and their posteriors `γ` (one row per state). With a `weight` these are weights of
+    /// observations: posteriors times `weight`, zero where the observation is missing. What is counted is weighted by
+    /// [`take_counts`](Self::take_counts).
     pub(crate) fn backward<F: Family<Scratch = S>>(
         &mut self,
         view: &View<'_, F>,
         data: F::Batch<'_>,
-        weight: f64,
+        weight: Option<f64>,
         mut see: impl FnMut(Range<usize>, Matrix<'_>, &mut S),
     ) -> Result<(), StepError> {
         let n = data.len();
@@ -183,7 +187,7 @@ impl<S> HmmScratch<S> {
             let ends = block.end == n;
             if !ends {
                 // The scores of the last block are still here. For others the family sees the block again.
-                self.score(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
+                self.score(view, data, &block).map_err(|e| e.offset(block.start))?;
             }
             if self.in_logs[number] || !self.backward_scaled(view.chain, &block, ends) {
                 self.backward_in_logs(view.chain, &block, ends, self.in_logs[number]);
@@ -193,8 +197,11 @@ impl<S> HmmScratch<S> {
                     *count += self.columns[j * BLOCK_STRIDE];
                 }
             }
-            if (weight - 1.0).abs() > 0.0 {
-                self.columns.iter_mut().for_each(|x| *x *= weight);
+            if let Some(weight) = weight {
+                if (weight - 1.0).abs() > 0.0 {
+                    self.columns.iter_mut().for_each(|x| *x *= weight);
+                }
+                self.clear_missing(view.known.slice(block.clone()), block.len());
             }
             let posterior = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);
             see(block, posterior, &mut self.family);
@@ -219,6 +226,45 @@ impl<S> HmmScratch<S> {
         }
     }
 
+    /// After [`forward`](Self::forward): the law of state `t` given the next one and the steps up to `t`,
+    /// `B[j, i] = p(zₜ = i ∣ zₜ₊₁ = j, x₁, …, xₜ)`, `k × k`; rows of states that cannot come next are zero.
+    ///
+    /// Cost: `2k²` exponentials.
+    pub(crate) fn reversed(&mut self, chain: &Chain, t: usize, law: &mut [f64]) {
+        let k = self.k;
+        let alpha = &self.alpha[t * self.tiles..][..self.tiles].as_flattened()[..k];
+        let in_logs = self.in_logs[t / BLOCK];
+        for (x, alpha) in self.row.iter_mut().zip(alpha) {
+            *x = if in_logs { *alpha } else { alpha.ln() };
+        }
+        for (j, law) in law.chunks_exact_mut(k).enumerate() {
+            let mass = log_sum_of_sums(&self.row, chain.log_column(j), &mut self.terms);
+            for (to, term) in law.iter_mut().zip(&self.terms) {
+                *to = if mass == f64::NEG_INFINITY { 0.0 } else { (term - mass).exp() };
+            }
+        }
+    }
+
+    /// Shows the log densities of each step in turn, as the recursions see them: those of missing observations are zero,
+    /// those of states that a label excludes `−∞`.
+    pub(crate) fn for_each_score<F: Family<Scratch = S>>(
+        &mut self,
+        view: &View<'_, F>,
+        data: F::Batch<'_>,
+        mut see: impl FnMut(usize, &[f64]),
+    ) -> Result<(), StepError> {
+        for block in blocks(data.len()) {
+            self.score_only(view, data, &block).map_err(|e| e.offset(block.start))?;
+            for (i, t) in block.enumerate() {
+                for (j, x) in self.row.iter_mut().enumerate() {
+                    *x = self.scores[j * BLOCK_STRIDE + i] + self.shifts[i];
+                }
+                see(t, &self.row);
+            }
+        }
+        Ok(())
+    }
+
     /// The most probable path of states; returns its log joint probability with the sequence. Of equals the lower
     /// state is taken, from the end backwards.
     ///
@@ -233,7 +279,7 @@ impl<S> HmmScratch<S> {
         self.path.resize(n, 0);
         let mut log_probability = 0.0;
         for block in blocks(n) {
-            self.score_only(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
+            self.score_only(view, data, &block).map_err(|e| e.offset(block.start))?;
             log_probability += self.shifts[..block.len()].iter().sum::<f64>();
             Level::detect().dispatch(ToRows {
                 columns: &self.scores,
@@ -324,11 +370,12 @@ impl<S> HmmScratch<S> {
             self.transitions[step[0] * self.k + step[1]] += 1.0;
         }
         for block in blocks(data.len()) {
-            self.score_only(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
+            self.score_only(view, data, &block).map_err(|e| e.offset(block.start))?;
             self.columns.fill(0.0);
             for (i, state) in self.path[block.clone()].iter().enumerate() {
                 self.columns[*state * BLOCK_STRIDE + i] = weight;
             }
+            self.clear_missing(view.known.slice(block.clone()), block.len());
             let weights = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);
             see(block, weights, &mut self.family);
         }
@@ -346,9 +393,10 @@ impl<S> HmmScratch<S> {
     fn score<F: Family<Scratch = S>>(
         &mut self,
         view: &View<'_, F>,
-        block: F::Batch<'_>,
+        data: F::Batch<'_>,
+        block: &Range<usize>,
     ) -> Result<(), StepError> {
-        self.score_only(view, block)?;
+        self.score_only(view, data, block)?;
         Level::detect().dispatch(ToRows {
             columns: &self.columns,
             stride: BLOCK_STRIDE,
@@ -364,11 +412,15 @@ impl<S> HmmScratch<S> {
     fn score_only<F: Family<Scratch = S>>(
         &mut self,
         view: &View<'_, F>,
-        block: F::Batch<'_>,
+        data: F::Batch<'_>,
+        block: &Range<usize>,
     ) -> Result<(), StepError> {
         let n = block.len();
         let scores = MatrixMut::new(&mut self.scores, self.k, n, BLOCK_STRIDE);
-        F::score_all(view.packed, block, scores, &mut self.family);
+        F::score_all(view.packed, data.slice(block.clone()), scores, &mut self.family);
+        if !view.known.is_nothing() {
+            self.apply_known(view.known.slice(block.clone()), n);
+        }
         if view.beta < 1.0 {
             self.scores.iter_mut().for_each(|x| *x *= view.beta);
         }
@@ -381,6 +433,28 @@ impl<S> HmmScratch<S> {
             floor: LOG_EMISSION_FLOOR,
         });
         if proper { Ok(()) } else { Err(self.improper_step(n)) }
+    }
+
+    /// Missing observations have density one in every state; states other than a known one have density zero.
+    fn apply_known(&mut self, known: Known<'_>, n: usize) {
+        for i in 0..n {
+            let state = known.state(i);
+            for (j, scores) in self.scores.chunks_mut(BLOCK_STRIDE).enumerate() {
+                if known.is_missing(i) {
+                    scores[i] = 0.0;
+                }
+                if state.is_some_and(|state| state != j) {
+                    scores[i] = f64::NEG_INFINITY;
+                }
+            }
+        }
+    }
+
+    /// Missing observations of a block have no weight.
+    fn clear_missing(&mut self, known: Known<'_>, n: usize) {
+        for i in (0..n).filter(|i| known.is_missing(*i)) {
+            self.columns.chunks_mut(BLOCK_STRIDE).for_each(|column| column[i] = 0.0);
+        }
     }
 
     /// The first step of the block in `scores` without a finite density.

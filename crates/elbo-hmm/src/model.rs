@@ -13,6 +13,7 @@ use crate::{
     Hmm, HmmScratch, Sequences,
     chain::Chain,
     messages::{StepError, View},
+    stationary::{estimate_rows, stationary_start},
 };
 
 /// A hidden Markov model with emissions of any [`Family`] `F`, estimated by `E`; initial law and transition rows are
@@ -34,6 +35,7 @@ pub struct HmmModel<F, E, W> {
     emission: E,
     initial: W,
     transition: W,
+    stationary: bool,
     family: PhantomData<fn() -> F>,
 }
 
@@ -43,6 +45,8 @@ pub struct HmmParams<F: Family, E: Estimator<F>, W: Estimator<Categorical>> {
     initial: W::Fits,
     transition: W::Fits,
     emission: E::Fits,
+    /// The stationary law of the transition rows, where chains start in it; `initial` is then not looked at.
+    law: Option<Categorical>,
     packed: F::Packed,
     packed_initial: CategoricalPacked,
     packed_transition: CategoricalPacked,
@@ -56,7 +60,7 @@ pub type HmmStats<F> = (Vec<CategoricalStats>, Vec<CategoricalStats>, Vec<<F as 
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
     /// A model with these estimators: of emissions, of the initial law and of transition rows.
     pub fn new(emission: E, initial: W, transition: W) -> Self {
-        Self { emission, initial, transition, family: PhantomData }
+        Self { emission, initial, transition, stationary: false, family: PhantomData }
     }
 
     /// Parameters to start from: those of `hmm`. A posterior starts as if it had seen `steps` ideal steps of this very
@@ -64,21 +68,49 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
     ///
     /// # Errors
     ///
-    /// If a prior cannot serve such emissions or this number of states.
+    /// If a prior cannot serve such emissions or this number of states; if a chain that is to start in its stationary law
+    /// has several.
     pub fn start(&self, hmm: Hmm<F>, steps: f64) -> Result<HmmParams<F, E, W>, EstimateError> {
         let k = hmm.k();
         let per_state = steps / k as f64;
         let (initial, transition, emission) = hmm.into_parts();
+        let law = self.stationary.then(|| stationary_start(&transition)).transpose()?;
         Ok(HmmParams::pack(
             self.initial.start(vec![initial], 1.0)?,
             self.transition.start(transition, per_state)?,
             self.emission.start(emission, per_state)?,
+            law,
         ))
     }
 
     /// The estimator of emissions.
     pub(crate) fn emission(&self) -> &E {
         &self.emission
+    }
+}
+
+impl<F: Family, E: Estimator<F>, W: PointEstimator<Categorical>> HmmModel<F, E, W> {
+    /// The same model of chains that have gone on forever: the first state has the stationary law of the transition matrix,
+    /// which takes `k − 1` parameters away and lets every first observation tell of the transitions.
+    ///
+    /// The M-step of the transitions has no closed form then; it climbs to its maximum in a few rounds of `k³` operations,
+    /// with `k²` numbers allocated. A prior of the initial law counts for nothing.
+    ///
+    /// ```
+    /// use elbo_hmm::{HmmModel, Poisson, Sequences, Settings, Start};
+    ///
+    /// let counts = [13_u64, 14, 8, 10, 16, 26, 32, 27, 18, 32, 36, 24, 22, 23, 22, 18, 25, 21, 21, 14];
+    /// let start = Start::Random { k: 2, runs: 5, template: Poisson::new(1.0)? };
+    /// let model = HmmModel::ml().stationary();
+    /// let fitted = model.fit(Sequences::one(&counts[..]), &start, &Settings::default(), &())?;
+    /// assert_eq!(fitted.report.free_parameters, 4);
+    /// let law = fitted.hmm.stationary().unwrap();
+    /// assert!((fitted.hmm.initial()[0] - law[0]).abs() < 1e-12);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stationary(self) -> Self {
+        Self { stationary: true, ..self }
     }
 }
 
@@ -118,15 +150,21 @@ impl<F: Family, P: ConjugatePrior<F>>
 
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
     /// Makes the packed forms of fits that go together.
-    fn pack(initial: W::Fits, transition: W::Fits, emission: E::Fits) -> Self {
+    fn pack(
+        initial: W::Fits,
+        transition: W::Fits,
+        emission: E::Fits,
+        law: Option<Categorical>,
+    ) -> Self {
         let (first, k) = (&E::points(&emission)[0], E::points(&emission).len());
-        let law = &W::points(&initial)[0];
-        let (packed, packed_initial) = (first.new_packed(k), law.new_packed(1));
-        let (packed_transition, chain) = (law.new_packed(k), Chain::new(k));
+        let shape = &W::points(&initial)[0];
+        let (packed, packed_initial) = (first.new_packed(k), shape.new_packed(1));
+        let (packed_transition, chain) = (shape.new_packed(k), Chain::new(k));
         let mut params = Self {
             initial,
             transition,
             emission,
+            law,
             packed,
             packed_initial,
             packed_transition,
@@ -141,7 +179,8 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
         self.chain.k()
     }
 
-    /// The fitted initial law: one categorical distribution, or its posterior.
+    /// The fitted initial law: one categorical distribution, or its posterior. It means nothing where chains start in the
+    /// stationary law.
     pub fn initial(&self) -> &W::Fits {
         &self.initial
     }
@@ -158,11 +197,13 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
 
     /// The model of points that these parameters are or stand for.
     pub fn to_hmm(&self) -> Hmm<F> {
-        Hmm::from_parts(
-            W::points(&self.initial)[0].clone(),
-            W::points(&self.transition).to_vec(),
-            E::points(&self.emission).to_vec(),
-        )
+        let (initial, transition, emission) = self.points();
+        Hmm::from_parts(initial.clone(), transition.to_vec(), emission.to_vec())
+    }
+
+    /// Do chains start in the stationary law?
+    pub(crate) fn is_stationary(&self) -> bool {
+        self.law.is_some()
     }
 
     /// The same with other points.
@@ -177,7 +218,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
         W: PointEstimator<Categorical>,
     {
         let mut moved = self.clone();
-        W::set_points(&mut moved.initial, vec![initial]);
+        if moved.is_stationary() {
+            moved.law = stationary_start(&transition).ok().or(moved.law);
+        } else {
+            W::set_points(&mut moved.initial, vec![initial]);
+        }
         W::set_points(&mut moved.transition, transition);
         E::set_points(&mut moved.emission, emission);
         moved.repack();
@@ -186,13 +231,17 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
 
     /// The points that these parameters are or stand for: initial law, transition rows, emissions.
     pub(crate) fn points(&self) -> (&Categorical, &[Categorical], &[F]) {
-        (&W::points(&self.initial)[0], W::points(&self.transition), E::points(&self.emission))
+        let initial = self.law.as_ref().unwrap_or_else(|| &W::points(&self.initial)[0]);
+        (initial, W::points(&self.transition), E::points(&self.emission))
     }
 
     /// Refreshes the packed forms after parameters have changed.
     fn repack(&mut self) {
         E::pack(&self.emission, &mut self.packed);
-        W::pack(&self.initial, &mut self.packed_initial);
+        match &self.law {
+            Some(law) => law.pack(0, &mut self.packed_initial),
+            None => W::pack(&self.initial, &mut self.packed_initial),
+        }
         W::pack(&self.transition, &mut self.packed_transition);
         self.chain.set(self.packed_initial.table(), self.packed_transition.table(), 1.0);
     }
@@ -208,6 +257,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
         if data.steps().is_empty() {
             return Err(DataError::Empty);
         }
+        data.check_labels(params.k())?;
         E::points(&params.emission)[0].check(data.steps())
     }
 
@@ -241,7 +291,6 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
         let beta = if let Inference::Tempered(beta) = how { *beta } else { 1.0 };
         let tempered = (beta < 1.0).then(|| scratch.take_tempered(&params.chain, beta));
         let chain = tempered.as_ref().unwrap_or(&params.chain);
-        let view = View::<F> { packed, chain, beta };
         let mut data_term = 0.0;
         let mut counts = Counts { initial, transition, weight: 1.0 };
         for i in 0..data.len() {
@@ -250,6 +299,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
                 continue;
             }
             counts.change_weight(weight, chain, scratch);
+            let view = View::<F> { packed, chain, beta, known: data.known(i) };
             let log_density = one_sequence(&view, sequence, weight, how, emission, scratch)
                 .map_err(|error| error.of_sequence(i))?;
             data_term += weight * log_density / beta;
@@ -267,9 +317,15 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
         next: &mut Self::Params,
     ) -> Result<Repairs, EstimateError> {
         let mut repairs = estimate(&self.emission, &params.emission, emission, &mut next.emission)?;
-        repairs.merge(estimate(&self.initial, &params.initial, initial, &mut next.initial)?);
-        let rows = estimate(&self.transition, &params.transition, transition, &mut next.transition);
-        repairs.merge(rows?);
+        let (current, rows) = (&params.transition, &mut next.transition);
+        if self.stationary {
+            let outcome = estimate_rows(&self.transition, current, &initial[0], transition, rows);
+            repairs.merge(outcome?);
+            next.law = Some(stationary_start(W::points(&next.transition))?);
+        } else {
+            repairs.merge(estimate(&self.initial, &params.initial, initial, &mut next.initial)?);
+            repairs.merge(estimate(&self.transition, current, transition, rows)?);
+        }
         next.repack();
         Ok(repairs)
     }
@@ -283,21 +339,25 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
     }
 
     fn write_natural(&self, params: &Self::Params, like: &Self::Stats, out: &mut Vec<f64>) -> bool {
-        write_natural_all(W::points(&params.initial), &like.0, out)
-            && write_natural_all(W::points(&params.transition), &like.1, out)
-            && write_natural_all(E::points(&params.emission), &like.2, out)
+        let (initial, transition, emission) = params.points();
+        write_natural_all(std::slice::from_ref(initial), &like.0, out)
+            && write_natural_all(transition, &like.1, out)
+            && write_natural_all(emission, &like.2, out)
     }
 
     fn penalty(&self, params: &Self::Params) -> f64 {
-        self.initial.penalty(&params.initial)
+        let initial = if self.stationary { 0.0 } else { self.initial.penalty(&params.initial) };
+        initial
             + self.transition.penalty(&params.transition)
             + self.emission.penalty(&params.emission)
     }
 
-    /// `k − 1` for the initial law, `k(k − 1)` for transitions and those of the emissions. Zeros count as well: whether
+    /// `k − 1` for the initial law unless it is the stationary one, `k(k − 1)` for transitions and those of the emissions. Zeros count as well: whether
     /// they were meant or found cannot be told.
     fn free_parameters(&self, params: &Self::Params) -> usize {
-        self.initial.free_parameters(&params.initial)
+        let initial =
+            if self.stationary { 0 } else { self.initial.free_parameters(&params.initial) };
+        initial
             + self.transition.free_parameters(&params.transition)
             + self.emission.free_parameters(&params.emission)
     }
@@ -350,7 +410,7 @@ fn one_sequence<F: Family>(
     match how {
         Inference::Soft | Inference::Tempered(_) => {
             let log_density = scratch.forward(view, data)?;
-            scratch.backward(view, data, weight, see)?;
+            scratch.backward(view, data, Some(weight), see)?;
             Ok(log_density)
         }
         Inference::Hard => {
@@ -368,7 +428,7 @@ fn one_sequence<F: Family>(
 }
 
 /// The M-step of some components; those that no data reach keep their parameters where they cannot do without.
-fn estimate<F: Family, E: Estimator<F>>(
+pub(crate) fn estimate<F: Family, E: Estimator<F>>(
     estimator: &E,
     current: &E::Fits,
     stats: &[F::Stats],
@@ -398,6 +458,7 @@ impl<F, E: Clone, W: Clone> Clone for HmmModel<F, E, W> {
             emission: self.emission.clone(),
             initial: self.initial.clone(),
             transition: self.transition.clone(),
+            stationary: self.stationary,
             family: PhantomData,
         }
     }
@@ -409,6 +470,7 @@ impl<F, E: fmt::Debug, W: fmt::Debug> fmt::Debug for HmmModel<F, E, W> {
             .field("emission", &self.emission)
             .field("initial", &self.initial)
             .field("transition", &self.transition)
+            .field("stationary", &self.stationary)
             .finish_non_exhaustive()
     }
 }
@@ -421,7 +483,7 @@ mod wire {
     use elbo_dist::Categorical;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    use super::HmmParams;
+    use super::{HmmParams, stationary_start};
 
     #[derive(Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -429,6 +491,8 @@ mod wire {
         initial: W,
         transition: W,
         emission: E,
+        #[serde(default)]
+        stationary: bool,
     }
 
     impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> Serialize for HmmParams<F, E, W>
@@ -438,7 +502,8 @@ mod wire {
     {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let Self { initial, transition, emission, .. } = self;
-            Wire { initial, transition, emission }.serialize(serializer)
+            let stationary = self.is_stationary();
+            Wire { initial, transition, emission, stationary }.serialize(serializer)
         }
     }
 
@@ -449,13 +514,15 @@ mod wire {
         W::Fits: Deserialize<'de>,
     {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let Wire { initial, transition, emission } =
+            let Wire { initial, transition, emission, stationary } =
                 Wire::<W::Fits, E::Fits>::deserialize(deserializer)?;
             let k = E::points(&emission).len();
             let (laws, rows) = (W::points(&initial), W::points(&transition));
             let fits = |law: &Categorical| law.categories() == k;
             if k > 0 && laws.len() == 1 && rows.len() == k && laws.iter().chain(rows).all(fits) {
-                return Ok(Self::pack(initial, transition, emission));
+                let law = stationary.then(|| stationary_start(rows)).transpose();
+                let law = law.map_err(D::Error::custom)?;
+                return Ok(Self::pack(initial, transition, emission, law));
             }
             Err(D::Error::custom(format!(
                 "{k} emissions need a law and {k} transition rows of {k}"

@@ -6,9 +6,9 @@ use elbo_core::{
 };
 use elbo_dist::Categorical;
 
-use crate::{Fitted, HmmModel, Sequences};
+use crate::{Fitted, HmmModel, Sequences, stationary::add_start_counts};
 
-/// The log ratios of the initial law and of each transition row, then the coordinates of the emissions, what they share
+/// The log ratios of the initial law, unless it is the stationary one, and of each transition row, then the coordinates of the emissions, what they share
 /// once.
 ///
 /// Parameters are called `initial[j]`, `transition[i,j]` and `state j …`.
@@ -17,14 +17,20 @@ impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categor
 {
     fn write_unconstrained(&self, params: &Self::Params, out: &mut Vec<f64>) {
         let (initial, transition, emission) = params.points();
-        initial.write_unconstrained(out);
+        if !params.is_stationary() {
+            initial.write_unconstrained(out);
+        }
         Categorical::write_all_unconstrained(transition, out);
         F::write_all_unconstrained(emission, out);
     }
 
     fn with_unconstrained(&self, params: &Self::Params, mut from: &[f64]) -> Self::Params {
         let (initial, transition, emission) = params.points();
-        let initial = initial.with_unconstrained(&mut from);
+        let initial = if params.is_stationary() {
+            initial.clone()
+        } else {
+            initial.with_unconstrained(&mut from)
+        };
         let transition = Categorical::with_all_unconstrained(transition, &mut from);
         let emission = F::with_all_unconstrained(emission, &mut from);
         assert!(from.is_empty(), "{} coordinates too many", from.len());
@@ -33,7 +39,8 @@ impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categor
 
     fn for_each_parameter(&self, params: &Self::Params, see: &mut dyn FnMut(&str, f64, Range)) {
         let (initial, transition, emission) = params.points();
-        for (j, p) in initial.probabilities().iter().enumerate() {
+        let own = if params.is_stationary() { &[] } else { initial.probabilities() };
+        for (j, p) in own.iter().enumerate() {
             see(&format!("initial[{j}]"), *p, Range::Probability);
         }
         for (i, row) in transition.iter().enumerate() {
@@ -71,11 +78,19 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
     ) {
         let (initial, transition, emission) = params.points();
         let k = transition.len();
-        let (of_initial, rest) = out.split_at_mut(k - 1);
+        let own = if params.is_stationary() { 0 } else { k - 1 };
+        let (of_initial, rest) = out.split_at_mut(own);
         let (of_transition, of_emission) = rest.split_at_mut(k * (k - 1));
-        initial.score_into(&stats.0[0], steps, of_initial);
-        Categorical::score_all_into(transition, &stats.1, &steps[k - 1..], of_transition);
-        F::score_all_into(emission, &stats.2, &steps[k * k - 1..], of_emission);
+        let (steps, of_emission_steps) = steps.split_at(own + k * (k - 1));
+        if params.is_stationary() {
+            let mut counts = stats.1.clone();
+            add_start_counts(transition, stats.0[0].counts(), &mut counts);
+            Categorical::score_all_into(transition, &counts, steps, of_transition);
+        } else {
+            initial.score_into(&stats.0[0], steps, of_initial);
+            Categorical::score_all_into(transition, &stats.1, &steps[own..], of_transition);
+        }
+        F::score_all_into(emission, &stats.2, of_emission_steps, of_emission);
     }
 }
 

@@ -1,6 +1,8 @@
 //! `elbo fit`.
 
+mod chain;
 mod found;
+mod hmm;
 mod mixture;
 
 use crate::{args::Family, error::Error};
@@ -12,5 +14,6 @@ pub(super) fn run(family: Family) -> Result<u8, Error> {
             Err(Error::UnknownFamily { family: words.into_iter().next().unwrap_or_default() })
         }
         Family::Mixture(args) => mixture::run(&args),
+        Family::Hmm(args) => hmm::run(&args),
     }
 }

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{pool, prepare, print, quoted, read, write_file};
+use super::{chain, pool, prepare, print, quoted, read, write_file};
 use crate::{
-    args::Predict, error::Error, explain, model::Saved, number::exact, output::write_json,
+    args::Predict, chain::SavedChain, error::Error, explain, model::Saved, number::exact,
+    output::write_json,
 };
 
 /// What `--json` prints.
@@ -27,6 +28,9 @@ struct Output<'a> {
 
 /// Says to which component each row belongs.
 pub(super) fn run(args: &Predict) -> Result<(), Error> {
+    if let Some(saved) = SavedChain::read(&args.input.model)? {
+        return chain::predict(args, &saved);
+    }
     let saved = Saved::read(&args.input.model)?;
     args.out.as_deref().map_or(Ok(()), prepare)?;
     let selection = args.input.selection(&saved.columns, None);

@@ -3,7 +3,7 @@
 use elbo_hmm::{Categorical, Hmm, HmmModel, Poisson, Sequences, Settings, Start};
 
 /// Earthquakes of magnitude 7 and more in the world, 1900-2006 (U.S. Geological Survey).
-const EARTHQUAKES: [u64; 107] = [
+pub(crate) const EARTHQUAKES: [u64; 107] = [
     13, 14, 8, 10, 16, 26, 32, 27, 18, 32, 36, 24, 22, 23, 22, 18, 25, 21, 21, 14, 8, 11, 14, 23,
     18, 17, 19, 20, 22, 19, 13, 26, 13, 14, 22, 24, 21, 22, 26, 21, 23, 24, 27, 41, 31, 27, 35, 26,
     28, 36, 39, 21, 17, 22, 17, 19, 15, 34, 10, 15, 22, 18, 15, 20, 15, 22, 19, 16, 30, 27, 29, 23,

@@ -293,7 +293,7 @@ fn scores(candidate: &Candidate, fit: &Fit) -> Scores {
     }
 }
 
-fn start_output(end: &End) -> StartOutput {
+pub(super) fn start_output(end: &End) -> StartOutput {
     match &end.outcome {
         Ok(report) => StartOutput {
             objective: report.objective,
