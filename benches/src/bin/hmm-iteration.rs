@@ -85,7 +85,8 @@ impl Case {
         let initial = doubles(&format!("{folder}/init/pi.f64"))?;
         let k = initial.len();
         let transition = doubles(&format!("{folder}/init/A.f64"))?;
-        let lengths: Vec<i64> = cells(&fs::read(format!("{folder}/lengths.bin"))?, i64::from_le_bytes);
+        let lengths: Vec<i64> =
+            cells(&fs::read(format!("{folder}/lengths.bin"))?, i64::from_le_bytes);
         let lengths = lengths.into_iter().map(usize::try_from).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             kind: kind.into(),

@@ -7,7 +7,7 @@ use rand::Rng;
 use crate::{
     HmmScratch, Sequences,
     chain::Chain,
-    messages::{StepError, View},
+    messages::{Posterior, StepError, View},
     stationary::stationary_law,
 };
 
@@ -256,12 +256,14 @@ impl<F: Family> Hmm<F> {
             rest = later;
             scratch.forward(view, sequence)?;
             scratch.backward(view, sequence, None, |block, posterior, _| {
+                let Posterior::Columns(posterior) = posterior else { return false };
                 for j in 0..k {
                     let cells = rows[block.start * k + j..].iter_mut().step_by(k);
                     for (to, from) in cells.zip(posterior.row(j)) {
                         *to = *from;
                     }
                 }
+                true
             })
         })?;
         Ok(all)

@@ -8,7 +8,7 @@ use elbo_core::{
 use elbo_linalg::{Level, MAX_LANES, log_sum_exp};
 
 use crate::{
-    chain::{Chain, LOG_EMISSION_FLOOR, TINY, Tile, tiles_for},
+    chain::{Chain, LOG_EMISSION_FLOOR, TINY, Tile, Tiles, tiles_for},
     kernels::{Backward, Densities, Forward, MaxPlus, Pairs, Scaled, ToColumns, ToRows},
     sequences::Known,
 };
@@ -49,6 +49,15 @@ impl StepError {
     }
 }
 
+/// Posteriors of a block of steps.
+#[derive(Debug)]
+pub(crate) enum Posterior<'a> {
+    /// One row per step, `stride` apart, zero beyond the last state.
+    Rows { cells: &'a [f64], stride: usize },
+    /// One row per state.
+    Columns(Matrix<'a>),
+}
+
 /// What one worker needs for E-steps of a hidden Markov model: the forward messages of the longest sequence so far,
 /// `k` numbers per step, and a few blocks. Pairs of states are never stored per step.
 #[derive(Debug)]
@@ -62,20 +71,25 @@ pub struct HmmScratch<S> {
     shifts: Vec<f64>,
     /// Emission densities, later posteriors, of a block in the layout of the scores.
     columns: Vec<f64>,
-    /// The same, one row of tiles per step.
-    rows: Vec<Tile>,
+    /// Emission densities, later posteriors, one row of tiles per step: of a block, or of the whole sequence where it
+    /// [`keeps`](Self::keeps) them.
+    rows: Tiles,
+    /// Are the densities of all blocks in `rows`?
+    keeps: bool,
+    /// The first step of the block in `scores` and `shifts`.
+    scored: Option<usize>,
     /// Forward messages of the sequence, in blocks of logarithms or of scaled numbers; best log probabilities.
-    alpha: Vec<Tile>,
+    alpha: Tiles,
     in_logs: Vec<bool>,
-    weighted: Vec<Tile>,
-    successors: Vec<Tile>,
+    weighted: Tiles,
+    successors: Tiles,
     /// Logarithms of the message that enters a block.
     message: Vec<f64>,
     terms: Vec<f64>,
     row: Vec<f64>,
-    start: Vec<Tile>,
+    start: Tiles,
     /// `Σₜ q[i] u[j]`: expected transitions but for the factor `A[i, j]`.
-    pairs: Vec<Tile>,
+    pairs: Tiles,
     /// Expected first states.
     initial: Vec<f64>,
     /// Expected transitions that are not in `pairs`.
@@ -88,7 +102,7 @@ pub struct HmmScratch<S> {
 impl<S> HmmScratch<S> {
     pub(crate) fn new(k: usize, family: S) -> Self {
         let tiles = tiles_for(k);
-        let block = || vec![Tile::default(); BLOCK * tiles];
+        let block = || Tiles::new(BLOCK * tiles, 0.0);
         Self {
             family,
             k,
@@ -97,15 +111,17 @@ impl<S> HmmScratch<S> {
             shifts: vec![0.0; BLOCK],
             columns: vec![0.0; k * BLOCK_STRIDE],
             rows: block(),
-            alpha: Vec::new(),
+            keeps: false,
+            scored: None,
+            alpha: Tiles::new(0, 0.0),
             in_logs: Vec::new(),
             weighted: block(),
-            successors: vec![Tile::default(); (BLOCK + 1) * tiles],
+            successors: Tiles::new((BLOCK + 1) * tiles, 0.0),
             message: vec![0.0; k],
             terms: vec![0.0; k],
             row: vec![0.0; k],
-            start: vec![Tile::default(); tiles],
-            pairs: vec![Tile::default(); tiles * MAX_LANES * tiles],
+            start: Tiles::new(tiles, 0.0),
+            pairs: Tiles::new(tiles * MAX_LANES * tiles, 0.0),
             initial: vec![0.0; k],
             transitions: vec![0.0; k * k],
             path: Vec::new(),
@@ -156,23 +172,36 @@ impl<S> HmmScratch<S> {
         let n = data.len();
         self.reserve(n);
         self.in_logs.clear();
+        self.keeps = false;
         let mut log_likelihood = 0.0;
         for block in blocks(n) {
             let offset = |e: StepError| e.offset(block.start);
-            self.score(view, data, &block).map_err(offset)?;
-            log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
+            let from_table = self.densities_from_table(view, data, &block);
+            if !from_table {
+                if block.start == 0 {
+                    self.keeps = !F::OBSERVES_WHAT_IT_SCORED && self.make_room_for_rows(n);
+                }
+                self.score(view, data, &block).map_err(offset)?;
+                log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
+            }
             let scaled = self.forward_scaled(view.chain, &block);
             self.in_logs.push(scaled.is_none());
-            log_likelihood += match scaled {
-                Some(log_scale) => log_scale,
-                None => self.forward_in_logs(view.chain, &block).map_err(offset)?,
+            log_likelihood += if let Some(log_scale) = scaled {
+                log_scale
+            } else {
+                if from_table {
+                    self.score_only(view, data, &block).map_err(offset)?;
+                    log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
+                }
+                self.forward_in_logs(view.chain, &block).map_err(offset)?
             };
         }
         Ok(log_likelihood)
     }
 
     /// Backward messages after [`forward`](Self::forward): counts first states and transitions, and shows for each
-    /// block, the last one first, its steps and their posteriors `γ` (one row per state). With a `weight` these are weights of
+    /// block, the last one first, its steps and their posteriors `γ`; side by side first, where that is how they are, and one row
+    /// per state if `see` says false to it. With a `weight` these are weights of
     /// observations: posteriors times `weight`, zero where the observation is missing. What is counted is weighted by
     /// [`take_counts`](Self::take_counts).
     pub(crate) fn backward<F: Family<Scratch = S>>(
@@ -180,21 +209,48 @@ impl<S> HmmScratch<S> {
         view: &View<'_, F>,
         data: F::Batch<'_>,
         weight: Option<f64>,
-        mut see: impl FnMut(Range<usize>, Matrix<'_>, &mut S),
+        mut see: impl FnMut(Range<usize>, Posterior<'_>, &mut S) -> bool,
     ) -> Result<(), StepError> {
         let n = data.len();
         for (number, block) in blocks(n).enumerate().rev() {
             let ends = block.end == n;
-            if !ends {
-                // The scores of the last block are still here. For others the family sees the block again.
-                self.score(view, data, &block).map_err(|e| e.offset(block.start))?;
-            }
-            if self.in_logs[number] || !self.backward_scaled(view.chain, &block, ends) {
+            let offset = |e: StepError| e.offset(block.start);
+            let is_scaled = !self.in_logs[number] && {
+                // The densities of the last block are still here.
+                if !(ends || self.keeps) && !self.densities_from_table(view, data, &block) {
+                    self.score(view, data, &block).map_err(offset)?;
+                }
+                self.backward_scaled(view.chain, &block, ends)
+            };
+            if is_scaled {
+                let rows = self.row_range(&block);
+                let first = &self.rows[rows.start..].as_flattened()[..self.k];
+                if block.start == 0 {
+                    elbo_core::add_scaled(&mut self.initial, 1.0, first);
+                }
+                let is_plain = weight.is_some_and(|weight| weight.to_bits() == 1.0_f64.to_bits());
+                if is_plain && view.known.missing.is_none() {
+                    let posterior = Posterior::Rows {
+                        cells: self.rows[rows].as_flattened(),
+                        stride: self.tiles * MAX_LANES,
+                    };
+                    if see(block.clone(), posterior, &mut self.family) {
+                        continue;
+                    }
+                }
+                if F::OBSERVES_WHAT_IT_SCORED && self.scored != Some(block.start) {
+                    self.score_only(view, data, &block).map_err(offset)?;
+                }
+                self.rows_to_columns(&block);
+            } else {
+                if self.scored != Some(block.start) {
+                    self.score_only(view, data, &block).map_err(offset)?;
+                }
                 self.backward_in_logs(view.chain, &block, ends, self.in_logs[number]);
-            }
-            if block.start == 0 {
-                for (j, count) in self.initial.iter_mut().enumerate() {
-                    *count += self.columns[j * BLOCK_STRIDE];
+                if block.start == 0 {
+                    for (j, count) in self.initial.iter_mut().enumerate() {
+                        *count += self.columns[j * BLOCK_STRIDE];
+                    }
                 }
             }
             if let Some(weight) = weight {
@@ -204,7 +260,7 @@ impl<S> HmmScratch<S> {
                 self.clear_missing(view.known.slice(block.clone()), block.len());
             }
             let posterior = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);
-            see(block, posterior, &mut self.family);
+            see(block, Posterior::Columns(posterior), &mut self.family);
         }
         Ok(())
     }
@@ -276,6 +332,7 @@ impl<S> HmmScratch<S> {
     ) -> Result<f64, StepError> {
         let (n, tiles) = (data.len(), self.tiles);
         self.reserve(n);
+        self.keeps = false;
         self.path.resize(n, 0);
         let mut log_probability = 0.0;
         for block in blocks(n) {
@@ -363,21 +420,23 @@ impl<S> HmmScratch<S> {
         view: &View<'_, F>,
         data: F::Batch<'_>,
         weight: f64,
-        mut see: impl FnMut(Range<usize>, Matrix<'_>, &mut S),
+        mut see: impl FnMut(Range<usize>, Posterior<'_>, &mut S) -> bool,
     ) -> Result<(), StepError> {
         self.initial[self.path[0]] += 1.0;
         for step in self.path.windows(2) {
             self.transitions[step[0] * self.k + step[1]] += 1.0;
         }
         for block in blocks(data.len()) {
-            self.score_only(view, data, &block).map_err(|e| e.offset(block.start))?;
+            if F::OBSERVES_WHAT_IT_SCORED {
+                self.score_only(view, data, &block).map_err(|e| e.offset(block.start))?;
+            }
             self.columns.fill(0.0);
             for (i, state) in self.path[block.clone()].iter().enumerate() {
                 self.columns[*state * BLOCK_STRIDE + i] = weight;
             }
             self.clear_missing(view.known.slice(block.clone()), block.len());
             let weights = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);
-            see(block, weights, &mut self.family);
+            see(block, Posterior::Columns(weights), &mut self.family);
         }
         Ok(())
     }
@@ -385,8 +444,59 @@ impl<S> HmmScratch<S> {
     /// Makes room for the messages of a sequence.
     fn reserve(&mut self, n: usize) {
         if self.alpha.len() < n * self.tiles {
-            self.alpha.resize(n * self.tiles, Tile::default());
+            self.alpha = Tiles::new(n * self.tiles, 0.0);
         }
+        self.scored = None;
+    }
+
+    /// Room for the densities of all steps, unless that is too much for them to be worth it.
+    fn make_room_for_rows(&mut self, n: usize) -> bool {
+        const MOST: usize = 1 << 23; // numbers, 64 MiB
+        let tiles = n.next_multiple_of(MAX_LANES) * self.tiles;
+        if n <= BLOCK || tiles > MOST / MAX_LANES {
+            return false;
+        }
+        if self.rows.len() < tiles {
+            self.rows = Tiles::new(tiles, 0.0);
+        }
+        true
+    }
+
+    /// Where the densities of a block are.
+    fn row_range(&self, block: &Range<usize>) -> Range<usize> {
+        let first = if self.keeps { block.start * self.tiles } else { 0 };
+        first..first + block.len() * self.tiles
+    }
+
+    /// Fills `rows` for a block whose family has a table of densities; false where it has none, or more than the
+    /// observations is known. No shift is needed then.
+    fn densities_from_table<F: Family<Scratch = S>>(
+        &mut self,
+        view: &View<'_, F>,
+        data: F::Batch<'_>,
+        block: &Range<usize>,
+    ) -> bool {
+        let stride = self.tiles * MAX_LANES;
+        let rows = self.row_range(block);
+        view.beta >= 1.0
+            && view.known.is_nothing()
+            && F::density_rows(
+                view.packed,
+                data.slice(block.clone()),
+                self.rows[rows].as_flattened_mut(),
+                stride,
+            )
+    }
+
+    fn rows_to_columns(&mut self, block: &Range<usize>) {
+        let rows = self.row_range(block);
+        Level::detect().dispatch(ToColumns {
+            rows: &self.rows[rows.start..],
+            tiles: self.tiles,
+            n: block.len(),
+            columns: &mut self.columns,
+            stride: BLOCK_STRIDE,
+        });
     }
 
     /// Fills `shifts`, `scores` (less the shifts) and `rows` (their exponentials) for a block.
@@ -397,12 +507,13 @@ impl<S> HmmScratch<S> {
         block: &Range<usize>,
     ) -> Result<(), StepError> {
         self.score_only(view, data, block)?;
+        let rows = self.row_range(block);
         Level::detect().dispatch(ToRows {
             columns: &self.columns,
             stride: BLOCK_STRIDE,
             n: block.len(),
             padding: 0.0,
-            rows: &mut self.rows,
+            rows: &mut self.rows[rows.start..],
             tiles: self.tiles,
         });
         Ok(())
@@ -416,6 +527,7 @@ impl<S> HmmScratch<S> {
         block: &Range<usize>,
     ) -> Result<(), StepError> {
         let n = block.len();
+        self.scored = None;
         let scores = MatrixMut::new(&mut self.scores, self.k, n, BLOCK_STRIDE);
         F::score_all(view.packed, data.slice(block.clone()), scores, &mut self.family);
         if !view.known.is_nothing() {
@@ -432,6 +544,7 @@ impl<S> HmmScratch<S> {
             shifts: &mut self.shifts,
             floor: LOG_EMISSION_FLOOR,
         });
+        self.scored = proper.then_some(block.start);
         if proper { Ok(()) } else { Err(self.improper_step(n)) }
     }
 
@@ -489,12 +602,14 @@ impl<S> HmmScratch<S> {
                 }
             }
         }
+        let rows = self.row_range(block);
         let alpha = &mut self.alpha[block.start * tiles..block.end * tiles];
         let scaled = Level::detect().dispatch(Forward {
             transition: chain.forward(),
             start: &self.start,
-            emission: &self.rows[..block.len() * tiles],
-            alpha,
+            emission: &self.rows[rows],
+            alpha: &mut *alpha,
+            watch: !chain.is_connected(),
         });
         if !is_exact(scaled, chain) {
             return None;
@@ -533,7 +648,7 @@ impl<S> HmmScratch<S> {
     }
 
     /// The scaled recursion over a block, from the logarithms in `message` to those of its first step; posteriors to
-    /// `columns`, transitions to `pairs`. Returns `false`, having counted nothing, if something small may be lost.
+    /// `rows`, transitions to `pairs`. Returns `false`, having counted nothing, if something small may be lost.
     fn backward_scaled(&mut self, chain: &Chain, block: &Range<usize>, ends: bool) -> bool {
         let (tiles, n) = (self.tiles, block.len());
         let (_, entering) = self.successors.split_at_mut(n * tiles);
@@ -542,14 +657,16 @@ impl<S> HmmScratch<S> {
         if !ends && !to_scaled(&self.message, chain, entering) {
             return false;
         }
+        let rows = self.row_range(block);
         let scaled = Level::detect().dispatch(Backward {
             transition: chain.backward(),
             ends,
             alpha: &self.alpha[block.start * tiles..block.end * tiles],
-            emission: &mut self.rows[..n * tiles],
+            emission: &mut self.rows[rows],
             weighted: &mut self.weighted[..n * tiles],
             successors: &mut self.successors[..(n + 1) * tiles],
             tiles,
+            watch: !chain.is_connected(),
         });
         if !is_exact(scaled, chain) {
             return false;
@@ -559,13 +676,6 @@ impl<S> HmmScratch<S> {
             successors: &self.successors[tiles..(n + 1) * tiles],
             sums: &mut self.pairs,
             tiles,
-        });
-        Level::detect().dispatch(ToColumns {
-            rows: &self.rows,
-            tiles,
-            n,
-            columns: &mut self.columns,
-            stride: BLOCK_STRIDE,
         });
         let first = &self.successors.as_flattened()[..self.k];
         let sum: f64 = first.iter().sum();

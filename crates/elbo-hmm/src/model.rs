@@ -4,15 +4,15 @@ use std::{fmt, marker::PhantomData};
 
 use elbo_core::{
     Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator, Family, Inference,
-    LatentModel, MaximumAPosteriori, MaximumLikelihood, PointEstimator, Repairs, Statistics,
-    VariationalBayes, add_scaled, spurious_components, write_natural_all,
+    LatentModel, MaximumAPosteriori, MaximumLikelihood, PointEstimator, Priors, Repairs,
+    Statistics, VariationalBayes, add_scaled, spurious_components, write_natural_all,
 };
-use elbo_dist::{Categorical, CategoricalPacked, CategoricalStats, Dirichlet};
+use elbo_dist::{Categorical, CategoricalPacked, CategoricalStats, Dirichlet, ParameterError};
 
 use crate::{
     Hmm, HmmScratch, Sequences,
     chain::Chain,
-    messages::{StepError, View},
+    messages::{Posterior, StepError, View},
     stationary::{estimate_rows, stationary_start},
 };
 
@@ -146,6 +146,42 @@ impl<F: Family, P: ConjugatePrior<F>>
             VariationalBayes::new(transition),
         )
     }
+}
+
+/// Priors of the `k` transition rows of a sticky chain: concentration `concentration` for every transition, and `stay` more
+/// for staying, as if `stay` steps had been seen at which the state did not change.
+///
+/// ```
+/// use elbo_hmm::{Dirichlet, Gamma, HmmModel, MaximumAPosteriori, Poisson, sticky_rows};
+///
+/// let rows = MaximumAPosteriori::with(sticky_rows(2, 1.0, 20.0)?);
+/// let initial = MaximumAPosteriori::new(Dirichlet::symmetric(2, 1.0)?);
+/// let rates = MaximumAPosteriori::new(Gamma::new(1.0, 0.1)?);
+/// let model = HmmModel::<Poisson, _, _>::new(rates, initial, rows);
+/// # Ok::<(), elbo_hmm::ParameterError>(())
+/// ```
+///
+/// # Errors
+///
+/// If a concentration is not positive and finite.
+///
+/// # Panics
+///
+/// If `k` is zero.
+///
+/// # Source
+///
+/// Fox, Sudderth, Jordan & Willsky (2011), Ann. Appl. Stat. 5(2A), with a finite number of states.
+pub fn sticky_rows(
+    k: usize,
+    concentration: f64,
+    stay: f64,
+) -> Result<Priors<Dirichlet>, ParameterError> {
+    let row = |i: usize| {
+        let alpha = |j| concentration + if i == j { stay } else { 0.0 };
+        Dirichlet::new((0..k).map(alpha).collect())
+    };
+    Ok(Priors::each((0..k).map(row).collect::<Result<_, _>>()?))
 }
 
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
@@ -404,8 +440,14 @@ fn one_sequence<F: Family>(
     stats: &mut [F::Stats],
     scratch: &mut HmmScratch<F::Scratch>,
 ) -> Result<f64, StepError> {
-    let see = |block, weights: elbo_core::Matrix<'_>, family: &mut F::Scratch| {
-        F::observe_all(view.packed, stats, data.slice(block), weights, family);
+    let see = |block, posterior: Posterior<'_>, family: &mut F::Scratch| match posterior {
+        Posterior::Rows { cells, stride } => {
+            F::observe_rows(view.packed, data.slice(block), cells, stride, family)
+        }
+        Posterior::Columns(weights) => {
+            F::observe_all(view.packed, stats, data.slice(block), weights, family);
+            true
+        }
     };
     match how {
         Inference::Soft | Inference::Tempered(_) => {
