@@ -83,6 +83,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
         ))
     }
 
+    /// The estimators of the initial law, of transition rows and of emissions.
+    pub(crate) fn estimators(&self) -> (&W, &W, &E) {
+        (&self.initial, &self.transition, &self.emission)
+    }
+
     /// The estimator of emissions.
     pub(crate) fn emission(&self) -> &E {
         &self.emission
@@ -192,9 +197,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
         emission: E::Fits,
         law: Option<Categorical>,
     ) -> Self {
-        let (first, k) = (&E::points(&emission)[0], E::points(&emission).len());
-        let shape = &W::points(&initial)[0];
-        let (packed, packed_initial) = (first.new_packed(k), shape.new_packed(1));
+        let points = E::points(&emission);
+        let (shape, k) = (&W::points(&initial)[0], points.len());
+        let (packed, packed_initial) = (F::new_packed_all(points), shape.new_packed(1));
         let (packed_transition, chain) = (shape.new_packed(k), Chain::new(k));
         let mut params = Self {
             initial,
@@ -234,7 +239,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
     /// The model of points that these parameters are or stand for.
     pub fn to_hmm(&self) -> Hmm<F> {
         let (initial, transition, emission) = self.points();
-        Hmm::from_parts(initial.clone(), transition.to_vec(), emission.to_vec())
+        Hmm::from_parts(initial[0].clone(), transition.to_vec(), emission.to_vec())
     }
 
     /// Do chains start in the stationary law?
@@ -245,7 +250,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
     /// The same with other points.
     pub(crate) fn at(
         &self,
-        initial: Categorical,
+        initial: Vec<Categorical>,
         transition: Vec<Categorical>,
         emission: Vec<F>,
     ) -> Self
@@ -257,7 +262,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
         if moved.is_stationary() {
             moved.law = stationary_start(&transition).ok().or(moved.law);
         } else {
-            W::set_points(&mut moved.initial, vec![initial]);
+            W::set_points(&mut moved.initial, initial);
         }
         W::set_points(&mut moved.transition, transition);
         E::set_points(&mut moved.emission, emission);
@@ -266,8 +271,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
     }
 
     /// The points that these parameters are or stand for: initial law, transition rows, emissions.
-    pub(crate) fn points(&self) -> (&Categorical, &[Categorical], &[F]) {
-        let initial = self.law.as_ref().unwrap_or_else(|| &W::points(&self.initial)[0]);
+    pub(crate) fn points(&self) -> (&[Categorical], &[Categorical], &[F]) {
+        let initial = match &self.law {
+            Some(law) => std::slice::from_ref(law),
+            None => W::points(&self.initial),
+        };
         (initial, W::points(&self.transition), E::points(&self.emission))
     }
 
@@ -376,7 +384,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
 
     fn write_natural(&self, params: &Self::Params, like: &Self::Stats, out: &mut Vec<f64>) -> bool {
         let (initial, transition, emission) = params.points();
-        write_natural_all(std::slice::from_ref(initial), &like.0, out)
+        write_natural_all(initial, &like.0, out)
             && write_natural_all(transition, &like.1, out)
             && write_natural_all(emission, &like.2, out)
     }

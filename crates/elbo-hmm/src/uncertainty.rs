@@ -2,14 +2,15 @@
 
 use elbo_core::{
     Batch, CompleteDataModel, ExpectedLogLikelihood, Family, FlatModel, FlatParameters,
-    PointEstimator, Range, Uncertainty, UncertaintyError, uncertainty::oakes,
+    PointEstimator, Range, Uncertainty, UncertaintyError,
+    uncertainty::{oakes, score_free, with_free, write_free},
 };
 use elbo_dist::Categorical;
 
 use crate::{Fitted, HmmModel, Sequences, stationary::add_start_counts};
 
-/// The log ratios of the initial law, unless it is the stationary one, and of each transition row, then the coordinates of the emissions, what they share
-/// once.
+/// The log ratios of the initial law, unless it is the stationary one, and of each transition row, then the coordinates of the
+/// emissions, what they share once; nothing of what is frozen.
 ///
 /// Parameters are called `initial[j]`, `transition[i,j]` and `state j …`.
 impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categorical>> FlatModel
@@ -17,29 +18,31 @@ impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categor
 {
     fn write_unconstrained(&self, params: &Self::Params, out: &mut Vec<f64>) {
         let (initial, transition, emission) = params.points();
+        let (of_initial, of_transition, of_emission) = self.estimators();
         if !params.is_stationary() {
-            initial.write_unconstrained(out);
+            write_free(of_initial, initial, out);
         }
-        Categorical::write_all_unconstrained(transition, out);
-        F::write_all_unconstrained(emission, out);
+        write_free(of_transition, transition, out);
+        write_free(of_emission, emission, out);
     }
 
     fn with_unconstrained(&self, params: &Self::Params, mut from: &[f64]) -> Self::Params {
         let (initial, transition, emission) = params.points();
+        let (of_initial, of_transition, of_emission) = self.estimators();
         let initial = if params.is_stationary() {
-            initial.clone()
+            initial.to_vec()
         } else {
-            initial.with_unconstrained(&mut from)
+            with_free(of_initial, initial, &mut from)
         };
-        let transition = Categorical::with_all_unconstrained(transition, &mut from);
-        let emission = F::with_all_unconstrained(emission, &mut from);
+        let transition = with_free(of_transition, transition, &mut from);
+        let emission = with_free(of_emission, emission, &mut from);
         assert!(from.is_empty(), "{} coordinates too many", from.len());
         params.at(initial, transition, emission)
     }
 
     fn for_each_parameter(&self, params: &Self::Params, see: &mut dyn FnMut(&str, f64, Range)) {
         let (initial, transition, emission) = params.points();
-        let own = if params.is_stationary() { &[] } else { initial.probabilities() };
+        let own = if params.is_stationary() { &[] } else { initial[0].probabilities() };
         for (j, p) in own.iter().enumerate() {
             see(&format!("initial[{j}]"), *p, Range::Probability);
         }
@@ -64,9 +67,7 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
             points.iter().zip(stats).map(|(point, s)| point.expected_log_likelihood(s)).sum()
         }
         let (initial, transition, emission) = params.points();
-        initial.expected_log_likelihood(&stats.0[0])
-            + sum(transition, &stats.1)
-            + sum(emission, &stats.2)
+        sum(initial, &stats.0) + sum(transition, &stats.1) + sum(emission, &stats.2)
     }
 
     fn score_into(
@@ -77,20 +78,17 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
         out: &mut [f64],
     ) {
         let (initial, transition, emission) = params.points();
-        let k = transition.len();
-        let own = if params.is_stationary() { 0 } else { k - 1 };
-        let (of_initial, rest) = out.split_at_mut(own);
-        let (of_transition, of_emission) = rest.split_at_mut(k * (k - 1));
-        let (steps, of_emission_steps) = steps.split_at(own + k * (k - 1));
+        let (of_initial, of_transition, of_emission) = self.estimators();
+        let (mut steps, mut out) = (steps, out);
         if params.is_stationary() {
             let mut counts = stats.1.clone();
             add_start_counts(transition, stats.0[0].counts(), &mut counts);
-            Categorical::score_all_into(transition, &counts, steps, of_transition);
+            score_free(of_transition, transition, &counts, &mut steps, &mut out);
         } else {
-            initial.score_into(&stats.0[0], steps, of_initial);
-            Categorical::score_all_into(transition, &stats.1, &steps[own..], of_transition);
+            score_free(of_initial, initial, &stats.0, &mut steps, &mut out);
+            score_free(of_transition, transition, &stats.1, &mut steps, &mut out);
         }
-        F::score_all_into(emission, &stats.2, of_emission_steps, of_emission);
+        score_free(of_emission, emission, &stats.2, &mut steps, &mut out);
     }
 }
 

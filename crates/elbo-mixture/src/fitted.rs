@@ -19,7 +19,7 @@ pub struct Fitted<F> {
     pub report: Report,
     /// How every run ended.
     pub runs: Runs,
-    /// `ℓ = Σᵢ wᵢ ln p(xᵢ)` of all rows at `mixture`, in nats, without any prior.
+    /// `ℓ = Σᵢ wᵢ ln p(xᵢ)` of all rows at `mixture`, jointly with their labels, in nats, without any prior.
     pub log_likelihood: f64,
     /// `Σᵢ wᵢ ln maxⱼ γᵢⱼ ≤ 0`, in nats: 0 where every row surely belongs to one component.
     pub log_certainty: f64,
@@ -171,9 +171,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         let mixture = restarts.best.params.to_mixture();
         let mut sums = (0.0, 0.0);
         for_each_piece(source, settings.pieces, |start, data| {
-            mixture
-                .add_fit_and_certainty(data.units(), data.weights(), &mut sums)
-                .map_err(|error| at_row(error, start))
+            mixture.add_fit_and_certainty(data, &mut sums).map_err(|error| at_row(error, start))
         })?;
         let (log_likelihood, log_certainty) = sums;
         let (counts, stats) = &restarts.best.stats;
@@ -191,11 +189,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
 
 /// What is wrong with data of which the first row is number `start`.
 fn at_row(error: MixtureError, start: usize) -> FitError {
-    match error {
-        MixtureError::Data(error) => error.placed(|row| row + start, |column| column).into(),
-        MixtureError::EStep(error) => error.offset(start).into(),
-        MixtureError::Components { .. } | MixtureError::Weights(_) => {
-            unreachable!("the mixture exists")
-        }
+    match error.of_scoring() {
+        FitError::Data(error) => error.placed(|row| row + start, |column| column).into(),
+        FitError::EStep(error) => error.offset(start).into(),
+        other => other,
     }
 }

@@ -1,7 +1,7 @@
 //! Gaussian mixtures for users: one builder over structures, estimators and numbers of components.
 
 use elbo_core::{
-    Batch, Criterion, DataError, EstimateError, FitError, Folds, MaximumAPosteriori,
+    Batch, Criterion, DataError, EstimateError, FitError, Folds, Label, MaximumAPosteriori,
     MaximumLikelihood, Observer, Rows, Selection, Settings, Uncertainty, UncertaintyError,
     VariationalBayes, Weighted,
 };
@@ -51,6 +51,7 @@ pub struct GaussianMixture {
     estimation: Estimation,
     starts: usize,
     start_at: Option<Mixture<MultivariateGaussian>>,
+    labels: Option<Vec<Label>>,
     settings: Settings,
 }
 
@@ -68,6 +69,7 @@ impl GaussianMixture {
             estimation: Estimation::default(),
             starts: 20,
             start_at: None,
+            labels: None,
             settings: Settings::default(),
         }
     }
@@ -103,6 +105,27 @@ impl GaussianMixture {
     pub fn start_at(mut self, mixture: Mixture<MultivariateGaussian>) -> Self {
         self.k = mixture.k();
         self.start_at = Some(mixture);
+        self
+    }
+
+    /// What is known of the component of each row: an `Option<usize>` where it is known or not, a [`Label`] where some
+    /// components are ruled out. In place of labels that the data carry.
+    ///
+    /// ```
+    /// use elbo_mixture::{CovarianceStructure, GaussianMixture, Rows};
+    ///
+    /// let data = [0.0, 0.4, 1.9, 2.1, 5.0, 5.2];
+    /// let labels = [Some(1), None, None, None, None, Some(0)];
+    /// let fitted = GaussianMixture::new(2)
+    ///     .structure(CovarianceStructure::EII)
+    ///     .labels(labels)
+    ///     .fit(Rows::new(&data, 6, 1).into())?;
+    /// assert!(fitted.mixture.components()[1].mean()[0] < fitted.mixture.components()[0].mean()[0]);
+    /// # Ok::<(), elbo_mixture::FitError>(())
+    /// ```
+    #[must_use]
+    pub fn labels(mut self, labels: impl IntoIterator<Item = impl Into<Label>>) -> Self {
+        self.labels = Some(labels.into_iter().map(Into::into).collect());
         self
     }
 
@@ -147,6 +170,7 @@ impl GaussianMixture {
         data: Weighted<'_, Rows<'_>>,
         observer: &impl GaussianObserver,
     ) -> Result<Fitted<MultivariateGaussian>, FitError> {
+        let data = self.labeled(data)?;
         let rows = data.units();
         if rows.is_empty() {
             return Err(DataError::Empty.into());
@@ -206,16 +230,28 @@ impl GaussianMixture {
         structures: &[CovarianceStructure],
         folds: &Folds,
     ) -> GaussianSelection {
-        let rows = data.units();
         elbo_core::cross_validate(
             grid(components, structures),
             folds,
             data.weights(),
             |(k, structure), weights| {
-                self.candidate(*k, *structure).fit(Weighted::of(rows, weights)?)
+                self.candidate(*k, *structure).fit(data.with_weights(weights)?)
             },
-            |_, fitted, weights| fitted.mixture.score(Weighted::new(rows, weights)?),
+            |_, fitted, weights| {
+                fitted.mixture.score(self.labeled(data)?.with_weights(Some(weights))?)
+            },
         )
+    }
+
+    /// The data with the labels that this builder was given, if it was.
+    fn labeled<'d>(
+        &'d self,
+        data: Weighted<'d, Rows<'d>>,
+    ) -> Result<Weighted<'d, Rows<'d>>, DataError> {
+        match &self.labels {
+            Some(labels) => data.with_labels(labels),
+            None => Ok(data),
+        }
     }
 
     fn candidate(&self, k: usize, structure: CovarianceStructure) -> Self {
@@ -244,6 +280,7 @@ impl GaussianMixture {
         fitted: &Fitted<MultivariateGaussian>,
         data: Weighted<'_, Rows<'_>>,
     ) -> Result<Uncertainty, UncertaintyError> {
+        let data = self.labeled(data)?;
         match self.estimation {
             Estimation::MaximumLikelihood => MixtureModel::ml().standard_errors(fitted, data),
             Estimation::MaximumAPosteriori => {

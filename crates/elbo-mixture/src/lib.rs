@@ -32,16 +32,20 @@
 //! - **rayon** (on): E-steps and restarts run on the current rayon pool, with the same bits on any number of threads.
 //! - **serde** (off): `Serialize` and `Deserialize` for mixtures.
 
+mod conditional;
 mod family;
 mod fitted;
 mod gaussian;
+mod kmeans;
+mod known;
+mod merging;
 mod mixture;
 mod model;
 mod start;
 mod uncertainty;
 
 pub use elbo_core::{
-    Acceleration, CancelToken, Criterion, DataError, EstimateError, Event, FitError, Folds,
+    Acceleration, CancelToken, Criterion, DataError, EstimateError, Event, FitError, Folds, Label,
     Observer, Report, Rows, Scored, Settings, Stopped, Tolerance, Uncertainty, UncertaintyError,
     Variant, Weighted,
 };
@@ -54,5 +58,7 @@ pub use fitted::{Fitted, Start};
 pub use gaussian::{
     Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams, VbParams,
 };
+pub use kmeans::{Centers, CentersError, Comparisons, FittedKMeans, KMeans, KMeansParams, Spread};
+pub use merging::{Merger, Merging};
 pub use mixture::{Mixture, MixtureError};
 pub use model::{MixtureModel, MixtureParams, MixtureScratch, MixtureStats};

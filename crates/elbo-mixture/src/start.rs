@@ -7,13 +7,19 @@ use elbo_core::{
 use elbo_dist::Categorical;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use crate::{Mixture, MixtureModel, MixtureParams};
+use crate::{
+    Mixture, MixtureModel, MixtureParams,
+    known::{KnownRows, arrange},
+};
 
 /// Makes starts: `k` components at rows of the data.
 ///
 /// Runs take turns among four kinds, which find different optima: rows picked by k-means++ (in the metric of the
 /// one-component fit) or at random; EM begun there with components as wide as all the data, or after one step of
 /// classification EM, which gives each the shape of the rows nearest to it.
+///
+/// A component of which rows are known starts at one of them. Where there are enough for all components, the first run
+/// starts from what they tell alone.
 ///
 /// Source: Arthur & Vassilvitskii (2007), with the greedy choice among `2 + log₂ k` candidates.
 #[derive(Debug)]
@@ -22,6 +28,7 @@ pub(crate) struct Starts<'m, 'd, F: Family, E, W> {
     data: Weighted<'d, F::Batch<'d>>,
     /// All the data as one component.
     one: F,
+    known: KnownRows,
     k: usize,
     seed: u64,
 }
@@ -46,12 +53,18 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         seed: u64,
     ) -> Result<Self, FitError> {
         template.check(data.units())?;
+        data.check_labels(k)?;
         let one = model.one_component(template, data)?;
-        Ok(Self { model, data, one, k, seed })
+        Ok(Self { model, data, one, known: KnownRows::new(data, k), k, seed })
     }
 
     /// The start of a run.
     pub(crate) fn make(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
+        if run == 0
+            && let Some(told) = self.model.from_known_rows(&self.one, self.data, &self.known)
+        {
+            return Ok(self.model.start(told, self.data.observations())?);
+        }
         let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, run as u64));
         let pick = if run % 4 < 2 { Pick::Spread } else { Pick::Random };
         let mut components = Vec::with_capacity(self.k);
@@ -73,7 +86,8 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         Ok(fit(self.model, self.data, params, &settings, &())?.params)
     }
 
-    /// `k` rows that differ from each other, as far as scores can tell: components that start equal stay equal.
+    /// A row for each component. They differ from each other, as far as scores can tell, unless they are known: components
+    /// that start equal stay equal.
     fn rows(&self, pick: Pick, rng: &mut ChaCha8Rng) -> Result<Vec<usize>, FitError> {
         let (units, n) = (self.data.units(), self.data.len());
         let weight = |i: usize| self.data.weights().map_or(1.0, |w| w[i]);
@@ -81,11 +95,19 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         let seen: Vec<usize> = (0..n).filter(|i| weight(*i) > 0.0).collect();
         let highest =
             |scores: &[f64]| seen.iter().map(|i| scores[*i]).fold(f64::NEG_INFINITY, f64::max);
-        let first = draw(rng, n, weight).ok_or(DataError::Empty)?;
-        let mut rows = vec![first];
+        let known = self.known.draw(rng);
+        let mut rows: Vec<usize> = known.iter().copied().flatten().collect();
+        let given = rows.len();
+        if rows.is_empty() {
+            rows.push(draw(rng, n, weight).ok_or(DataError::Empty)?);
+        }
         // Best score of each row under the components chosen so far, and the best of those.
-        let mut best = vec![0.0; n];
-        self.one.moved_to(units, first)?.log_density_into(units, &mut best);
+        let mut best = vec![f64::NEG_INFINITY; n];
+        let mut scores = vec![0.0; n];
+        for row in &rows {
+            self.one.moved_to(units, *row)?.log_density_into(units, &mut scores);
+            best.iter_mut().zip(&scores).for_each(|(best, score)| *best = best.max(*score));
+        }
         let mut peak = highest(&best);
         let candidates = match pick {
             Pick::Spread => 2 + self.k.ilog2() as usize,
@@ -118,7 +140,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
                 peak = peak.max(highest(&best));
             }
         }
-        Ok(rows)
+        Ok(arrange(&known, &rows[given..], self.data.labels()))
     }
 }
 

@@ -31,7 +31,7 @@ fn help_lists_only_families_that_are_there() {
         let error = refused(&format!("fit {family} data.csv --factors 2"), "a\n1\n");
         assert_eq!(
             error,
-            format!("elbo: the family {family} is not in this version; it has mixture\n")
+            format!("elbo: the family {family} is not in this version; it has mixture, hmm\n")
         );
     }
     assert!(

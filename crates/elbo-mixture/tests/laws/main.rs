@@ -6,12 +6,16 @@
 mod acceleration;
 mod bad_input;
 mod checkpoints;
+mod conditional;
 mod descent;
 mod evidence;
 mod family;
 mod freeze;
 mod golden;
+mod hold;
 mod invariance;
+mod labels;
+mod merging;
 mod one_step;
 mod restarts;
 mod selection;
