@@ -37,10 +37,8 @@ fn main() -> Outcome<()> {
         let symbols: Vec<u32> = cells(&fs::read(format!("{folder}/X.bin"))?, u32::from_le_bytes);
         let b = doubles(&format!("{folder}/init/B.f64"))?;
         let m = b.len() / case.k;
-        let emission = b
-            .chunks_exact(m)
-            .map(|row| Categorical::from_weights(row))
-            .collect::<Result<Vec<_>, _>>()?;
+        let emission =
+            b.chunks_exact(m).map(Categorical::from_weights).collect::<Result<Vec<_>, _>>()?;
         return case.run(emission, &symbols[..]);
     }
     let means = doubles(&format!("{folder}/init/mu.f64"))?;

@@ -400,8 +400,8 @@ impl<F: Family> Hmm<F> {
         for i in 0..data.len() {
             let sequence = data.sequence(i);
             if !sequence.is_empty() {
-                let view =
-                    View::<F> { packed: &packed, chain: &chain, beta: 1.0, known: data.known(i) };
+                let (known, memory) = (data.known(i), usize::MAX);
+                let view = View::<F> { packed: &packed, chain: &chain, beta: 1.0, known, memory };
                 see(i, &view, sequence, &mut scratch).map_err(|error| error.of_sequence(i))?;
             }
         }

@@ -22,6 +22,8 @@ pub(crate) struct View<'m, F: Family> {
     pub(crate) beta: f64,
     /// What is known of the steps of the sequence.
     pub(crate) known: Known<'m>,
+    /// The most bytes of forward messages that are kept at a time.
+    pub(crate) memory: usize,
 }
 
 /// Why a step of a sequence has no message. Steps count from 0.
@@ -80,11 +82,19 @@ pub struct HmmScratch<S> {
     scored: Option<usize>,
     /// Forward messages of the sequence, in blocks of logarithms or of scaled numbers; best log probabilities.
     alpha: Tiles,
+    /// The step of the first message in `alpha`.
+    base: usize,
+    /// Blocks whose messages are kept together: all, or about the square root of that.
+    segment: usize,
+    /// The logarithms of the message that enters each segment.
+    checkpoints: Vec<f64>,
     in_logs: Vec<bool>,
     weighted: Tiles,
     successors: Tiles,
     /// Logarithms of the message that enters a block.
     message: Vec<f64>,
+    /// The backward message, while forward ones are made again.
+    saved: Vec<f64>,
     terms: Vec<f64>,
     row: Vec<f64>,
     start: Tiles,
@@ -114,10 +124,14 @@ impl<S> HmmScratch<S> {
             keeps: false,
             scored: None,
             alpha: Tiles::new(0, 0.0),
+            base: 0,
+            segment: 1,
+            checkpoints: Vec::new(),
             in_logs: Vec::new(),
             weighted: block(),
             successors: Tiles::new((BLOCK + 1) * tiles, 0.0),
             message: vec![0.0; k],
+            saved: vec![0.0; k],
             terms: vec![0.0; k],
             row: vec![0.0; k],
             start: Tiles::new(tiles, 0.0),
@@ -163,6 +177,9 @@ impl<S> HmmScratch<S> {
 
     /// Forward messages of a sequence; returns `ln p(x₁, …, x_T)`.
     ///
+    /// Where they take more memory than the view grants, only those that enter segments are kept, and [`backward`](Self::backward)
+    /// makes the others again, one segment at a time, to the same bits: `k√T` numbers.
+    ///
     /// Cost: `T` scores, `k` exponentials and `k²` multiply-adds per step where scaling is exact.
     pub(crate) fn forward<F: Family<Scratch = S>>(
         &mut self,
@@ -170,33 +187,72 @@ impl<S> HmmScratch<S> {
         data: F::Batch<'_>,
     ) -> Result<f64, StepError> {
         let n = data.len();
-        self.reserve(n);
+        let count = blocks(n).len();
+        let all = n * self.tiles * size_of::<Tile>();
+        self.segment = if all <= view.memory { count } else { count.isqrt().max(1) };
+        self.reserve(n.min(self.segment * BLOCK));
         self.in_logs.clear();
+        self.in_logs.resize(count, false);
+        self.checkpoints.clear();
         self.keeps = false;
         let mut log_likelihood = 0.0;
-        for block in blocks(n) {
-            let offset = |e: StepError| e.offset(block.start);
-            let from_table = self.densities_from_table(view, data, &block);
-            if !from_table {
-                if block.start == 0 {
-                    self.keeps = !F::OBSERVES_WHAT_IT_SCORED && self.make_room_for_rows(n);
-                }
-                self.score(view, data, &block).map_err(offset)?;
-                log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
+        for number in 0..count {
+            if number % self.segment == 0 {
+                self.checkpoints.extend_from_slice(&self.message);
             }
-            let scaled = self.forward_scaled(view.chain, &block);
-            self.in_logs.push(scaled.is_none());
-            log_likelihood += if let Some(log_scale) = scaled {
-                log_scale
-            } else {
-                if from_table {
-                    self.score_only(view, data, &block).map_err(offset)?;
-                    log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
-                }
-                self.forward_in_logs(view.chain, &block).map_err(offset)?
-            };
+            log_likelihood += self.forward_block(view, data, number)?;
         }
         Ok(log_likelihood)
+    }
+
+    /// The forward messages of block `number` from the one in `message`; returns `ln p(block ∣ before)`.
+    fn forward_block<F: Family<Scratch = S>>(
+        &mut self,
+        view: &View<'_, F>,
+        data: F::Batch<'_>,
+        number: usize,
+    ) -> Result<f64, StepError> {
+        let block = block_of(number, data.len());
+        let offset = |e: StepError| e.offset(block.start);
+        self.base = number / self.segment * self.segment * BLOCK;
+        let mut log_likelihood = 0.0;
+        let from_table = self.densities_from_table(view, data, &block);
+        if !from_table {
+            if number == 0 && self.in_logs.len() <= self.segment {
+                self.keeps = !F::OBSERVES_WHAT_IT_SCORED && self.make_room_for_rows(data.len());
+            }
+            self.score(view, data, &block).map_err(offset)?;
+            log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
+        }
+        let scaled = self.forward_scaled(view.chain, &block);
+        self.in_logs[number] = scaled.is_none();
+        log_likelihood += if let Some(log_scale) = scaled {
+            log_scale
+        } else {
+            if from_table {
+                self.score_only(view, data, &block).map_err(offset)?;
+                log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
+            }
+            self.forward_in_logs(view.chain, &block).map_err(offset)?
+        };
+        Ok(log_likelihood)
+    }
+
+    /// Makes the forward messages of the segment that ends with block `number` again; the backward message stays.
+    fn forward_again<F: Family<Scratch = S>>(
+        &mut self,
+        view: &View<'_, F>,
+        data: F::Batch<'_>,
+        number: usize,
+    ) -> Result<(), StepError> {
+        let segment = number / self.segment;
+        std::mem::swap(&mut self.message, &mut self.saved);
+        self.message.copy_from_slice(&self.checkpoints[segment * self.k..][..self.k]);
+        for number in segment * self.segment..=number {
+            self.forward_block(view, data, number)?;
+        }
+        std::mem::swap(&mut self.message, &mut self.saved);
+        Ok(())
     }
 
     /// Backward messages after [`forward`](Self::forward): counts first states and transitions, and shows for each
@@ -215,6 +271,9 @@ impl<S> HmmScratch<S> {
         for (number, block) in blocks(n).enumerate().rev() {
             let ends = block.end == n;
             let offset = |e: StepError| e.offset(block.start);
+            if !ends && (number + 1) % self.segment == 0 {
+                self.forward_again(view, data, number)?;
+            }
             let is_scaled = !self.in_logs[number] && {
                 // The densities of the last block are still here.
                 if !(ends || self.keeps) && !self.densities_from_table(view, data, &block) {
@@ -332,7 +391,7 @@ impl<S> HmmScratch<S> {
     ) -> Result<f64, StepError> {
         let (n, tiles) = (data.len(), self.tiles);
         self.reserve(n);
-        self.keeps = false;
+        (self.keeps, self.base) = (false, 0);
         self.path.resize(n, 0);
         let mut log_probability = 0.0;
         for block in blocks(n) {
@@ -603,7 +662,8 @@ impl<S> HmmScratch<S> {
             }
         }
         let rows = self.row_range(block);
-        let alpha = &mut self.alpha[block.start * tiles..block.end * tiles];
+        let at = (block.start - self.base) * tiles..(block.end - self.base) * tiles;
+        let alpha = &mut self.alpha[at];
         let scaled = Level::detect().dispatch(Forward {
             transition: chain.forward(),
             start: &self.start,
@@ -639,7 +699,7 @@ impl<S> HmmScratch<S> {
                 return Err(StepError::Impossible(i));
             }
             self.message.copy_from_slice(&self.row);
-            self.alpha[t * self.tiles..][..self.tiles].as_flattened_mut()[..self.k]
+            self.alpha[(t - self.base) * self.tiles..][..self.tiles].as_flattened_mut()[..self.k]
                 .copy_from_slice(&self.row);
         }
         let log_scale = log_sum_exp(&self.message);
@@ -661,7 +721,7 @@ impl<S> HmmScratch<S> {
         let scaled = Level::detect().dispatch(Backward {
             transition: chain.backward(),
             ends,
-            alpha: &self.alpha[block.start * tiles..block.end * tiles],
+            alpha: &self.alpha[(block.start - self.base) * tiles..(block.end - self.base) * tiles],
             emission: &mut self.rows[rows],
             weighted: &mut self.weighted[..n * tiles],
             successors: &mut self.successors[..(n + 1) * tiles],
@@ -690,7 +750,8 @@ impl<S> HmmScratch<S> {
     fn backward_in_logs(&mut self, chain: &Chain, block: &Range<usize>, ends: bool, in_logs: bool) {
         let k = self.k;
         for (i, t) in block.clone().enumerate().rev() {
-            let alpha = &mut self.alpha[t * self.tiles..][..self.tiles].as_flattened_mut()[..k];
+            let alpha = &mut self.alpha[(t - self.base) * self.tiles..][..self.tiles]
+                .as_flattened_mut()[..k];
             if !in_logs {
                 for x in &mut *alpha {
                     *x = x.ln();
@@ -735,7 +796,12 @@ impl<S> HmmScratch<S> {
 
 /// The blocks of `n` steps, in order.
 fn blocks(n: usize) -> impl ExactSizeIterator<Item = Range<usize>> + DoubleEndedIterator {
-    (0..n.div_ceil(BLOCK)).map(move |b| b * BLOCK..n.min((b + 1) * BLOCK))
+    (0..n.div_ceil(BLOCK)).map(move |number| block_of(number, n))
+}
+
+/// Block `number` of `n` steps.
+fn block_of(number: usize, n: usize) -> Range<usize> {
+    number * BLOCK..n.min((number + 1) * BLOCK)
 }
 
 /// Did the scaled recursion lose nothing that matters?

@@ -36,8 +36,12 @@ pub struct HmmModel<F, E, W> {
     initial: W,
     transition: W,
     stationary: bool,
+    memory: usize,
     family: PhantomData<fn() -> F>,
 }
+
+/// Forward messages of a sequence that take more bytes than this are made twice.
+const MEMORY: usize = 1 << 28;
 
 /// Initial law, transition rows and emissions under estimation, with their packed forms.
 #[derive(Clone, Debug)]
@@ -60,7 +64,24 @@ pub type HmmStats<F> = (Vec<CategoricalStats>, Vec<CategoricalStats>, Vec<<F as 
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
     /// A model with these estimators: of emissions, of the initial law and of transition rows.
     pub fn new(emission: E, initial: W, transition: W) -> Self {
-        Self { emission, initial, transition, stationary: false, family: PhantomData }
+        Self {
+            emission,
+            initial,
+            transition,
+            stationary: false,
+            memory: MEMORY,
+            family: PhantomData,
+        }
+    }
+
+    /// The same model whose E-steps keep at most this many bytes of forward messages per thread; 256 MiB unless told otherwise.
+    ///
+    /// A sequence of `T` steps has `8 k T` bytes of them, `k` rounded up to a multiple of 8. Where that is more, `8 k √(256 T)` are
+    /// kept and the others made again on the way back, which takes about half as long again and gives the same bits. Draws of paths
+    /// ([`Inference::Sampled`]) and the questions of [`Hmm`] keep all of them.
+    #[must_use]
+    pub fn memory(self, bytes: usize) -> Self {
+        Self { memory: bytes, ..self }
     }
 
     /// Parameters to start from: those of `hmm`. A posterior starts as if it had seen `steps` ideal steps of this very
@@ -343,7 +364,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
                 continue;
             }
             counts.change_weight(weight, chain, scratch);
-            let view = View::<F> { packed, chain, beta, known: data.known(i) };
+            let is_drawn = matches!(how, Inference::Sampled(_));
+            let memory = if is_drawn { usize::MAX } else { self.memory };
+            let view = View::<F> { packed, chain, beta, known: data.known(i), memory };
             let log_density = one_sequence(&view, sequence, weight, how, emission, scratch)
                 .map_err(|error| error.of_sequence(i))?;
             data_term += weight * log_density / beta;
@@ -509,6 +532,7 @@ impl<F, E: Clone, W: Clone> Clone for HmmModel<F, E, W> {
             initial: self.initial.clone(),
             transition: self.transition.clone(),
             stationary: self.stationary,
+            memory: self.memory,
             family: PhantomData,
         }
     }

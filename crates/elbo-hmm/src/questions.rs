@@ -231,10 +231,8 @@ impl<F: Family> Hmm<F> {
         let mut all = Vec::new();
         for i in 0..elbo_core::Batch::len(&data) {
             let seen = data.positions(i);
-            let mut law = match seen.is_empty() {
-                true => None,
-                false => Some(filtered[(seen.end - 1) * k..][..k].to_vec()),
-            };
+            let last = seen.clone().last();
+            let mut law = last.map(|last| filtered[last * k..][..k].to_vec());
             for _ in 0..steps {
                 let next = law.map_or_else(|| self.initial().to_vec(), |now| self.predict(&now, 1));
                 all.extend_from_slice(&next);

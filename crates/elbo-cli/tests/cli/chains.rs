@@ -1,4 +1,5 @@
 //! Hidden Markov models from the outside.
+#![allow(clippy::float_cmp, reason = "the same numbers told twice are the same to the bit")]
 
 use serde_json::Value;
 
