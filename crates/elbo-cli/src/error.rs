@@ -12,10 +12,10 @@ use crate::{
 pub(crate) const EXIT_CODE: u8 = 2;
 
 /// Families that [`crate::args::Family`] knows, in the words of the command line.
-const FAMILIES: &str = "mixture, hmm";
+const FAMILIES: &str = "mixture, kmeans, hmm";
 
 /// Families that other versions of the contract name.
-const LATER: [&str; 6] = ["kmeans", "ppca", "factor", "ica", "topics", "impute"];
+const LATER: [&str; 5] = ["ppca", "factor", "ica", "topics", "impute"];
 
 /// Why a command cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -99,8 +99,16 @@ pub(crate) enum StartProblem {
         /// States asked for.
         expected: usize,
     },
+    /// Centers of another width.
+    #[error("its centers have {found} columns, the data {expected}")]
+    Columns {
+        /// Columns in the file.
+        found: usize,
+        /// Columns of the data.
+        expected: usize,
+    },
     /// A model of another size.
-    #[error("it has {found} components, --components asks for {expected}")]
+    #[error("it has {found} components, {expected} are asked for")]
     Components {
         /// Components in the file.
         found: usize,

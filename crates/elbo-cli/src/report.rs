@@ -13,6 +13,7 @@
 )]
 
 mod chain;
+mod clusters;
 mod color;
 mod dots;
 mod scatter;
@@ -27,6 +28,7 @@ use crate::{
     summary::{Drawn, Kind, MixtureSummary},
 };
 pub(crate) use chain::{ChainPage, page as chain};
+pub(crate) use clusters::kmeans;
 use svg::{escape, minus};
 
 /// The style sheet, but for the colors of components.
@@ -104,6 +106,10 @@ fn header(summary: &MixtureSummary) -> String {
     if summary.missing > 0 {
         tiles.push(("missing cells".into(), count(summary.missing)));
     }
+    header_of(&summary.source, &model_name(summary), &tiles)
+}
+
+fn header_of(source: &str, title: &str, tiles: &[(String, String)]) -> String {
     let tiles: String = tiles
         .iter()
         .map(|(label, value)| {
@@ -112,8 +118,8 @@ fn header(summary: &MixtureSummary) -> String {
         .collect();
     format!(
         "<header>\n<p class=\"source\">{}</p>\n<h1>{}</h1>\n<dl class=\"tiles\">\n{tiles}</dl>\n</header>\n",
-        escape(&summary.source),
-        escape(&model_name(summary))
+        escape(source),
+        escape(title)
     )
 }
 

@@ -272,7 +272,7 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// For `runs` runs.
+    /// Of so many runs.
     pub(crate) fn new(bar: &'a ProgressBar, runs: usize) -> Self {
         let clocks = (0..runs).map(|_| [AtomicU64::new(0), AtomicU64::new(0)]).collect();
         Self { bar, begun: Instant::now(), ended: AtomicUsize::new(0), clocks }

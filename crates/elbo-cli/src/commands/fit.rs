@@ -3,7 +3,10 @@
 mod chain;
 mod found;
 mod hmm;
+mod kmeans;
 mod mixture;
+
+pub(super) use kmeans::summary as clusters;
 
 use crate::{args::Family, error::Error};
 
@@ -15,5 +18,6 @@ pub(super) fn run(family: Family) -> Result<u8, Error> {
         }
         Family::Mixture(args) => mixture::run(&args),
         Family::Hmm(args) => hmm::run(&args),
+        Family::Kmeans(args) => kmeans::run(&args),
     }
 }

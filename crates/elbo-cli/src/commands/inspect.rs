@@ -7,7 +7,7 @@ use crate::{
     args::Inspect,
     chain::SavedChain,
     error::Error,
-    model::Saved,
+    model::{Saved, SavedModel},
     number::{count, fixed},
     summary::{MixtureSummary, describe},
     text::{self, Paint},
@@ -18,7 +18,14 @@ pub(super) fn run(args: &Inspect) -> Result<(), Error> {
     if let Some(saved) = SavedChain::read(&args.model)? {
         return chain::inspect(args, &saved);
     }
-    let saved = Saved::read(&args.model)?;
+    let saved = match SavedModel::read(&args.model)? {
+        SavedModel::Mixture(saved) => saved,
+        SavedModel::Centers(saved) if args.terminal.json => return print(|out| saved.write(out)),
+        SavedModel::Centers(saved) => {
+            let summary = super::fit::clusters(&saved, false);
+            return print(|mut out| text::clusters(&mut out, Paint::for_stdout(), &summary));
+        }
+    };
     if args.terminal.json {
         return print(|out| saved.write(out));
     }

@@ -1,12 +1,12 @@
 //! What a search for a chain found, told in all the ways asked for.
 
-use std::{env, io, io::Write};
+use std::io::{self, Write};
 
 use elbo::core::{Criterion, Standing};
 use serde::Serialize;
 
 use super::{
-    found::start_output,
+    found::{command, start_output},
     hmm::{ChainFit, Selection},
 };
 use crate::{
@@ -331,13 +331,10 @@ impl FoundChain<'_> {
     }
 
     fn circumstances(&self) -> Vec<(String, String)> {
-        let words: Vec<_> = env::args_os().skip(1).collect();
-        let words = words.iter().map(|word| word.to_string_lossy());
-        let command = words.fold("elbo".to_string(), |line, word| line + " " + &word);
         let (estimator, report) = (self.args.fit.estimator, &self.fit().report);
         let [read, fit] = self.seconds;
         let facts = [
-            ("command", command),
+            ("command", command()),
             ("estimator", format!("{}: highest {}", estimator.name(), estimator.objective())),
             (
                 "best start",
