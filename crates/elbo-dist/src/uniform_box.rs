@@ -94,7 +94,8 @@ impl UniformBox {
                 return Err(DataError::NotFinite { row: 0, column, value: width });
             }
         }
-        Ok(Self::new(low, high).expect("proper ends of positive width"))
+        let log_widths = low.iter().zip(&high).map(|(low, high)| (high - low).ln()).collect();
+        Ok(Self { low, high, log_widths })
     }
 
     /// The same box with density `1/V` instead.

@@ -304,7 +304,7 @@ fn a_box_is_what_the_data_say() {
     let rows = [0.0, 5.0, 2.0, f64::NAN, 1.0, 9.0];
     let noise = UniformBox::around(Rows::new(&rows, 3, 2)).unwrap();
     assert_eq!((noise.low(), noise.high()), (&[0.0, 5.0][..], &[2.0, 9.0][..]));
-    assert_eq!(noise.log_density(&[1.0, f64::NAN]), -2.0_f64.ln());
+    assert!((noise.log_density(&[1.0, f64::NAN]) + 2.0_f64.ln()).abs() < 1e-15);
     assert_eq!(noise.log_density(&[2.1, 6.0]), f64::NEG_INFINITY);
     let other = noise.with_volume(4.0).unwrap();
     assert!((other.log_density(&[2.0, 5.0]) + 4.0_f64.ln()).abs() < 1e-15);
