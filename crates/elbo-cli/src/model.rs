@@ -1,5 +1,6 @@
 //! A model as the command knows it: one of the library's mixtures, applied to rows of a table.
 
+mod centers;
 mod file;
 mod params;
 
@@ -15,6 +16,7 @@ use crate::{
     output::Params,
     summary::{Component, Kind},
 };
+pub(crate) use centers::{CentersFacts, CentersParams, SavedCenters, SavedModel};
 pub(crate) use file::{FitFacts, ModelProblem, Saved};
 pub(crate) use params::{LARGEST_COUNT, ParamsError, gaussian_from, poisson_from};
 

@@ -20,7 +20,7 @@
 //! # Should I use this crate?
 //!
 //! To find groups in rows that have no order, or to describe a density: yes. If rows follow each other in time, take
-//! `elbo-hmm`. If you only need centers and hard labels on very large data, k-means is cheaper.
+//! `elbo-hmm`. If you only need centers and hard labels on very large data, [`KMeans`] is cheaper.
 //!
 //! # Notation
 //!
@@ -62,7 +62,10 @@ pub use gaussian::{
     Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams,
     VbParams, WeightPrior,
 };
-pub use kmeans::{Centers, CentersError, Comparisons, FittedKMeans, KMeans, KMeansParams, Spread};
+pub use kmeans::{
+    Centers, CentersError, Comparisons, ExactKMeans, FittedKMeans, KMeans, KMeansParams, Spread,
+    exact_kmeans,
+};
 pub use merging::{Merger, Merging};
 pub use mixture::{Mixture, MixtureError};
 pub use model::{MixtureModel, MixtureParams, MixtureScratch, MixtureStats};

@@ -3,17 +3,17 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use elbo_core::{
-    Batch, DataError, FitError, Observer, Rows, Settings, Tolerance, Variant, Weighted,
-    fit_restarts, map_in_order, mix,
+    Batch, DataError, EstimateError, FitError, Observer, Rows, Settings, Tolerance, Variant,
+    Weighted, fit_restarts, map_in_order, mix,
 };
 use elbo_linalg::Number;
 
 use super::{
     bounds::Bounds,
     centers::{Centers, FittedKMeans, placed},
-    model::KMeansModel,
+    model::{KMeansModel, contiguous},
     packed::Frame,
-    params::KMeansParams,
+    params::{KMeansParams, normalize},
     start::{Seeds, Spread},
 };
 
@@ -35,6 +35,7 @@ pub struct KMeans {
     spread: Spread,
     start_at: Option<Centers>,
     comparisons: Comparisons,
+    spherical: bool,
     settings: Settings,
 }
 
@@ -64,6 +65,7 @@ impl KMeans {
             spread: Spread::default(),
             start_at: None,
             comparisons: Comparisons::default(),
+            spherical: false,
             settings,
         }
     }
@@ -99,6 +101,16 @@ impl KMeans {
     #[must_use]
     pub fn comparisons(mut self, comparisons: Comparisons) -> Self {
         self.comparisons = comparisons;
+        self
+    }
+
+    /// Clusters directions: rows are scaled to length 1 and centers kept there, so that the inertia is `2 Σ w (1 − cos)`.
+    ///
+    /// Rows are copied. [`Centers::predict`] gives the nearest direction of rows of any length. Source: Dhillon & Modha
+    /// (2001), Machine Learning 42(1–2).
+    #[must_use]
+    pub fn spherical(mut self) -> Self {
+        self.spherical = true;
         self
     }
 
@@ -143,7 +155,8 @@ impl KMeans {
     ///
     /// # Errors
     ///
-    /// [`DataError`] for NaN and infinite values, fewer rows (or distinct rows) than centers, and a start of another width.
+    /// [`DataError`] for NaN and infinite values, fewer rows (or distinct rows) than centers, a start of another width, and
+    /// rows of zeros where directions are asked for; [`EstimateError::Unsupported`] for rows with labels.
     pub fn fit_observed<T: Number>(
         &self,
         data: Weighted<'_, Rows<'_, T>>,
@@ -156,10 +169,27 @@ impl KMeans {
         if n == 0 {
             return Err(DataError::Empty.into());
         }
+        if data.labels().is_some() {
+            let (what, structure) = ("knowing labels", "k-means");
+            return Err(EstimateError::Unsupported { what, structure }.into());
+        }
         rows.check_finite()?;
         if n < self.k {
             return Err(DataError::TooFew { n, needed: self.k }.into());
         }
+        if self.spherical {
+            let unit = unit_rows(data)?;
+            let rows = Rows::new(&unit, rows.len(), rows.d());
+            return self.fit_checked(Weighted::of(rows, data.weights())?, observer);
+        }
+        self.fit_checked(data, observer)
+    }
+
+    fn fit_checked<T: Number>(
+        &self,
+        data: Weighted<'_, Rows<'_, T>>,
+        observer: &impl Observer<KMeansParams<T>>,
+    ) -> Result<FittedKMeans, FitError> {
         let middle = Middle::of(data);
         let model = KMeansModel { variance: middle.unit(), number: PhantomData };
         let frame = Frame::<T>::new(&middle.mean, middle.variance);
@@ -170,7 +200,9 @@ impl KMeans {
         let start = |run: usize| {
             let centers = self.start(data, &frame, run)?;
             let bounds = bounded.then(|| Arc::new(Bounds::new(data.len())));
-            Ok(KMeansParams::new(&centers, frame.clone(), data.len(), bounds))
+            let mut params = KMeansParams::new(&centers, frame.clone(), data.len(), bounds);
+            params.spherical = self.spherical;
+            Ok(params)
         };
         let runs = if self.start_at.is_some() { 1 } else { self.starts };
         let restarts = fit_restarts(&model, placed(data), runs, start, &settings, observer)?;
@@ -202,7 +234,15 @@ impl KMeans {
     ) -> Result<Vec<f64>, DataError> {
         let d = data.units().d();
         match &self.start_at {
-            Some(centers) if centers.d() == d => Ok(centers.values().to_vec()),
+            Some(centers) if centers.d() == d => {
+                let mut values = centers.values().to_vec();
+                if self.spherical {
+                    values.chunks_exact_mut(d).for_each(|center| {
+                        normalize(center);
+                    });
+                }
+                Ok(values)
+            }
             Some(centers) => Err(DataError::Dimension { expected: centers.d(), found: d }),
             None => {
                 let seed = mix(self.settings.seed, run as u64);
@@ -210,6 +250,22 @@ impl KMeans {
             }
         }
     }
+}
+
+/// Rows scaled to length 1, one after the other.
+fn unit_rows<T: Number>(data: Weighted<'_, Rows<'_, T>>) -> Result<Vec<T>, DataError> {
+    let rows = data.units();
+    let mut unit = Vec::with_capacity(rows.len() * rows.d());
+    let mut x = vec![0.0; rows.d()];
+    for row in 0..rows.len() {
+        x.iter_mut().enumerate().for_each(|(j, x)| *x = rows.get(row, j).into());
+        let counts = data.weights().is_none_or(|weights| weights[row] > 0.0);
+        if !normalize(&mut x) && counts {
+            return Err(DataError::Norm { row, norm: 0.0 });
+        }
+        unit.extend(x.iter().map(|x| T::nearest(*x)));
+    }
+    Ok(unit)
 }
 
 /// Where the data are, and how wide.
@@ -230,15 +286,16 @@ impl Middle {
         let origin: Vec<f64> = (0..d).map(|j| rows.get(first, j).into()).collect();
         let parts = map_in_order(n.div_ceil(PIECE), |piece| {
             let (mut total, mut sums, mut squares) = (0.0, vec![0.0; d], vec![0.0; d]);
-            let (values, row_stride, column_stride) = rows.raw();
-            for i in piece * PIECE..n.min((piece + 1) * PIECE) {
-                let w = weight(i);
+            let mut copy = Vec::new();
+            let block = rows.slice(piece * PIECE..n.min((piece + 1) * PIECE));
+            let block = contiguous(block, &mut copy);
+            for i in 0..block.n {
+                let w = weight(piece * PIECE + i);
                 total += w;
-                let row = values[i * row_stride..].iter().step_by(column_stride);
                 for (((sum, square), x), origin) in
-                    sums.iter_mut().zip(&mut squares).zip(row).zip(&origin)
+                    sums.iter_mut().zip(&mut squares).zip(block.row(i)).zip(&origin)
                 {
-                    let x: f64 = (*x).into() - origin;
+                    let x = Into::<f64>::into(*x) - origin;
                     *sum += w * x;
                     *square += w * x * x;
                 }

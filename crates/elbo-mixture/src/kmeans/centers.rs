@@ -213,6 +213,15 @@ pub struct FittedKMeans {
 }
 
 impl FittedKMeans {
+    /// Puts the centers in the order of their sizes, the largest first; equals stay in their order.
+    pub fn sort_by_size(&mut self) {
+        let mut order: Vec<usize> = (0..self.sizes.len()).collect();
+        order.sort_by(|a, b| self.sizes[*b].total_cmp(&self.sizes[*a]));
+        self.centers = self.centers.reordered(&order);
+        self.sizes = order.iter().map(|j| self.sizes[*j]).collect();
+        self.scatters = order.iter().map(|j| self.scatters[*j]).collect();
+    }
+
     /// Centers that no row is nearest to. There are some only where rows run out of distinct values, or where a run ended
     /// before one could be moved.
     pub fn empty(&self) -> Vec<usize> {

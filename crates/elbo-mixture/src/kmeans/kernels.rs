@@ -266,8 +266,10 @@ fn tile<T: Number, V: Lanes<T>, const C: usize, const DIFFERENCES: bool>(
     centers: &[T],
 ) -> [[V; C]; GROUP] {
     let mut scores = [[V::splat(T::default()); C]; GROUP];
+    let zero = V::splat(T::default());
     for (scores, begin) in scores.iter_mut().zip(header) {
-        *scores = [V::splat(*begin); C];
+        let begin = V::splat(*begin);
+        *scores = [if DIFFERENCES { zero.minus(begin) } else { begin }; C];
     }
     for (column, center) in panel.chunks_exact(C * V::WIDTH).zip(centers.chunks_exact(GROUP)) {
         let mut x = [V::splat(T::default()); C];
@@ -279,12 +281,15 @@ fn tile<T: Number, V: Lanes<T>, const C: usize, const DIFFERENCES: bool>(
             for (score, x) in scores.iter_mut().zip(x) {
                 *score = if DIFFERENCES {
                     let difference = x.minus(center);
-                    center.minus(x).mul_add(difference, *score)
+                    difference.mul_add(difference, *score)
                 } else {
                     x.mul_add(center, *score)
                 };
             }
         }
+    }
+    if DIFFERENCES {
+        scores.as_flattened_mut().iter_mut().for_each(|score| *score = zero.minus(*score));
     }
     scores
 }

@@ -28,6 +28,8 @@ pub struct KMeansParams<T = f64> {
     /// `k × padded`, zeros behind each.
     pub(super) centers: Vec<f64>,
     pub(super) packed: Packed<T>,
+    /// Are centers kept on the unit sphere?
+    pub(super) spherical: bool,
     /// Are the rows that cost most looked for? Where there are centers without rows.
     pub(super) seek: bool,
     pub(super) plan: Plan,
@@ -42,6 +44,17 @@ pub struct KMeansParams<T = f64> {
     /// Rows in the data.
     rows: usize,
     apart: Apart,
+}
+
+/// Scales to length 1; false where there is no direction.
+pub(super) fn normalize(x: &mut [f64]) -> bool {
+    let largest = x.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    if largest == 0.0 {
+        return false;
+    }
+    let length = x.iter().map(|x| (x / largest) * (x / largest)).sum::<f64>().sqrt() * largest;
+    x.iter_mut().for_each(|x| *x /= length);
+    true
 }
 
 /// What measuring distances between centers needs.
@@ -73,6 +86,7 @@ impl<T: Number> KMeansParams<T> {
             padded,
             centers: vec![0.0; k * padded],
             packed: Packed::new(k, frame),
+            spherical: false,
             seek: true,
             plan: Plan::Plain,
             version: bounds.as_ref().map_or(0, |bounds| bounds.next_version()),
@@ -132,6 +146,9 @@ impl<T: Number> KMeansParams<T> {
                 let (origin, first) = (stats.origin(j), &stats.firsts[j * d..][..d]);
                 for ((x, origin), first) in center.iter_mut().zip(origin).zip(first) {
                     *x = origin + first / weight;
+                }
+                if self.spherical && !normalize(center) {
+                    center.copy_from_slice(self.center(j)); // every direction costs the same
                 }
             } else {
                 center.copy_from_slice(self.center(j));

@@ -2,11 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use elbo_core::{BLOCK, Batch, DataError, Rows, Weighted, map_in_order, mix};
+use elbo_core::{BLOCK, Batch, DataError, FitError, Rows, Weighted, map_in_order, mix};
 use elbo_linalg::{Level, Number};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use super::{
+    builder::KMeans,
+    centers::Centers,
     kernels::{Distances, MAX_PANEL},
     model::contiguous,
     packed::{Frame, GROUP, Packed},
@@ -37,6 +39,19 @@ pub enum Spread {
     ///
     /// Source: Bahmani et al. (2012), VLDB Endowment 5(7).
     Parallel,
+    /// Bisecting k-means: the cluster that costs most is cut in two by 2-means, until there are enough. With no iteration
+    /// after that ([`Settings::max_iterations`](elbo_core::Settings::max_iterations) 0) these are the centers fitted.
+    Bisecting,
+}
+
+/// Starts of each cut in two.
+const BISECTING_STARTS: usize = 3;
+
+/// Rows of a cluster with what was fitted to them.
+struct Part {
+    rows: Vec<usize>,
+    centers: Vec<f64>,
+    cost: f64,
 }
 
 /// Picks rows of one data set.
@@ -64,6 +79,7 @@ impl<T: Number> Seeds<'_, T> {
             Spread::Auto => self.data.len() > 1 << 17,
             Spread::PlusPlus => false,
             Spread::Parallel => true,
+            Spread::Bisecting => return self.bisect(k, seed),
         };
         if parallel && let Some(centers) = self.in_parallel(k, seed)? {
             return Ok(centers);
@@ -71,6 +87,54 @@ impl<T: Number> Seeds<'_, T> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let rows = self.one_by_one(k, &mut rng)?;
         Ok(self.values(&rows).into_iter().map(Into::into).collect())
+    }
+
+    /// Cuts the cluster that costs most, until there are `k`.
+    fn bisect(&self, k: usize, seed: u64) -> Result<Vec<f64>, DataError> {
+        let d = self.data.units().d();
+        let all: Vec<usize> = (0..self.data.len()).filter(|i| self.weight(*i) > 0.0).collect();
+        let mut parts = vec![self.part(all, 1, seed)?];
+        while parts.len() < k {
+            let mut worst = 0;
+            for (j, part) in parts.iter().enumerate() {
+                if part.cost > parts[worst].cost {
+                    worst = j;
+                }
+            }
+            let distinct = parts.len();
+            let too_few = DataError::TooFewDistinct { distinct, needed: k };
+            if parts[worst].cost <= 0.0 {
+                return Err(too_few);
+            }
+            let rows = std::mem::take(&mut parts[worst].rows);
+            let seed = mix(seed, distinct as u64);
+            let cut = self.part(rows.clone(), 2, seed).map_err(|_| too_few)?;
+            let values = self.values(&rows);
+            let labels = Centers::new(cut.centers, d)
+                .map_err(|_| DataError::Empty)?
+                .predict(Rows::new(&values, rows.len(), d))?;
+            let side = |side: usize| {
+                let pairs = rows.iter().zip(&labels).filter(|(_, label)| **label == side);
+                pairs.map(|(row, _)| *row).collect::<Vec<_>>()
+            };
+            parts[worst] = self.part(side(0), 1, seed)?;
+            parts.push(self.part(side(1), 1, seed)?);
+        }
+        Ok(parts.into_iter().flat_map(|part| part.centers).collect())
+    }
+
+    /// Some rows, fitted by one center or by two.
+    fn part(&self, rows: Vec<usize>, k: usize, seed: u64) -> Result<Part, DataError> {
+        let (values, d) = (self.values(&rows), self.data.units().d());
+        let weights: Vec<f64> = rows.iter().map(|i| self.weight(*i)).collect();
+        let data = Weighted::new(Rows::new(&values, rows.len(), d), &weights)?;
+        let starts = if k == 1 { 1 } else { BISECTING_STARTS };
+        let builder = KMeans::new(k).starts(starts).seed(seed).spread(Spread::PlusPlus);
+        let fitted = builder.fit(data).map_err(|error| match error {
+            FitError::Data(error) => error,
+            _ => DataError::Empty,
+        })?;
+        Ok(Part { rows, centers: fitted.centers.values().to_vec(), cost: fitted.inertia })
     }
 
     fn weight(&self, i: usize) -> f64 {

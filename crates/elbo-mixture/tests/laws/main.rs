@@ -15,6 +15,7 @@ mod golden;
 mod hold;
 mod invariance;
 mod kinds;
+mod kmeans;
 mod labels;
 mod merging;
 mod one_step;
