@@ -11,6 +11,7 @@ use elbo::mixture::{CovarianceStructure, Estimation};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    chain::Emission,
     summary::Kind,
     table::{Columns, Header, Selection},
 };
@@ -82,6 +83,8 @@ pub(crate) struct Fit {
 pub(crate) enum Family {
     /// Groups in continuous data or counts: a finite mixture of distributions
     Mixture(Box<MixtureArgs>),
+    /// Regimes in sequences: a chain of hidden states, each with a distribution of its own
+    Hmm(Box<HmmArgs>),
     /// Centers and hard labels, for many rows: k-means
     Kmeans(Box<KmeansArgs>),
     /// Anything else, to be refused with the list of families.
@@ -187,6 +190,44 @@ impl MixtureArgs {
     }
 }
 
+/// `elbo fit hmm`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  elbo fit hmm returns.csv --states 2
+      two regimes with full covariances; the rows are one sequence, in their order
+  elbo fit hmm counts.csv --emission poisson --states 1..4 --stationary --report counts.html
+      every number of states from 1 to 4; the best by BIC, with pictures
+  elbo fit hmm walks.csv --id animal --columns step,turn --emission diagonal --states 3
+      one sequence for each animal
+
+Rows of a sequence stand together, in the order of time. Missing rows and cells are allowed.")]
+pub(crate) struct HmmArgs {
+    /// What to read.
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    /// Number of states, or a range such as 1..4 (both ends included) to choose from by BIC
+    #[arg(short = 'K', long, value_name = "K", help_heading = "Hidden Markov model")]
+    pub(crate) states: ComponentRange,
+
+    /// What a state emits
+    #[arg(long, value_enum, default_value_t, help_heading = "Hidden Markov model")]
+    pub(crate) emission: Emission,
+
+    /// The first state of a sequence has the stationary law of the chain, as if it had gone on forever
+    #[arg(long, help_heading = "Hidden Markov model")]
+    pub(crate) stationary: bool,
+
+    /// How to fit.
+    #[command(flatten)]
+    pub(crate) fit: FitArgs,
+
+    /// What to write.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
 /// What to read.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DataArgs {
@@ -202,7 +243,7 @@ pub(crate) struct DataArgs {
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub(crate) weights: Option<String>,
 
-    /// Column that names the rows; it is not modeled
+    /// Column that names the rows, or the sequence that a row belongs to; it is not modeled
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub(crate) id: Option<String>,
 
@@ -375,6 +416,10 @@ pub(crate) struct Predict {
     /// Model and data.
     #[command(flatten)]
     pub(crate) input: ModelAndData,
+
+    /// Of a hidden Markov model with --json: also the law of the state this many steps after the end
+    #[arg(long, value_name = "STEPS", help_heading = "Output")]
+    pub(crate) ahead: Option<usize>,
 
     /// Write here instead of to standard output
     #[arg(long, value_name = "FILE", help_heading = "Output")]
