@@ -248,7 +248,9 @@ pub trait Family: Clone + Send + Sync {
     fn relative_spreads(points: &[Self], stats: &[Self::Stats]) -> Vec<f64> {
         let Some((first, others)) = stats.split_first() else { return Vec::new() };
         let mut all = first.clone();
-        others.iter().for_each(|other| all.merge(other));
+        for other in others {
+            all.merge(other);
+        }
         points.iter().map(|point| point.relative_spread(&all)).collect()
     }
 

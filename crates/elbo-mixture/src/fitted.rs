@@ -29,6 +29,9 @@ pub struct Fitted<F> {
     pub spurious: Vec<usize>,
 }
 
+/// The best run of a mixture with its parameters and statistics, and how all runs ended.
+pub type MixtureRestarts<F, E, W> = Restarts<MixtureParams<F, E, W>, MixtureStats<F>>;
+
 /// Where the runs of a fit begin.
 #[derive(Clone, Debug)]
 pub enum Start<F> {
@@ -142,7 +145,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         start: &Start<F>,
         settings: &Settings,
         observer: &impl Observer<MixtureParams<F, E, W>>,
-    ) -> Result<Restarts<MixtureParams<F, E, W>, MixtureStats<F>>, FitError> {
+    ) -> Result<MixtureRestarts<F, E, W>, FitError> {
         if data.is_empty() {
             return Err(DataError::Empty.into());
         }
@@ -210,7 +213,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         template: &F,
         settings: &Settings,
         observer: &impl Observer<MixtureParams<F, E, W>>,
-    ) -> Result<Restarts<MixtureParams<F, E, W>, MixtureStats<F>>, FitError> {
+    ) -> Result<MixtureRestarts<F, E, W>, FitError> {
         assert!(k > 0, "a mixture needs a component");
         let n = data
             .weights()

@@ -38,7 +38,8 @@ pub enum WeightPrior {
     /// it empties components that the data do not need; the total, not each, is what should stay as components are added.
     Dirichlet(f64),
     /// The sticks of a Dirichlet process of this concentration, truncated at the number of components: about as many come
-    /// new as the data grow by a factor `e`. Components end in descending order of weight, which sticks expect.
+    /// new as the data grow by a factor `e`. Sticks know an order: under variational Bayes components are put into
+    /// descending order of weight, where that raises the bound.
     DirichletProcess(f64),
 }
 
@@ -154,7 +155,7 @@ impl GaussianMixture {
     ///     .weights_prior(WeightPrior::DirichletProcess(1.0))
     ///     .fit(Rows::new(&data, 60, 1).into())?;
     /// let used = fitted.mixture.weights().iter().filter(|weight| **weight > 0.05).count();
-    /// assert_eq!(used, 2);
+    /// assert!((2..5).contains(&used));
     /// # Ok::<(), elbo_mixture::FitError>(())
     /// ```
     ///
@@ -238,8 +239,7 @@ impl GaussianMixture {
             }
             (Estimation::MaximumAPosteriori, WeightPrior::DirichletProcess(alpha)) => {
                 let model = MixtureModel::map(self.default_prior(data)?, self.sticks(alpha));
-                let fitted = model.fit(data, &start, settings, observer)?;
-                model.sort_components(data, fitted, settings, observer)
+                model.fit(data, &start, settings, observer)
             }
             (Estimation::VariationalBayes, WeightPrior::Dirichlet(alpha)) => {
                 let model = MixtureModel::vb(self.default_prior(data)?, self.weight_prior(alpha));

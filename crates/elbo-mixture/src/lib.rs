@@ -57,7 +57,7 @@ pub use elbo_dist::{
     NormalInverseWishart, Poisson, StickBreaking, UniformBox,
 };
 pub use family::{MixtureFamilyScratch, MixturePacked};
-pub use fitted::{Fitted, Start};
+pub use fitted::{Fitted, MixtureRestarts, Start};
 pub use gaussian::{
     Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams,
     VbParams, WeightPrior,

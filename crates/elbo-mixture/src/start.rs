@@ -65,7 +65,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
     /// The start of a run.
     pub(crate) fn make(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
         if run == 0
-            && let Some(told) = self.model.from_known_rows(&self.one, self.data, &self.known)
+            && let Some(told) = self.model.tell_from_known_rows(&self.one, self.data, &self.known)
         {
             let told = self.beside_others(told.into_parts());
             return Ok(self.model.start(told, self.data.observations())?);
