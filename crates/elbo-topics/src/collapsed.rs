@@ -89,7 +89,8 @@ impl Sweep<'_> {
                 let row = &mut self.table[from..from + stride];
                 let stats = &mut self.stats[from..from + stride];
                 let gamma = &mut gammas[j * stride..][..stride];
-                let (inverse, count) = (S::splat(1.0 / mixtures[j]), S::splat(f64::from(counts[j])));
+                let (inverse, count) =
+                    (S::splat(1.0 / mixtures[j]), S::splat(f64::from(counts[j])));
                 for v in 0..N {
                     let at = v * S::LANES..(v + 1) * S::LANES;
                     let gamma = &mut gamma[at.clone()];
@@ -145,7 +146,8 @@ impl Sweep<'_> {
             }
             for j in 0..words.len() {
                 let at = words[j] as usize * stride;
-                let (inverse, count) = (S::splat(1.0 / mixtures[j]), S::splat(f64::from(counts[j])));
+                let (inverse, count) =
+                    (S::splat(1.0 / mixtures[j]), S::splat(f64::from(counts[j])));
                 let weights = &block[j * stride..][..stride];
                 for (((((weight, gamma), document), totals), row), stats) in weights
                     .chunks_exact(S::LANES)

@@ -30,7 +30,9 @@ pub struct Corpus {
 #[non_exhaustive]
 pub enum CorpusError {
     /// A word outside the vocabulary.
-    #[error("document {document} has word {word}, the vocabulary has {size} words; give all words a name, or the size")]
+    #[error(
+        "document {document} has word {word}, the vocabulary has {size} words; give all words a name, or the size"
+    )]
     Word {
         /// The document.
         document: usize,
@@ -40,7 +42,9 @@ pub enum CorpusError {
         size: usize,
     },
     /// A count that is no count.
-    #[error("word {word} of document {document} is counted {count} times; counts are finite and above 0: leave absent words out")]
+    #[error(
+        "word {word} of document {document} is counted {count} times; counts are finite and above 0: leave absent words out"
+    )]
     Count {
         /// The document.
         document: usize,
@@ -56,7 +60,9 @@ pub enum CorpusError {
         size: usize,
     },
     /// A word that is named twice.
-    #[error("the vocabulary names {name:?} twice, as words {first} and {second}; make the names distinct")]
+    #[error(
+        "the vocabulary names {name:?} twice, as words {first} and {second}; make the names distinct"
+    )]
     Duplicate {
         /// The name.
         name: String,
@@ -157,7 +163,10 @@ impl Corpus {
             same
         });
         for (word, count) in pairs {
-            #[allow(clippy::cast_possible_truncation, reason = "counts are stored in single precision")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "counts are stored in single precision"
+            )]
             let count = count as f32;
             self.words.push(word);
             self.counts.push(count);

@@ -71,7 +71,10 @@ pub fn read_uci(reader: impl BufRead) -> Result<Corpus, CorpusError> {
         pairs.read(line, text, sizes[0], sizes[1])
     })?;
     let [documents, words, announced] = sizes[..] else {
-        return Err(wrong(sizes.len(), "documents, words and pairs must be counted in three lines"));
+        return Err(wrong(
+            sizes.len(),
+            "documents, words and pairs must be counted in three lines",
+        ));
     };
     pairs.into_corpus(documents, words, announced)
 }
@@ -249,7 +252,9 @@ fn number<T: FromStr>(line: usize, field: Option<&str>, what: &str) -> Result<T,
     let Some(field) = field else {
         return Err(wrong(line, format!("{what} is missing")));
     };
-    field.parse().map_err(|_| wrong(line, format!("{field:?} is not {what}, a whole number from 0")))
+    field
+        .parse()
+        .map_err(|_| wrong(line, format!("{field:?} is not {what}, a whole number from 0")))
 }
 
 fn count_of(line: usize, field: Option<&str>) -> Result<f64, CorpusError> {

@@ -66,16 +66,16 @@ impl Algorithm for MapEm {
             params.penalty = normalizers;
             return;
         }
-        let mut log_totals = params.totals.clone();
-        ln_in_place(&mut log_totals);
+        params.room.resize(stride * (ROWS + 1), 0.0);
+        let LdaParams { prior, counts, totals, room, .. } = params;
+        let (log_totals, logs) = room.split_at_mut(stride);
+        ln_into(totals, log_totals);
         let mut sum = 0.0;
-        params.weights.resize(stride * ROWS, 0.0);
-        let LdaParams { prior, counts, weights: logs, .. } = params;
         for (chunk, rows) in counts.chunks(stride * ROWS).enumerate() {
             let logs = &mut logs[..rows.len()];
             ln_into(rows, logs);
             for (at, row) in logs.chunks_exact(stride).enumerate() {
-                let differences = row[..k].iter().zip(&log_totals).map(|(log, total)| log - total);
+                let differences = row[..k].iter().zip(&*log_totals).map(|(log, total)| log - total);
                 sum += match prior.same_eta() {
                     Some(eta) => eta * differences.sum::<f64>(),
                     None => {
@@ -126,7 +126,15 @@ impl Algorithm for MapEm {
                 gamma.fill(0.0);
                 let to: &mut [f64] = if step == steps { stats } else { &mut [] };
                 let table = &params.counts;
-                level.dispatch(ShareStep { words, counts, table, scaled, gamma, mixture, stats: to });
+                level.dispatch(ShareStep {
+                    words,
+                    counts,
+                    table,
+                    scaled,
+                    gamma,
+                    mixture,
+                    stats: to,
+                });
                 normalize(alpha, gamma, theta);
             }
             ln_in_place(mixture);

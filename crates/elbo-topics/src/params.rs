@@ -17,8 +17,10 @@ pub struct LdaParams {
     pub(crate) counts: Vec<f64>,
     /// `Σ_w` of the same; 1 in the padding, which is divided by.
     pub(crate) totals: Vec<f64>,
-    /// What scores words, where it is not the counts: `exp ψ(n_wk + η_wk)` under variational Bayes; scratch under MAP.
+    /// What scores words, where it is not the counts: `exp ψ(n_wk + η_wk)` under variational Bayes.
     pub(crate) weights: Vec<f64>,
+    /// Room for deriving the penalty.
+    pub(crate) room: Vec<f64>,
     /// What the objective adds to the data term.
     pub(crate) penalty: f64,
 }
@@ -34,6 +36,7 @@ impl LdaParams {
             counts: vec![0.0; words * stride],
             totals: vec![1.0; stride],
             weights: Vec::new(),
+            room: Vec::new(),
             penalty: 0.0,
         }
     }

@@ -37,7 +37,9 @@ pub enum PriorError {
         value: f64,
     },
     /// A pseudo-count of a word.
-    #[error("word {word} has pseudo-count {value} in topic {topic}; finite numbers from 0 are needed")]
+    #[error(
+        "word {word} has pseudo-count {value} in topic {topic}; finite numbers from 0 are needed"
+    )]
     Word {
         /// The word.
         word: usize,
@@ -47,7 +49,9 @@ pub enum PriorError {
         value: f64,
     },
     /// Not one pseudo-count for each word and topic.
-    #[error("{found} pseudo-counts for {words} words in {topics} topics; give one each, topics of a word side by side")]
+    #[error(
+        "{found} pseudo-counts for {words} words in {topics} topics; give one each, topics of a word side by side"
+    )]
     Shape {
         /// How many there are.
         found: usize,
@@ -121,10 +125,10 @@ impl LdaPrior {
         boost: f64,
     ) -> Result<Self, PriorError> {
         let k = self.k();
-        let mut eta: Vec<f64> =
-            (0..words).flat_map(|word| (0..k).map(move |topic| (word, topic)))
-                .map(|(word, topic)| self.word(word, topic))
-                .collect();
+        let mut eta: Vec<f64> = (0..words)
+            .flat_map(|word| (0..k).map(move |topic| (word, topic)))
+            .map(|(word, topic)| self.word(word, topic))
+            .collect();
         for &(topic, word) in seeds {
             let word = word as usize;
             if topic >= k || word >= words {

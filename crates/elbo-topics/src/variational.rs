@@ -1,7 +1,7 @@
 //! Variational Bayes: posteriors of the shares, of documents and of words.
 
 use elbo_core::{EStepError, EstimateError};
-use elbo_dist::special::{digamma_in_place, digamma, ln_gamma, ln_gamma_in_place};
+use elbo_dist::special::{digamma, digamma_in_place, ln_gamma, ln_gamma_in_place};
 use elbo_linalg::{Level, exp_in_place, ln_in_place};
 
 use crate::{
@@ -76,24 +76,29 @@ impl Algorithm for Variational {
 
     /// Weights are `exp ψ(λ_wk)`; the penalty is `−Σ_k KL(Dirichlet(λ_k) ‖ Dirichlet(η_k))`.
     fn derive(&self, params: &mut LdaParams) {
-        let k = params.k();
+        let (k, stride) = (params.k(), params.stride);
         params.weights.resize(params.counts.len(), 0.0);
-        params.weights.copy_from_slice(&params.counts);
-        let logs_of_totals: Vec<f64> = params.totals[..k].iter().map(|total| digamma(*total)).collect();
-        let mut buffer = vec![0.0; params.stride];
+        params.room.resize(3 * stride, 0.0);
+        let LdaParams { prior, words, counts, totals, weights, room, .. } = params;
+        weights.copy_from_slice(counts);
+        let (logs_of_totals, room) = room.split_at_mut(stride);
+        let (logs, prior_totals) = room.split_at_mut(stride);
+        logs_of_totals.copy_from_slice(totals);
+        digamma_in_place(logs_of_totals);
+        prior_totals.fill(0.0);
         let mut penalty = 0.0;
-        let same = params.prior.same_eta();
-        let mut prior_totals = vec![0.0; k];
-        let rows = params.weights.chunks_exact_mut(params.stride);
-        for ((word, row), lambda) in rows.enumerate().zip(params.counts.chunks_exact(params.stride)) {
-            let (row, lambda) = (&mut row[..k], &lambda[..k]);
+        let same = prior.same_eta();
+        let rows = weights.chunks_exact_mut(stride).zip(counts.chunks_exact(stride));
+        for (word, (row, lambda)) in rows.enumerate() {
+            let (row, lambda, logs) = (&mut row[..k], &lambda[..k], &mut logs[..k]);
             digamma_in_place(row);
-            buffer[..k].copy_from_slice(lambda);
-            ln_gamma_in_place(&mut buffer[..k]);
+            logs.copy_from_slice(lambda);
+            ln_gamma_in_place(logs);
             for topic in 0..k {
-                let eta = same.unwrap_or_else(|| params.prior.word(word, topic));
+                let eta = same.unwrap_or_else(|| prior.word(word, topic));
                 prior_totals[topic] += eta;
-                penalty += buffer[topic] + (eta - lambda[topic]) * (row[topic] - logs_of_totals[topic]);
+                penalty +=
+                    logs[topic] + (eta - lambda[topic]) * (row[topic] - logs_of_totals[topic]);
                 if same.is_none() {
                     penalty -= ln_gamma(eta);
                 }
@@ -101,9 +106,9 @@ impl Algorithm for Variational {
             exp_in_place(row);
         }
         if let Some(eta) = same {
-            penalty -= (params.words * k) as f64 * ln_gamma(eta);
+            penalty -= (*words * k) as f64 * ln_gamma(eta);
         }
-        for (prior, total) in prior_totals.iter().zip(&params.totals) {
+        for (prior, total) in prior_totals[..k].iter().zip(&*totals) {
             penalty += ln_gamma(*prior) - ln_gamma(*total);
         }
         params.penalty = penalty;
@@ -201,7 +206,8 @@ impl VariationalScratch {
         let total: f64 = gamma.iter().sum();
         let log_total = digamma(total);
         let tokens: f64 = counts.iter().map(|count| f64::from(*count)).sum();
-        weighted_log(counts, mixture) - tokens * log_total
+        weighted_log(counts, mixture)
+            - tokens * log_total
             - divergence(alpha, gamma, logs, total, log_total)
     }
 }
