@@ -19,7 +19,6 @@ pub(crate) const BLOCK: usize = 4;
 /// | `table` | words × stride | `n_wk + η_wk` | of the new ones |
 /// | `totals` | stride | `n_k + Σ η`; 1 in the padding | of the new ones |
 /// | `block` | `BLOCK × stride` | anything | anything |
-/// | `stats` | words × stride | anything | added: `n_dw γ_wk` |
 /// | `mixture` | `m` | anything | `Σ_k` of the weights, before normalization |
 ///
 /// What is added anywhere is what is stored, rounded to single precision, so that counts stay the sums of the
@@ -33,7 +32,6 @@ pub(crate) struct Sweep<'a> {
     pub(crate) table: &'a mut [f64],
     pub(crate) totals: &'a mut [f64],
     pub(crate) block: &'a mut [f64],
-    pub(crate) stats: &'a mut [f64],
     pub(crate) mixture: &'a mut [f64],
 }
 
@@ -87,7 +85,6 @@ impl Sweep<'_> {
             for j in 0..words.len() {
                 let from = words[j] as usize * stride;
                 let row = &mut self.table[from..from + stride];
-                let stats = &mut self.stats[from..from + stride];
                 let gamma = &mut gammas[j * stride..][..stride];
                 let (inverse, count) =
                     (S::splat(1.0 / mixtures[j]), S::splat(f64::from(counts[j])));
@@ -100,10 +97,8 @@ impl Sweep<'_> {
                     let change = count * (new - old);
                     document[v] += change;
                     totals[v] += change;
-                    let row = &mut row[at.clone()];
+                    let row = &mut row[at];
                     (S::load(row) + change).store(row);
-                    let stats = &mut stats[at];
-                    count.mul_add(new, S::load(stats)).store(stats);
                 }
             }
         }
@@ -149,13 +144,12 @@ impl Sweep<'_> {
                 let (inverse, count) =
                     (S::splat(1.0 / mixtures[j]), S::splat(f64::from(counts[j])));
                 let weights = &block[j * stride..][..stride];
-                for (((((weight, gamma), document), totals), row), stats) in weights
+                for ((((weight, gamma), document), totals), row) in weights
                     .chunks_exact(S::LANES)
                     .zip(gammas[j * stride..][..stride].chunks_exact_mut(S::LANES))
                     .zip(document.chunks_exact_mut(S::LANES))
                     .zip(totals.chunks_exact_mut(S::LANES))
                     .zip(self.table[at..at + stride].chunks_exact_mut(S::LANES))
-                    .zip(self.stats[at..at + stride].chunks_exact_mut(S::LANES))
                 {
                     let old = S::load_single(gamma);
                     (S::load(weight) * inverse).store_single(gamma);
@@ -164,7 +158,6 @@ impl Sweep<'_> {
                     (S::load(document) + change).store(document);
                     (S::load(totals) + change).store(totals);
                     (S::load(row) + change).store(row);
-                    count.mul_add(new, S::load(stats)).store(stats);
                 }
             }
         }

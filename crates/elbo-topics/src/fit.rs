@@ -247,7 +247,7 @@ impl Topics {
 }
 
 /// Batches of the first pass, unless they would be smaller than [`LEAST_BATCH`].
-const BATCHES: usize = 20;
+const BATCHES: usize = 80;
 const LEAST_BATCH: usize = 25;
 
 fn unusable() -> FitError {

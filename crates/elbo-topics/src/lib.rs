@@ -40,6 +40,7 @@
 //! - **serde** (off): `Serialize` and `Deserialize` for [`TopicModel`], through its checked constructor.
 //! - **text** (off): [`Tokenizer`], from text to a corpus.
 
+mod aligned;
 mod coherence;
 mod collapsed;
 mod corpus;
@@ -47,6 +48,7 @@ mod cvb0;
 mod fit;
 mod formats;
 mod kernels;
+mod learned;
 mod map_em;
 mod model;
 mod params;

@@ -3,7 +3,7 @@
 use elbo_core::EstimateError;
 use elbo_linalg::MAX_LANES;
 
-use crate::{LdaPrior, prior::stride};
+use crate::{LdaPrior, aligned::Aligned, prior::stride};
 
 /// Counts of words in topics, expected tokens and pseudo-counts together, and what algorithms derive from them.
 ///
@@ -14,15 +14,13 @@ pub struct LdaParams {
     pub(crate) words: usize,
     pub(crate) stride: usize,
     /// `n_wk + η_wk`; 0 in the padding.
-    pub(crate) counts: Vec<f64>,
+    pub(crate) counts: Aligned<f64>,
     /// `Σ_w` of the same; 1 in the padding, which is divided by.
     pub(crate) totals: Vec<f64>,
     /// What scores words, where it is not the counts: `exp ψ(n_wk + η_wk)` under variational Bayes.
-    pub(crate) weights: Vec<f64>,
+    pub(crate) weights: Aligned<f64>,
     /// Room for deriving the penalty.
     pub(crate) room: Vec<f64>,
-    /// What the objective adds to the data term.
-    pub(crate) penalty: f64,
 }
 
 impl LdaParams {
@@ -33,11 +31,10 @@ impl LdaParams {
             prior,
             words,
             stride,
-            counts: vec![0.0; words * stride],
+            counts: Aligned::zeros(words * stride),
             totals: vec![1.0; stride],
-            weights: Vec::new(),
+            weights: Aligned::default(),
             room: Vec::new(),
-            penalty: 0.0,
         }
     }
 
@@ -79,19 +76,33 @@ impl LdaParams {
         self.counts(word)[topic] / self.totals()[topic]
     }
 
-    /// Sums the counts of all words anew.
+    /// Counts become those of `stats` and of the prior, and are summed up.
     ///
     /// # Errors
     ///
     /// [`EstimateError::NoWeight`] for a topic that has none, [`EstimateError::Infeasible`] where one is negative or not finite.
-    pub(crate) fn sum_up(&mut self) -> Result<(), EstimateError> {
+    pub(crate) fn count(&mut self, stats: &[f64]) -> Result<(), EstimateError> {
         let k = self.k();
+        self.counts.copy_from_slice(stats);
         self.totals.fill(0.0);
+        // `η` of a row of topics, 0 in the padding.
+        self.room.resize(self.room.len().max(self.stride), 0.0);
+        let same = self.prior.same_eta();
+        if let Some(eta) = same {
+            self.room[..k].fill(eta);
+            self.room[k..self.stride].fill(0.0);
+        } else {
+            self.prior.add_words(&mut self.counts);
+            self.room[..self.stride].fill(0.0);
+        }
         let mut least = [0.0_f64; MAX_LANES];
-        for row in self.counts.chunks_exact(self.stride) {
-            let lanes = row.as_chunks::<MAX_LANES>().0;
-            for (total, x) in self.totals.as_chunks_mut::<MAX_LANES>().0.iter_mut().zip(lanes) {
+        let etas = self.room[..self.stride].as_chunks::<MAX_LANES>().0;
+        for row in self.counts.chunks_exact_mut(self.stride) {
+            let lanes = row.as_chunks_mut::<MAX_LANES>().0.iter_mut().zip(etas);
+            let totals = self.totals.as_chunks_mut::<MAX_LANES>().0;
+            for (total, (x, eta)) in totals.iter_mut().zip(lanes) {
                 for l in 0..MAX_LANES {
+                    x[l] += eta[l];
                     total[l] += x[l];
                     least[l] = if x[l] < least[l] { x[l] } else { least[l] };
                 }

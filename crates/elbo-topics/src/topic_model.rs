@@ -130,7 +130,7 @@ impl TopicModel {
 
     /// The topics of a fit.
     pub fn from_params(params: &LdaParams) -> Self {
-        let mut table = params.counts.clone();
+        let mut table = params.counts.to_vec();
         for row in table.chunks_exact_mut(params.stride) {
             row.iter_mut().zip(&params.totals).for_each(|(x, total)| *x /= total);
         }
