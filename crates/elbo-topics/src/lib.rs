@@ -45,6 +45,7 @@ mod coherence;
 mod collapsed;
 mod corpus;
 mod cvb0;
+mod explorer;
 mod fit;
 mod formats;
 mod kernels;

@@ -436,7 +436,7 @@ impl Room {
 }
 
 /// The places of the `n` largest values, largest first.
-fn largest(values: &[f64], n: usize) -> Vec<u32> {
+pub(crate) fn largest(values: &[f64], n: usize) -> Vec<u32> {
     let mut places: Vec<u32> = (0_u32..).take(values.len()).collect();
     let n = n.min(places.len());
     let order =

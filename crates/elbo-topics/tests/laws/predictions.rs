@@ -108,3 +108,59 @@ fn topics_come_back_from_json_and_bad_ones_do_not() {
     assert_eq!(serde_json::from_str::<TopicModel>(&text).unwrap(), model);
     assert!(serde_json::from_str::<TopicModel>(&text.replace("0.6", "0.7")).is_err());
 }
+
+/// The viewer's tables: sizes are percents, words of a topic are shares of its tokens, and names survive quoting.
+#[test]
+fn the_json_of_the_viewer_is_consistent() {
+    use elbo_topics::Vocabulary;
+    let model = TopicModel::new(
+        vec![0.1; 3],
+        &[0.5, 0.1, 0.0, 0.3, 0.1, 0.1, 0.2, 0.8, 0.1, 0.0, 0.0, 0.8],
+    )
+    .unwrap();
+    let corpus =
+        corpus(&[vec![30.0, 20.0, 5.0, 0.0], vec![0.0, 1.0, 9.0, 1.0], vec![1.0, 1.0, 1.0, 90.0]]);
+    let vocabulary = Vocabulary::from_names(["a\"b", "back\\slash", "tab\t", "é"]).unwrap();
+    let json = model.to_ldavis_json(corpus.documents(), &vocabulary).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let percents = numbers(&json["mdsDat"]["Freq"]);
+    assert_close(percents.iter().sum(), 100.0, 1e-10);
+    assert!(percents.is_sorted_by(|a, b| a >= b));
+    let order = numbers(&json["topic.order"]);
+    let tokens = model.tokens_of_topics(corpus.documents()).unwrap();
+    assert_close(tokens.iter().sum(), corpus.tokens(), 1e-9);
+    let terms: Vec<&str> =
+        json["tinfo"]["Term"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
+    assert!(vocabulary.names().iter().all(|name| terms.contains(&name.as_str())));
+    let (freq, log_probability) =
+        (numbers(&json["tinfo"]["Freq"]), numbers(&json["tinfo"]["logprob"]));
+    let mut seen = 0;
+    for (i, category) in json["tinfo"]["Category"].as_array().unwrap().iter().enumerate() {
+        let Some(place) = category.as_str().unwrap().strip_prefix("Topic") else { continue };
+        let topic = order[place.parse::<usize>().unwrap() - 1];
+        let tokens = tokens
+            .iter()
+            .zip(1_u32..)
+            .find(|(_, t)| (f64::from(*t) - topic).abs() < 0.5)
+            .unwrap()
+            .0;
+        assert_close(freq[i], log_probability[i].exp() * tokens, 1e-9 * tokens);
+        seen += 1;
+    }
+    // Zeros are left out: two words have no place in one topic, one in another.
+    assert_eq!(seen, 12 - 3);
+    let (x, y) = (numbers(&json["mdsDat"]["x"]), numbers(&json["mdsDat"]["y"]));
+    assert_close(x.iter().sum::<f64>() + y.iter().sum::<f64>(), 0.0, 1e-12);
+}
+
+#[test]
+fn similar_documents_have_similar_shares() {
+    let model = TopicModel::new(vec![0.1; 2], &[0.5, 0.1, 0.5, 0.9]).unwrap();
+    let shares = [0.9, 0.1, 0.1, 0.9, 0.8, 0.2, 0.9, 0.1];
+    let similar = model.similar(&shares, 0, 3);
+    assert_eq!(similar.iter().map(|(d, _)| *d).collect::<Vec<_>>(), [3, 2, 1]);
+    // Hellinger's distance of two Bernoullis.
+    let expected = (1.0 - 2.0 * (0.09_f64).sqrt()).sqrt();
+    assert_close(similar[2].1, expected, 1e-15);
+    assert_close(similar[0].1, 0.0, 1e-7);
+}
