@@ -164,7 +164,8 @@ impl Cvb0Scratch {
         self.table.clone_from(&params.counts);
         self.totals.clear();
         self.totals.extend_from_slice(&params.totals);
-        self.block.resize(BLOCK * stride, 0.0);
+        self.block.resize((BLOCK + 1) * stride, 0.0);
+        let least = params.least_pseudo_counts();
         let concentration: f64 = params.prior.alpha().iter().sum();
         let level = Level::detect();
         let mut data_term = 0.0;
@@ -180,6 +181,7 @@ impl Cvb0Scratch {
                 in_document: &mut self.in_document[d * stride..][..stride],
                 table: &mut self.table,
                 totals: &mut self.totals,
+                least,
                 block: &mut self.block,
                 mixture,
             });

@@ -76,6 +76,15 @@ impl LdaParams {
         self.counts(word)[topic] / self.totals()[topic]
     }
 
+    /// The least sum of pseudo-counts of the words of a topic.
+    pub(crate) fn least_pseudo_counts(&self) -> f64 {
+        if let Some(eta) = self.prior.same_eta() {
+            return eta * self.words as f64;
+        }
+        let of = |topic| (0..self.words).map(|word| self.prior.word(word, topic)).sum::<f64>();
+        (0..self.k()).map(of).fold(f64::INFINITY, f64::min)
+    }
+
     /// Counts become those of `stats` and of the prior, and are summed up.
     ///
     /// # Errors
@@ -83,26 +92,23 @@ impl LdaParams {
     /// [`EstimateError::NoWeight`] for a topic that has none, [`EstimateError::Infeasible`] where one is negative or not finite.
     pub(crate) fn count(&mut self, stats: &[f64]) -> Result<(), EstimateError> {
         let k = self.k();
-        self.counts.copy_from_slice(stats);
         self.totals.fill(0.0);
         // `η` of a row of topics, 0 in the padding.
-        self.room.resize(self.room.len().max(self.stride), 0.0);
-        let same = self.prior.same_eta();
-        if let Some(eta) = same {
+        self.room.resize(self.stride, 0.0);
+        self.room.fill(0.0);
+        if let Some(eta) = self.prior.same_eta() {
             self.room[..k].fill(eta);
-            self.room[k..self.stride].fill(0.0);
-        } else {
-            self.prior.add_words(&mut self.counts);
-            self.room[..self.stride].fill(0.0);
         }
         let mut least = [0.0_f64; MAX_LANES];
-        let etas = self.room[..self.stride].as_chunks::<MAX_LANES>().0;
-        for row in self.counts.chunks_exact_mut(self.stride) {
-            let lanes = row.as_chunks_mut::<MAX_LANES>().0.iter_mut().zip(etas);
-            let totals = self.totals.as_chunks_mut::<MAX_LANES>().0;
-            for (total, (x, eta)) in totals.iter_mut().zip(lanes) {
+        let etas = self.room.as_chunks::<MAX_LANES>().0;
+        let totals = self.totals.as_chunks_mut::<MAX_LANES>().0;
+        let rows = self.counts.chunks_exact_mut(self.stride).zip(stats.chunks_exact(self.stride));
+        for (word, (row, from)) in rows.enumerate() {
+            let etas = self.prior.word_lanes(word).unwrap_or(etas);
+            let (row, from) = (row.as_chunks_mut::<MAX_LANES>().0, from.as_chunks::<MAX_LANES>().0);
+            for (((total, x), from), eta) in totals.iter_mut().zip(row).zip(from).zip(etas) {
                 for l in 0..MAX_LANES {
-                    x[l] += eta[l];
+                    x[l] = from[l] + eta[l];
                     total[l] += x[l];
                     least[l] = if x[l] < least[l] { x[l] } else { least[l] };
                 }

@@ -63,10 +63,19 @@ fn by_definition(
 /// For one, three, and eleven topics, so that rows are of one vector and of several.
 #[test]
 fn passes_follow_the_definition() {
-    for (k, words) in [(1, 8), (3, 12), (11, 33), (70, 70)] {
+    // With few pseudo-counts denominators are divided by, with many they come from a series.
+    for (k, words, eta) in [
+        (1, 8, 0.07),
+        (3, 12, 0.07),
+        (11, 33, 0.07),
+        (70, 70, 0.07),
+        (3, 12, 9.0),
+        (11, 33, 4.0),
+        (70, 70, 2.0),
+    ] {
         let corpus = blocks(25, words, if k == 1 { 1 } else { k.min(11) }, 17);
         let alpha = (0..k).map(|t| 0.1 + 0.05 * t as f64).collect();
-        let prior = LdaPrior::new(alpha, 0.07).unwrap();
+        let prior = LdaPrior::new(alpha, eta).unwrap();
         let model = LdaModel::new(Cvb0 { first_steps: 0 });
         let begin = start(&model, &prior, words);
         // Without steps, shares are uniform, and responsibilities those of the words alone.
