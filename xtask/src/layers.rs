@@ -42,6 +42,7 @@ const LAYERS: &[Layer] = &[
         light: FEATURES,
     },
     Layer { name: "elbo-mixture", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
+    Layer { name: "elbo-factor", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
     Layer { name: "elbo-hmm", ours: BELOW_FAMILIES, foreign: FAMILY, light: FEATURES },
     Layer {
         name: "elbo-topics",
@@ -57,7 +58,16 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "elbo",
-        ours: &["elbo-core", "elbo-linalg", "elbo-dist", "elbo-mixture", "elbo-hmm", "elbo-topics", "elbo-io"],
+        ours: &[
+            "elbo-core",
+            "elbo-linalg",
+            "elbo-dist",
+            "elbo-mixture",
+            "elbo-factor",
+            "elbo-hmm",
+            "elbo-topics",
+            "elbo-io",
+        ],
         foreign: Some(&[]),
         light: FEATURES,
     },
@@ -69,6 +79,7 @@ const LAYERS: &[Layer] = &[
             "elbo-linalg",
             "elbo-dist",
             "elbo-mixture",
+            "elbo-factor",
             "elbo-hmm",
             "elbo-topics",
             "elbo-io",

@@ -116,6 +116,12 @@ pub trait LatentModel: Send + Sync {
         0.0
     }
 
+    /// Relative rounding of the data term of one unit: that of the numbers that scores are computed in. Single precision
+    /// says so here, so that a fall of the objective by rounding is not taken for a step that does not maximize.
+    fn precision(&self) -> f64 {
+        f64::EPSILON
+    }
+
     /// Number of free parameters, for information criteria.
     fn free_parameters(&self, params: &Self::Params) -> usize;
 

@@ -91,16 +91,14 @@ impl Algorithm for Cvb0 {
             && scratch.in_document.len() == documents.len() * params.stride;
         scratch.mixture.resize(documents.longest(), 0.0);
         if knows {
-            let data_term = scratch.sweep(params, documents)?;
-            add(stats, &scratch.own);
-            return Ok(data_term);
+            return scratch.sweep(params, documents, stats);
         }
         scratch.responsibilities.reset(numbers);
         scratch.own.reset(stats.len());
         scratch.in_document.clear();
         scratch.in_document.resize(documents.len() * params.stride, 0.0);
         let data_term = scratch.begin(params, documents, self.first_steps)?;
-        add(stats, &scratch.own);
+        stats.iter_mut().zip(&*scratch.own).for_each(|(to, from)| *to += from);
         Ok(data_term)
     }
 }
@@ -159,7 +157,12 @@ impl Cvb0Scratch {
     }
 
     /// One pass over documents that are known.
-    fn sweep(&mut self, params: &LdaParams, documents: Documents<'_>) -> Result<f64, EStepError> {
+    fn sweep(
+        &mut self,
+        params: &LdaParams,
+        documents: Documents<'_>,
+        stats: &mut [f64],
+    ) -> Result<f64, EStepError> {
         let stride = params.stride;
         self.table.clone_from(&params.counts);
         self.totals.clear();
@@ -196,15 +199,13 @@ impl Cvb0Scratch {
             data_term += sum;
         }
         // What the table has gained is what the piece's own tokens have gained.
-        for ((own, now), before) in self.own.iter_mut().zip(&*self.table).zip(&*params.counts) {
-            *own += now - before;
+        let changes = self.table.iter().zip(&*params.counts).map(|(now, before)| now - before);
+        for ((own, change), to) in self.own.iter_mut().zip(changes).zip(stats) {
+            *own += change;
+            *to += *own;
         }
         Ok(data_term)
     }
-}
-
-fn add(stats: &mut [f64], own: &[f64]) {
-    stats.iter_mut().zip(own).for_each(|(to, from)| *to += from);
 }
 
 /// Fails unless all pseudo-counts are positive.

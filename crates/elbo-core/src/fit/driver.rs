@@ -217,7 +217,7 @@ where
             schedule,
             here: Point { params: start, stats, objective: zero },
             spare,
-            progress: Progress::new(data.observations(), settings.tolerance),
+            progress: Progress::new(data.observations(), settings.tolerance, model.precision()),
             repairs: Repairs::default(),
             e_steps: 0,
             concluded: None,
@@ -596,6 +596,8 @@ struct Progress {
     trace: Vec<f64>,
     observations: f64,
     tolerance: Tolerance,
+    /// Relative rounding of a data term.
+    precision: f64,
     gap: Option<f64>,
     largest_fall: f64,
     last_gain: f64,
@@ -620,11 +622,12 @@ enum Kind {
 }
 
 impl Progress {
-    fn new(observations: f64, tolerance: Tolerance) -> Self {
+    fn new(observations: f64, tolerance: Tolerance, precision: f64) -> Self {
         Self {
             trace: Vec::with_capacity(64),
             observations,
             tolerance,
+            precision,
             gap: None,
             largest_fall: 0.0,
             last_gain: f64::NAN,
@@ -649,11 +652,11 @@ impl Progress {
             self.trace.push(total);
             return Verdict::Continue;
         }
-        // The sum over n rows of terms of size |ℓ| carries some n·ε·|ℓ| of rounding; 10⁻¹² leaves room for the chain
-        // of operations behind each term.
+        // The sum over n rows of terms of size |ℓ| carries some n·ε·|ℓ| of rounding; 4500 ε (10⁻¹² in double precision)
+        // leaves room for the chain of operations behind each term.
         let size = next.data_term.abs() + next.penalty.abs() + self.observations;
         self.largest_fall = self.largest_fall.max(-gain);
-        if -gain > 1e-12 * size {
+        if -gain > 4500.0 * self.precision * size {
             return Verdict::Reject(Stopped::ObjectiveFell { amount: -gain });
         }
         self.trace.push(total);

@@ -17,13 +17,16 @@ use core::ops::{Add, AddAssign, Div, Mul, Sub};
 #[cfg(test)]
 mod accuracy;
 mod elementary;
+mod lanes;
 mod level;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+mod single;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use lanes::{Lanes, MAX_WIDTH, Number};
 pub use level::{Level, LevelError};
 
 /// The largest [`Simd::LANES`] of any instruction set.
@@ -87,6 +90,9 @@ pub trait Simd:
 {
     /// One truth value per lane.
     type Mask: Copy;
+
+    /// Twice as many `f32` in a register of the same size (four where two `f64` are plain Rust).
+    type Single: Lanes<f32>;
 
     /// Numbers per vector: 2, 4 or 8.
     const LANES: usize;

@@ -27,6 +27,7 @@ super::operators! { Neon,
 
 impl Simd for Neon {
     type Mask = uint64x2_t;
+    type Single = super::single::NeonSingle;
     const LANES: usize = 2;
     const TILE: usize = 4;
 

@@ -15,6 +15,7 @@ super::operators! { Portable,
 
 impl Simd for Portable {
     type Mask = [bool; 2];
+    type Single = super::single::PortableSingle;
     const LANES: usize = 2;
     const TILE: usize = 2;
 

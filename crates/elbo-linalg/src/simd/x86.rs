@@ -38,6 +38,7 @@ super::operators! { Avx2,
 
 impl Simd for Avx2 {
     type Mask = __m256d;
+    type Single = super::single::Avx2Single;
     const LANES: usize = 4;
     const TILE: usize = 2;
 
@@ -214,6 +215,7 @@ super::operators! { Avx512,
 
 impl Simd for Avx512 {
     type Mask = __mmask8;
+    type Single = super::single::Avx512Single;
     const LANES: usize = 8;
     const TILE: usize = 4;
 
