@@ -84,7 +84,9 @@ impl Cooccurrences {
     /// Counts one text, its words in their order.
     pub fn observe(&mut self, text: &[u32]) {
         let Some(window) = self.window else {
-            text.iter().for_each(|word| self.enter(*word));
+            for word in text {
+                self.enter(*word);
+            }
             self.count();
             return self.leave_all();
         };
@@ -92,7 +94,9 @@ impl Cooccurrences {
             return;
         }
         let first = window.min(text.len());
-        text[..first].iter().for_each(|word| self.enter(*word));
+        for word in &text[..first] {
+            self.enter(*word);
+        }
         self.count();
         for (new, old) in text[first..].iter().zip(text) {
             self.enter(*new);

@@ -5,6 +5,7 @@ use elbo_linalg::{Level, ln_in_place};
 
 use crate::{
     Documents, LdaParams, LdaPrior,
+    aligned::Aligned,
     collapsed::{BLOCK, Sweep},
     kernels::{ShareStep, weighted_log},
     map_em::normalize,
@@ -41,11 +42,13 @@ impl Default for Cvb0 {
 #[derive(Clone, Debug, Default)]
 pub struct Cvb0Scratch {
     /// `γ`, pair by pair; empty where nothing is remembered.
-    responsibilities: Vec<f32>,
+    responsibilities: Aligned<f32>,
     /// `n_dk + α_k`, document by document.
     in_document: Vec<f64>,
     /// `n_wk + η_wk` as the documents of the piece change them.
-    table: Vec<f64>,
+    table: Aligned<f64>,
+    /// Expected tokens of the piece's documents themselves.
+    own: Aligned<f64>,
     /// `n_k + Σ_w η_wk` likewise; 1 in the padding.
     totals: Vec<f64>,
     /// Weights of topics for a few words.
@@ -71,8 +74,9 @@ impl Algorithm for Cvb0 {
         positive(prior)
     }
 
-    fn derive(&self, params: &mut LdaParams) {
-        params.penalty = 0.0;
+    /// Nothing: everything is in the data term.
+    fn penalty(&self, _: &LdaParams) -> f64 {
+        0.0
     }
 
     fn e_step(
@@ -89,11 +93,13 @@ impl Algorithm for Cvb0 {
         if knows {
             return scratch.sweep(params, documents, stats);
         }
-        scratch.responsibilities.clear();
-        scratch.responsibilities.resize(numbers, 0.0);
+        scratch.responsibilities.reset(numbers);
+        scratch.own.reset(stats.len());
         scratch.in_document.clear();
         scratch.in_document.resize(documents.len() * params.stride, 0.0);
-        scratch.begin(params, documents, self.first_steps, stats)
+        let data_term = scratch.begin(params, documents, self.first_steps)?;
+        stats.iter_mut().zip(&*scratch.own).for_each(|(to, from)| *to += from);
+        Ok(data_term)
     }
 }
 
@@ -104,13 +110,12 @@ impl Cvb0Scratch {
         params: &LdaParams,
         documents: Documents<'_>,
         steps: usize,
-        stats: &mut [f64],
     ) -> Result<f64, EStepError> {
         let (k, stride) = (params.k(), params.stride);
         let alpha = params.prior.alpha();
         let level = Level::detect();
         let mut data_term = 0.0;
-        let mut responsibilities = self.responsibilities.as_mut_slice();
+        let mut responsibilities = &mut *self.responsibilities;
         for (d, (words, counts)) in documents.iter().enumerate() {
             let (theta, mixture) = (&mut self.theta, &mut self.mixture[..words.len()]);
             theta[..k].fill(1.0 / k as f64);
@@ -122,7 +127,7 @@ impl Cvb0Scratch {
                 }
                 self.gamma.fill(0.0);
                 let (table, scaled, gamma) = (&params.counts, &self.scaled, &mut self.gamma);
-                let stats: &mut [f64] = if step == steps { stats } else { &mut [] };
+                let stats: &mut [f64] = if step == steps { &mut self.own } else { &mut [] };
                 level.dispatch(ShareStep { words, counts, table, scaled, gamma, mixture, stats });
                 normalize(alpha, gamma, theta);
             }
@@ -159,15 +164,15 @@ impl Cvb0Scratch {
         stats: &mut [f64],
     ) -> Result<f64, EStepError> {
         let stride = params.stride;
-        self.table.clear();
-        self.table.extend_from_slice(&params.counts);
+        self.table.clone_from(&params.counts);
         self.totals.clear();
         self.totals.extend_from_slice(&params.totals);
-        self.block.resize(BLOCK * stride, 0.0);
+        self.block.resize((BLOCK + 1) * stride, 0.0);
+        let least = params.least_pseudo_counts();
         let concentration: f64 = params.prior.alpha().iter().sum();
         let level = Level::detect();
         let mut data_term = 0.0;
-        let mut responsibilities = self.responsibilities.as_mut_slice();
+        let mut responsibilities = &mut *self.responsibilities;
         for (d, (words, counts)) in documents.iter().enumerate() {
             let (own, rest) = responsibilities.split_at_mut(words.len() * stride);
             responsibilities = rest;
@@ -179,8 +184,8 @@ impl Cvb0Scratch {
                 in_document: &mut self.in_document[d * stride..][..stride],
                 table: &mut self.table,
                 totals: &mut self.totals,
+                least,
                 block: &mut self.block,
-                stats: &mut *stats,
                 mixture,
             });
             ln_in_place(mixture);
@@ -192,6 +197,12 @@ impl Cvb0Scratch {
                 return Err(EStepError::Impossible { row: d });
             }
             data_term += sum;
+        }
+        // What the table has gained is what the piece's own tokens have gained.
+        let changes = self.table.iter().zip(&*params.counts).map(|(now, before)| now - before);
+        for ((own, change), to) in self.own.iter_mut().zip(changes).zip(stats) {
+            *own += change;
+            *to += *own;
         }
         Ok(data_term)
     }

@@ -79,8 +79,8 @@ impl ShareStep<'_> {
                 }
             }
         }
-        for j in 0..N {
-            gamma[j].store(&mut self.gamma[j * S::LANES..]);
+        for (j, gamma) in gamma.into_iter().enumerate() {
+            gamma.store(&mut self.gamma[j * S::LANES..]);
         }
     }
 

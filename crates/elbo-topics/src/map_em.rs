@@ -58,35 +58,40 @@ impl Algorithm for MapEm {
         Ok(())
     }
 
-    /// The penalty is `Σ_k ln Dirichlet(φ_k ∣ 1 + η_k)`.
-    fn derive(&self, params: &mut LdaParams) {
+    /// `Σ_k ln Dirichlet(φ_k ∣ 1 + η_k)`.
+    fn penalty(&self, params: &LdaParams) -> f64 {
         let (k, stride) = (params.k(), params.stride);
-        let normalizers = log_normalizers(&params.prior, params.words);
-        if params.prior.same_eta() == Some(0.0) {
-            params.penalty = normalizers;
-            return;
+        let LdaParams { prior, counts, totals, words, .. } = params;
+        let normalizers = log_normalizers(prior, *words);
+        if prior.same_eta() == Some(0.0) {
+            return normalizers;
         }
-        let mut log_totals = params.totals.clone();
-        ln_in_place(&mut log_totals);
         let mut sum = 0.0;
-        params.weights.resize(stride * ROWS, 0.0);
-        let LdaParams { prior, counts, weights: logs, .. } = params;
-        for (chunk, rows) in counts.chunks(stride * ROWS).enumerate() {
-            let logs = &mut logs[..rows.len()];
-            ln_into(rows, logs);
-            for (at, row) in logs.chunks_exact(stride).enumerate() {
-                let differences = row[..k].iter().zip(&log_totals).map(|(log, total)| log - total);
-                sum += match prior.same_eta() {
-                    Some(eta) => eta * differences.sum::<f64>(),
-                    None => {
-                        let eta = |topic| prior.word(chunk * ROWS + at, topic);
-                        let known = differences.enumerate().filter(|(topic, _)| eta(*topic) > 0.0);
-                        known.map(|(topic, difference)| eta(topic) * difference).sum()
+        let mut logs = [0.0; 1024];
+        if let Some(eta) = prior.same_eta() {
+            for row in counts.chunks_exact(stride) {
+                for part in row[..k].chunks(logs.len()) {
+                    ln_into(part, &mut logs[..part.len()]);
+                    sum += logs[..part.len()].iter().sum::<f64>();
+                }
+            }
+            let of_totals: f64 = totals[..k].iter().map(|total| total.ln()).sum();
+            return eta * (sum - *words as f64 * of_totals) + normalizers;
+        }
+        for (chunk, part) in counts.chunks(logs.len()).enumerate() {
+            let logs = &mut logs[..part.len()];
+            ln_into(part, logs);
+            for (at, log) in (chunk * 1024..).zip(&*logs) {
+                let topic = at % stride;
+                if topic < k {
+                    let eta = prior.word(at / stride, topic);
+                    if eta > 0.0 {
+                        sum += eta * (log - totals[topic].ln());
                     }
-                };
+                }
             }
         }
-        params.penalty = sum + normalizers;
+        sum + normalizers
     }
 
     fn e_step(
@@ -147,9 +152,6 @@ impl Algorithm for MapEm {
         Ok(data_term)
     }
 }
-
-/// Words whose logarithms are taken at once.
-const ROWS: usize = 64;
 
 /// `θ_k ∝ α_k + γ_k`; uniform where there is neither.
 pub(crate) fn normalize(alpha: &[f64], gamma: &mut [f64], theta: &mut [f64]) {

@@ -5,7 +5,7 @@ use elbo_core::{
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use crate::{Documents, LdaParams, LdaPrior, prior::stride};
+use crate::{Documents, LdaParams, LdaPrior, aligned::Aligned, prior::stride};
 
 /// How the topics of a document are inferred, and so what is maximized: [`MapEm`](crate::MapEm), [`Cvb0`](crate::Cvb0) or
 /// [`Variational`](crate::Variational).
@@ -27,8 +27,13 @@ pub trait Algorithm: Copy + std::fmt::Debug + Send + Sync {
     /// [`EstimateError::Unsupported`].
     fn check(&self, prior: &LdaPrior) -> Result<(), EstimateError>;
 
-    /// Fills in what is derived from counts that are summed up, the penalty included.
-    fn derive(&self, params: &mut LdaParams);
+    /// Fills in what is derived from counts that are summed up. Nothing, if the counts are all that is needed.
+    fn derive(&self, params: &mut LdaParams) {
+        let _ = params;
+    }
+
+    /// What the objective adds to the data term.
+    fn penalty(&self, params: &LdaParams) -> f64;
 
     /// Adds the expected tokens of each word in each topic and returns the data term.
     ///
@@ -76,11 +81,11 @@ impl<A: Algorithm> LdaModel<A> {
     pub fn start_at(&self, prior: LdaPrior, counts: &[f64]) -> Result<LdaParams, EstimateError> {
         let k = prior.k();
         assert!(counts.len().is_multiple_of(k), "{} counts are no rows of {k}", counts.len());
-        let mut padded = vec![0.0; counts.len() / k * stride(k)];
+        let mut padded = Aligned::zeros(counts.len() / k * stride(k));
         for (row, from) in padded.chunks_exact_mut(stride(k)).zip(counts.chunks_exact(k)) {
             row[..k].copy_from_slice(from);
         }
-        self.estimate(prior, padded)
+        self.estimate(prior, &padded)
     }
 
     /// Random topics near the word frequencies `frequencies`: each count is `1 + frequency` times a number from ½ to 1½, so that
@@ -97,14 +102,14 @@ impl<A: Algorithm> LdaModel<A> {
     ) -> Result<LdaParams, EstimateError> {
         let k = prior.k();
         let mut rng = ChaCha8Rng::seed_from_u64(mix(seed, 0));
-        let mut counts = vec![0.0; frequencies.len() * stride(k)];
+        let mut counts = Aligned::zeros(frequencies.len() * stride(k));
         for (row, frequency) in counts.chunks_exact_mut(stride(k)).zip(frequencies) {
             for x in &mut row[..k] {
                 let factor: f64 = rng.random_range(0.5..1.5);
                 *x = factor * (1.0 + frequency) / k as f64;
             }
         }
-        self.estimate(prior, counts)
+        self.estimate(prior, &counts)
     }
 
     /// The same topics for this algorithm, from the expected tokens that another one has found.
@@ -117,10 +122,10 @@ impl<A: Algorithm> LdaModel<A> {
         prior: LdaPrior,
         stats: &LdaStats,
     ) -> Result<LdaParams, EstimateError> {
-        self.estimate(prior, stats.counts.clone())
+        self.estimate(prior, &stats.counts)
     }
 
-    fn estimate(&self, prior: LdaPrior, counts: Vec<f64>) -> Result<LdaParams, EstimateError> {
+    fn estimate(&self, prior: LdaPrior, counts: &[f64]) -> Result<LdaParams, EstimateError> {
         self.algorithm.check(&prior)?;
         let words = counts.len() / stride(prior.k());
         if prior.words().is_some_and(|given| given != words) {
@@ -129,10 +134,8 @@ impl<A: Algorithm> LdaModel<A> {
                 structure: "a vocabulary of another size",
             });
         }
-        let mut params = LdaParams::empty(prior.clone(), words);
-        params.counts = counts;
-        prior.add_words(&mut params.counts);
-        params.sum_up()?;
+        let mut params = LdaParams::empty(prior, words);
+        params.count(counts)?;
         self.algorithm.derive(&mut params);
         Ok(params)
     }
@@ -142,13 +145,13 @@ impl<A: Algorithm> LdaModel<A> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LdaStats {
     k: usize,
-    pub(crate) counts: Vec<f64>,
+    pub(crate) counts: Aligned<f64>,
 }
 
 impl LdaStats {
     /// Nothing counted of `words` words in `k` topics.
     pub fn new(words: usize, k: usize) -> Self {
-        Self { k, counts: vec![0.0; words * stride(k)] }
+        Self { k, counts: Aligned::zeros(words * stride(k)) }
     }
 
     /// Expected tokens of `word`, one for each topic.
@@ -177,6 +180,13 @@ impl Statistics for LdaStats {
 
     fn visit_mut(&mut self, see: &mut dyn FnMut(&mut [f64])) {
         see(&mut self.counts);
+    }
+
+    /// In one pass over memory, which is what online EM spends its time with.
+    fn lerp(&mut self, rate: f64, other: &Self) {
+        assert_eq!(self.counts.len(), other.counts.len(), "statistics of different shapes");
+        let keep = 1.0 - rate;
+        self.counts.iter_mut().zip(&*other.counts).for_each(|(x, y)| *x = keep * *x + rate * y);
     }
 }
 
@@ -221,16 +231,13 @@ impl<A: Algorithm> LatentModel for LdaModel<A> {
         stats: &LdaStats,
         next: &mut LdaParams,
     ) -> Result<Repairs, EstimateError> {
-        next.counts.copy_from_slice(&stats.counts);
-        let LdaParams { prior, counts, .. } = next;
-        prior.add_words(counts);
-        next.sum_up()?;
+        next.count(&stats.counts)?;
         self.algorithm.derive(next);
         Ok(Repairs::default())
     }
 
     fn penalty(&self, params: &LdaParams) -> f64 {
-        params.penalty
+        self.algorithm.penalty(params)
     }
 
     fn free_parameters(&self, params: &LdaParams) -> usize {

@@ -3,7 +3,7 @@
 use elbo_core::EstimateError;
 use elbo_linalg::MAX_LANES;
 
-use crate::{LdaPrior, prior::stride};
+use crate::{LdaPrior, aligned::Aligned, prior::stride};
 
 /// Counts of words in topics, expected tokens and pseudo-counts together, and what algorithms derive from them.
 ///
@@ -14,13 +14,13 @@ pub struct LdaParams {
     pub(crate) words: usize,
     pub(crate) stride: usize,
     /// `n_wk + η_wk`; 0 in the padding.
-    pub(crate) counts: Vec<f64>,
+    pub(crate) counts: Aligned<f64>,
     /// `Σ_w` of the same; 1 in the padding, which is divided by.
     pub(crate) totals: Vec<f64>,
-    /// What scores words, where it is not the counts: `exp ψ(n_wk + η_wk)` under variational Bayes; scratch under MAP.
-    pub(crate) weights: Vec<f64>,
-    /// What the objective adds to the data term.
-    pub(crate) penalty: f64,
+    /// What scores words, where it is not the counts: `exp ψ(n_wk + η_wk)` under variational Bayes.
+    pub(crate) weights: Aligned<f64>,
+    /// Room for deriving the penalty.
+    pub(crate) room: Vec<f64>,
 }
 
 impl LdaParams {
@@ -31,10 +31,10 @@ impl LdaParams {
             prior,
             words,
             stride,
-            counts: vec![0.0; words * stride],
+            counts: Aligned::zeros(words * stride),
             totals: vec![1.0; stride],
-            weights: Vec::new(),
-            penalty: 0.0,
+            weights: Aligned::default(),
+            room: Vec::new(),
         }
     }
 
@@ -76,19 +76,39 @@ impl LdaParams {
         self.counts(word)[topic] / self.totals()[topic]
     }
 
-    /// Sums the counts of all words anew.
+    /// The least sum of pseudo-counts of the words of a topic.
+    pub(crate) fn least_pseudo_counts(&self) -> f64 {
+        if let Some(eta) = self.prior.same_eta() {
+            return eta * self.words as f64;
+        }
+        let of = |topic| (0..self.words).map(|word| self.prior.word(word, topic)).sum::<f64>();
+        (0..self.k()).map(of).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Counts become those of `stats` and of the prior, and are summed up.
     ///
     /// # Errors
     ///
     /// [`EstimateError::NoWeight`] for a topic that has none, [`EstimateError::Infeasible`] where one is negative or not finite.
-    pub(crate) fn sum_up(&mut self) -> Result<(), EstimateError> {
+    pub(crate) fn count(&mut self, stats: &[f64]) -> Result<(), EstimateError> {
         let k = self.k();
         self.totals.fill(0.0);
+        // `η` of a row of topics, 0 in the padding.
+        self.room.resize(self.stride, 0.0);
+        self.room.fill(0.0);
+        if let Some(eta) = self.prior.same_eta() {
+            self.room[..k].fill(eta);
+        }
         let mut least = [0.0_f64; MAX_LANES];
-        for row in self.counts.chunks_exact(self.stride) {
-            let lanes = row.as_chunks::<MAX_LANES>().0;
-            for (total, x) in self.totals.as_chunks_mut::<MAX_LANES>().0.iter_mut().zip(lanes) {
+        let etas = self.room.as_chunks::<MAX_LANES>().0;
+        let totals = self.totals.as_chunks_mut::<MAX_LANES>().0;
+        let rows = self.counts.chunks_exact_mut(self.stride).zip(stats.chunks_exact(self.stride));
+        for (word, (row, from)) in rows.enumerate() {
+            let etas = self.prior.word_lanes(word).unwrap_or(etas);
+            let (row, from) = (row.as_chunks_mut::<MAX_LANES>().0, from.as_chunks::<MAX_LANES>().0);
+            for (((total, x), from), eta) in totals.iter_mut().zip(row).zip(from).zip(etas) {
                 for l in 0..MAX_LANES {
+                    x[l] = from[l] + eta[l];
                     total[l] += x[l];
                     least[l] = if x[l] < least[l] { x[l] } else { least[l] };
                 }

@@ -189,16 +189,14 @@ impl LdaPrior {
         }
     }
 
-    /// `counts += η`, words in rows of `stride` topics; padding stays 0.
-    pub(crate) fn add_words(&self, counts: &mut [f64]) {
-        let (k, stride) = (self.k(), stride(self.k()));
+    /// `η` of a word, one for each topic and 0 in the padding, where words differ.
+    pub(crate) fn word_lanes(&self, word: usize) -> Option<&[[f64; MAX_LANES]]> {
         match &self.words {
-            WordPrior::Symmetric(eta) => {
-                for row in counts.chunks_exact_mut(stride) {
-                    row[..k].iter_mut().for_each(|x| *x += eta);
-                }
+            WordPrior::Symmetric(_) => None,
+            WordPrior::Each(eta) => {
+                let stride = stride(self.k());
+                Some(eta[word * stride..][..stride].as_chunks().0)
             }
-            WordPrior::Each(eta) => counts.iter_mut().zip(eta).for_each(|(x, eta)| *x += eta),
         }
     }
 

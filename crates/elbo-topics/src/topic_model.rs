@@ -29,7 +29,9 @@ pub struct TopicModel {
 #[non_exhaustive]
 pub enum TopicModelError {
     /// The table is empty, or not one probability for each word and topic.
-    #[error("{found} probabilities are not those of whole words in {topics} topics; give `p(word ∣ topic)`, topics of a word side by side")]
+    #[error(
+        "{found} probabilities are not those of whole words in {topics} topics; give `p(word ∣ topic)`, topics of a word side by side"
+    )]
     Shape {
         /// Probabilities given.
         found: usize,
@@ -45,7 +47,9 @@ pub enum TopicModelError {
         value: f64,
     },
     /// A probability that is negative or not finite.
-    #[error("word {word} has probability {value} in topic {topic}; a finite number from 0 is needed")]
+    #[error(
+        "word {word} has probability {value} in topic {topic}; a finite number from 0 is needed"
+    )]
     Probability {
         /// The word.
         word: usize,
@@ -126,7 +130,7 @@ impl TopicModel {
 
     /// The topics of a fit.
     pub fn from_params(params: &LdaParams) -> Self {
-        let mut table = params.counts.clone();
+        let mut table = params.counts.to_vec();
         for row in table.chunks_exact_mut(params.stride) {
             row.iter_mut().zip(&params.totals).for_each(|(x, total)| *x /= total);
         }
@@ -141,7 +145,10 @@ impl TopicModel {
     /// [`TopicModelError`] if there is not one for each topic, or one is negative or not finite.
     pub fn with_alpha(self, alpha: Vec<f64>) -> Result<Self, TopicModelError> {
         if alpha.len() != self.k() {
-            return Err(TopicModelError::Shape { found: self.words * self.k(), topics: alpha.len() });
+            return Err(TopicModelError::Shape {
+                found: self.words * self.k(),
+                topics: alpha.len(),
+            });
         }
         if let Some(topic) = alpha.iter().position(|a| !(a.is_finite() && *a >= 0.0)) {
             return Err(TopicModelError::Alpha { topic, value: alpha[topic] });
@@ -215,7 +222,11 @@ impl TopicModel {
             .iter()
             .zip(word_counts)
             .map(|(p, count)| {
-                if *count > 0.0 { p.ln() - (1.0 - lambda) * (count / total).ln() } else { f64::NEG_INFINITY }
+                if *count > 0.0 {
+                    p.ln() - (1.0 - lambda) * (count / total).ln()
+                } else {
+                    f64::NEG_INFINITY
+                }
             })
             .collect();
         let mut words = largest(&relevance, n);
@@ -251,7 +262,8 @@ impl TopicModel {
         let (k, longest) = (self.k(), documents.longest());
         let mut shares = vec![0.0; documents.len() * k];
         let mut room = Room::new(self.stride, longest);
-        for (d, (document, shares)) in documents.iter().zip(shares.chunks_exact_mut(k)).enumerate() {
+        for (d, (document, shares)) in documents.iter().zip(shares.chunks_exact_mut(k)).enumerate()
+        {
             if !room.infer(self, document, tolerance) {
                 return Err(EStepError::Impossible { row: d });
             }
@@ -271,7 +283,8 @@ impl TopicModel {
         assert_eq!(shares.len(), documents.len() * k, "{k} shares for each document");
         let of = |((words, counts), theta): ((&[u32], &[f32]), &[f64])| {
             let terms = words.iter().zip(counts).map(|(word, count)| {
-                let mixture: f64 = self.word(*word as usize).iter().zip(theta).map(|(p, t)| p * t).sum();
+                let mixture: f64 =
+                    self.word(*word as usize).iter().zip(theta).map(|(p, t)| p * t).sum();
                 f64::from(*count) * mixture.ln()
             });
             terms.sum()
@@ -324,7 +337,9 @@ impl TopicModel {
             let mut topics = vec![0_usize; tokens.len()];
             let mut draw = |word: u32, counts: &[f64]| {
                 let mut sum = 0.0;
-                for ((weight, count), p) in weights.iter_mut().zip(counts).zip(self.word(word as usize)) {
+                for ((weight, count), p) in
+                    weights.iter_mut().zip(counts).zip(self.word(word as usize))
+                {
                     sum += count * p;
                     *weight = sum;
                 }
@@ -392,7 +407,15 @@ impl Room {
         for _ in 0..MAX_STEPS {
             let (scaled, gamma) = (&self.theta, &mut self.gamma);
             gamma.fill(0.0);
-            level.dispatch(ShareStep { words: numbers, counts, table: rows, scaled, gamma, mixture, stats: &mut [] });
+            level.dispatch(ShareStep {
+                words: numbers,
+                counts,
+                table: rows,
+                scaled,
+                gamma,
+                mixture,
+                stats: &mut [],
+            });
             let sum: f64 = gamma[..k].iter().zip(&model.alpha).map(|(g, a)| g + a).sum();
             if sum > 0.0 {
                 let new = gamma[..k].iter().zip(&model.alpha).map(|(g, a)| (g + a) / sum);
@@ -413,10 +436,11 @@ impl Room {
 }
 
 /// The places of the `n` largest values, largest first.
-fn largest(values: &[f64], n: usize) -> Vec<u32> {
+pub(crate) fn largest(values: &[f64], n: usize) -> Vec<u32> {
     let mut places: Vec<u32> = (0_u32..).take(values.len()).collect();
     let n = n.min(places.len());
-    let order = |a: &u32, b: &u32| values[*b as usize].total_cmp(&values[*a as usize]).then(a.cmp(b));
+    let order =
+        |a: &u32, b: &u32| values[*b as usize].total_cmp(&values[*a as usize]).then(a.cmp(b));
     if n > 0 && n < places.len() {
         places.select_nth_unstable_by(n - 1, order);
     }

@@ -1,7 +1,7 @@
 //! Variational Bayes: posteriors of the shares, of documents and of words.
 
 use elbo_core::{EStepError, EstimateError};
-use elbo_dist::special::{digamma, digamma_in_place, ln_gamma, ln_gamma_in_place};
+use elbo_dist::special::{digamma, digamma_in_place, digamma_into, ln_gamma, ln_gamma_into};
 use elbo_linalg::{Level, exp_in_place, ln_in_place};
 
 use crate::{
@@ -74,42 +74,56 @@ impl Algorithm for Variational {
         positive(prior)
     }
 
-    /// Weights are `exp ψ(λ_wk)`; the penalty is `−Σ_k KL(Dirichlet(λ_k) ‖ Dirichlet(η_k))`.
+    /// Weights are `exp ψ(λ_wk)`.
     fn derive(&self, params: &mut LdaParams) {
+        let LdaParams { counts, weights, stride, prior, .. } = params;
+        if weights.len() != counts.len() {
+            weights.reset(counts.len());
+        }
+        weights.copy_from_slice(counts);
+        for row in weights.chunks_exact_mut(*stride) {
+            digamma_in_place(&mut row[..prior.k()]);
+            exp_in_place(&mut row[..prior.k()]);
+        }
+    }
+
+    /// `−Σ_k KL(Dirichlet(λ_k) ‖ Dirichlet(η_k))`.
+    fn penalty(&self, params: &LdaParams) -> f64 {
         let k = params.k();
-        params.weights.resize(params.counts.len(), 0.0);
-        params.weights.copy_from_slice(&params.counts);
-        let logs_of_totals: Vec<f64> =
-            params.totals[..k].iter().map(|total| digamma(*total)).collect();
-        let mut buffer = vec![0.0; params.stride];
+        let LdaParams { prior, words, counts, totals, stride, .. } = params;
+        let (mut logs, mut digammas) = ([0.0; 256], [0.0; 256]);
         let mut penalty = 0.0;
-        let same = params.prior.same_eta();
-        let mut prior_totals = vec![0.0; k];
-        let rows = params.weights.chunks_exact_mut(params.stride);
-        for ((word, row), lambda) in rows.enumerate().zip(params.counts.chunks_exact(params.stride))
-        {
-            let (row, lambda) = (&mut row[..k], &lambda[..k]);
-            digamma_in_place(row);
-            buffer[..k].copy_from_slice(lambda);
-            ln_gamma_in_place(&mut buffer[..k]);
-            for topic in 0..k {
-                let eta = same.unwrap_or_else(|| params.prior.word(word, topic));
-                prior_totals[topic] += eta;
-                penalty +=
-                    buffer[topic] + (eta - lambda[topic]) * (row[topic] - logs_of_totals[topic]);
-                if same.is_none() {
-                    penalty -= ln_gamma(eta);
+        for start in (0..k).step_by(logs.len()) {
+            let part = start..k.min(start + logs.len());
+            let (logs, digammas) = (&mut logs[..part.len()], &mut digammas[..part.len()]);
+            for (word, row) in counts.chunks_exact(*stride).enumerate() {
+                let lambda = &row[part.clone()];
+                ln_gamma_into(lambda, logs);
+                digamma_into(lambda, digammas);
+                let etas = part.clone().map(|topic| prior.word(word, topic));
+                for (((eta, lambda), log), digamma) in etas.zip(lambda).zip(&*logs).zip(&*digammas)
+                {
+                    penalty += log + (eta - lambda) * digamma;
                 }
             }
-            exp_in_place(row);
         }
-        if let Some(eta) = same {
-            penalty -= (params.words * k) as f64 * ln_gamma(eta);
+        for (topic, total) in totals[..k].iter().enumerate() {
+            let (mut sum, mut normalizer) = (0.0, 0.0);
+            if let Some(eta) = prior.same_eta() {
+                let words = *words as f64;
+                (sum, normalizer) = (words * eta, words * ln_gamma(eta));
+            } else {
+                for word in 0..*words {
+                    let eta = prior.word(word, topic);
+                    sum += eta;
+                    normalizer += ln_gamma(eta);
+                }
+            }
+            // `Σ_w (η − λ) ψ(Σ λ)` is taken out, since `Σ_w λ` is the total.
+            penalty +=
+                ln_gamma(sum) - normalizer - ln_gamma(*total) - (sum - total) * digamma(*total);
         }
-        for (prior, total) in prior_totals.iter().zip(&params.totals) {
-            penalty += ln_gamma(*prior) - ln_gamma(*total);
-        }
-        params.penalty = penalty;
+        penalty
     }
 
     fn e_step(
