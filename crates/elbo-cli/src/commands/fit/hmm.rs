@@ -174,7 +174,7 @@ impl Search<'_> {
         let fit = &self.args.fit;
         let settings = Settings {
             acceleration: fit.accelerate.setting(),
-            tolerance: Tolerance::Gap(fit.tol),
+            tolerance: Tolerance::Gap(fit.tolerance()),
             max_iterations: fit.max_iter,
             seed: fit.seed,
             time_budget: left,
