@@ -276,7 +276,8 @@ impl<S> HmmScratch<S> {
             }
             let is_scaled = !self.in_logs[number] && {
                 // The densities of the last block are still here.
-                if !(ends || self.keeps) && !self.densities_from_table(view, data, &block) {
+                let are_here = ends || self.keeps || self.densities_from_table(view, data, &block);
+                if !are_here {
                     self.score(view, data, &block).map_err(offset)?;
                 }
                 self.backward_scaled(view.chain, &block, ends)

@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let best = selection.best().ok_or("no number of states can be fitted")?;
-    let hmm = &best.fit.as_ref().map_err(|error| error.to_string())?.hmm;
+    let hmm = &best.fit.as_ref().map_err(ToString::to_string)?.hmm;
     let durations = hmm.mean_durations();
     for (j, emission) in hmm.emission().iter().enumerate() {
         println!("state {j}: {:.1} a year, for {:.0} years", emission.rate(), durations[j]);
