@@ -3,7 +3,7 @@
 use elbo_core::{
     Batch, ChunkSource, DataError, Estimator, Family, FitError, Observer, Report, Restarts, Runs,
     Scored, Scores, Settings, Shown, Weighted, criteria, fit_restarts, fit_restarts_source,
-    for_each_piece, spurious_components,
+    fit_search, for_each_piece, spurious_components,
 };
 use elbo_dist::Categorical;
 
@@ -126,7 +126,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
                     return Err(DataError::TooFew { n, needed: *k }.into());
                 }
                 let starts = Starts::new(self, template, data, *k, settings.seed)?;
-                fit_restarts(self, data, *runs, |run| starts.make(run), settings, observer)?
+                fit_search(self, &Shown::<Self>(data), *runs, &starts, settings, observer)?
             }
         };
         Self::finish(&Shown::<Self>(data), restarts, settings)

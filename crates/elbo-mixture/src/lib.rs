@@ -35,8 +35,10 @@
 mod family;
 mod fitted;
 mod gaussian;
+mod hierarchy;
 mod mixture;
 mod model;
+mod moves;
 mod start;
 mod uncertainty;
 
@@ -54,5 +56,6 @@ pub use fitted::{Fitted, Start};
 pub use gaussian::{
     Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams, VbParams,
 };
+pub use hierarchy::Hierarchy;
 pub use mixture::{Mixture, MixtureError};
 pub use model::{MixtureModel, MixtureParams, MixtureScratch, MixtureStats};

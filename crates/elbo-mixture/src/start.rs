@@ -1,13 +1,13 @@
 //! Where to start: components put at well-spread rows.
 
 use elbo_core::{
-    Batch, DataError, EstimateError, Estimator, Family, FitError, Settings, Tolerance, Variant,
-    Weighted, fit, mix,
+    Batch, DataError, EstimateError, Estimator, Family, Fit, FitError, Proposal, Settings,
+    Tolerance, Variant, Weighted, fit, mix,
 };
 use elbo_dist::Categorical;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use crate::{Mixture, MixtureModel, MixtureParams};
+use crate::{Mixture, MixtureModel, MixtureParams, MixtureStats, moves::Neighborhood};
 
 /// Makes starts: `k` components at rows of the data.
 ///
@@ -25,6 +25,9 @@ pub(crate) struct Starts<'m, 'd, F: Family, E, W> {
     k: usize,
     seed: u64,
 }
+
+/// Sets the random numbers of moves apart from those of starts.
+const OF_MOVES: u64 = 0x6D6F_7665_735F_6F66;
 
 /// How rows are picked.
 #[derive(Clone, Copy)]
@@ -51,7 +54,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
     }
 
     /// The start of a run.
-    pub(crate) fn make(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
+    fn make(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
         let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, run as u64));
         let pick = if run % 4 < 2 { Pick::Spread } else { Pick::Random };
         let mut components = Vec::with_capacity(self.k);
@@ -122,6 +125,26 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
     }
 }
 
+impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> elbo_core::Starts<MixtureModel<F, E, W>>
+    for Starts<'_, '_, F, E, W>
+{
+    fn start(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
+        self.make(run)
+    }
+
+    fn moves(
+        &self,
+        from: &Fit<MixtureParams<F, E, W>, MixtureStats<F>>,
+        run: usize,
+        round: usize,
+        most: usize,
+    ) -> Vec<Proposal<MixtureParams<F, E, W>>> {
+        let seed = mix(mix(self.seed ^ OF_MOVES, run as u64), round as u64);
+        Neighborhood::new(self.model, self.data, from)
+            .map_or(Vec::new(), |near| near.moves(seed, most))
+    }
+}
+
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W> {
     /// All the data as one component, estimated as the model's components are.
     fn one_component<'d>(
@@ -185,7 +208,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
 }
 
 /// An index with probability proportional to its mass; `None` if there is no mass.
-fn draw(rng: &mut ChaCha8Rng, n: usize, mass: impl Fn(usize) -> f64) -> Option<usize> {
+pub(crate) fn draw(rng: &mut ChaCha8Rng, n: usize, mass: impl Fn(usize) -> f64) -> Option<usize> {
     let total: f64 = (0..n).map(&mass).sum();
     if total.is_nan() || total <= 0.0 {
         return None;
