@@ -125,7 +125,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
                 if n < *k {
                     return Err(DataError::TooFew { n, needed: *k }.into());
                 }
-                let starts = Starts::new(self, template, data, *k, settings.seed)?;
+                let starts = Starts::new(self, template, data, *k, settings)?;
                 fit_search(self, &Shown::<Self>(data), *runs, &starts, settings, observer)?
             }
         };

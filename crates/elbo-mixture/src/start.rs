@@ -1,8 +1,8 @@
 //! Where to start: components put at well-spread rows.
 
 use elbo_core::{
-    Batch, DataError, EstimateError, Estimator, Family, Fit, FitError, Proposal, Settings,
-    Tolerance, Variant, Weighted, fit, mix,
+    Batch, CancelToken, DataError, EstimateError, Estimator, Family, Fit, FitError, Proposal,
+    Settings, Tolerance, Variant, Weighted, fit, mix,
 };
 use elbo_dist::Categorical;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -24,6 +24,7 @@ pub(crate) struct Starts<'m, 'd, F: Family, E, W> {
     one: F,
     k: usize,
     seed: u64,
+    cancel: Option<CancelToken>,
 }
 
 /// Sets the random numbers of moves apart from those of starts.
@@ -46,11 +47,11 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         template: &F,
         data: Weighted<'d, F::Batch<'d>>,
         k: usize,
-        seed: u64,
+        settings: &Settings,
     ) -> Result<Self, FitError> {
         template.check(data.units())?;
         let one = model.one_component(template, data)?;
-        Ok(Self { model, data, one, k, seed })
+        Ok(Self { model, data, one, k, seed: settings.seed, cancel: settings.cancel.clone() })
     }
 
     /// The start of a run.
@@ -77,6 +78,8 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
     }
 
     /// `k` rows that differ from each other, as far as scores can tell: components that start equal stay equal.
+    ///
+    /// Each pass over the data looks at the cancel token first.
     fn rows(&self, pick: Pick, rng: &mut ChaCha8Rng) -> Result<Vec<usize>, FitError> {
         let (units, n) = (self.data.units(), self.data.len());
         let weight = |i: usize| self.data.weights().map_or(1.0, |w| w[i]);
@@ -97,6 +100,9 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         while rows.len() < self.k {
             let mut winner: Option<(f64, usize, Vec<f64>)> = None;
             for _ in 0..candidates {
+                if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+                    return Err(FitError::NotRun);
+                }
                 let mass = |i: usize| match pick {
                     _ if weight(i) == 0.0 => 0.0,
                     Pick::Spread => weight(i) * (peak - best[i]),

@@ -71,7 +71,8 @@ pub enum Change {
 /// iterations, and the best of these to the end. One that ends higher is gone on from. The search is over after some rounds in a
 /// row that gain nothing. Fewer runs than a search takes are left without moves.
 ///
-/// Moves are for variants that raise the objective step by step, [`Variant::Soft`] and [`Variant::Hard`]; others go without.
+/// Moves are for variants that raise the objective step by step, [`Variant::Soft`] and [`Variant::Hard`], and for fits that test
+/// convergence; others go without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moves {
     /// Runs of a search; with [`Settings::short_runs`], all that go on are one.
@@ -88,16 +89,7 @@ pub struct Moves {
 
 impl Default for Moves {
     fn default() -> Self {
-        let get = |name: &str, default: usize| {
-            std::env::var(name).ok().and_then(|x| x.parse().ok()).unwrap_or(default)
-        };
-        Self {
-            starts: get("STARTS", 10),
-            rounds: get("ROUNDS", 4),
-            tried: get("TRIED", 12),
-            iterations: get("ITERATIONS", 5),
-            keep: get("KEEP", 3),
-        }
+        Self { starts: 10, rounds: 4, tried: 12, iterations: 5, keep: 3 }
     }
 }
 
@@ -141,22 +133,25 @@ where
         let moves = settings.moves;
         let mut all = Vec::new();
         let (mut round, mut in_vain) = (0, 0);
-        let monotone = matches!(settings.variant, Variant::Soft | Variant::Hard);
-        while monotone && in_vain < moves.rounds && !self.is_stopped(settings) {
+        let climbs = matches!(settings.variant, Variant::Soft | Variant::Hard)
+            && !settings.tolerance.is_zero();
+        while climbs && in_vain < moves.rounds && !self.is_stopped(settings) {
             let proposals = self.starts.moves(best, run, round, moves.tried);
             if proposals.is_empty() {
                 break;
             }
             let (ends, winner) = self.round(&proposals, settings);
             let from = best.report.objective;
-            let gained = winner.as_ref().is_some_and(|(_, fit)| {
-                let same = settings.tolerance.same() * fit.report.observations;
-                fit.report.standing() < best.report.standing() || fit.report.objective > from + same
-            });
+            in_vain += 1;
             let mut taken = None;
             if let Some((number, fit)) = winner
                 && order(&fit.report, &best.report) == Ordering::Less
             {
+                let same = settings.tolerance.same() * fit.report.observations;
+                let is_sounder = fit.report.standing() < best.report.standing();
+                if is_sounder || fit.report.objective > from + same {
+                    in_vain = 0;
+                }
                 (taken, *best) = (Some(number), fit);
             }
             all.extend(ends.into_iter().zip(&proposals).map(|(end, proposal)| Tried {
@@ -167,7 +162,6 @@ where
                 outcome: end.outcome,
                 taken: taken == Some(end.run),
             }));
-            in_vain = if gained { 0 } else { in_vain + 1 };
             round += 1;
         }
         all
@@ -192,9 +186,10 @@ where
         let mut others = outrun(&mut ends, settings.moves.keep);
         let go_on = |run: usize| {
             let short = fits[run].as_ref().map_err(FitError::clone)?;
-            let start = || Ok(short.params.clone());
-            let mut fit = self.run_from(run, start, settings, &())?;
-            fit.report.e_steps += short.report.e_steps;
+            let max_iterations = settings.max_iterations - short.report.iterations;
+            let settings = Settings { max_iterations, ..settings.clone() };
+            let mut fit = self.run_from(run, || Ok(short.params.clone()), &settings, &())?;
+            fit.report.follow(&short.report);
             Ok(fit)
         };
         let winner = tournament(&go_on, &mut ends);

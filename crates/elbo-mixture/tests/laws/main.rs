@@ -11,6 +11,7 @@ mod evidence;
 mod family;
 mod freeze;
 mod golden;
+mod hierarchy;
 mod invariance;
 mod one_step;
 mod restarts;
