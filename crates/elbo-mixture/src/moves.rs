@@ -26,7 +26,7 @@ const NO_OVERLAP: f64 = 1e-3;
 /// each other. All of this asks of a family what starts ask of it.
 ///
 /// Sources: Ueda, Nakano, Ghahramani & Hinton (2000), whose measure of overlap decides which merges are tried first; Zhao,
-/// Hautamäki & Fränti (2012) for components put elsewhere at random.
+/// Hautamäki, Kärkkäinen & Fränti (2012) for components put elsewhere at random.
 pub(crate) struct Neighborhood<'m, 'd, 'e, F: Family, E: Estimator<F>, W: Estimator<Categorical>> {
     model: &'m MixtureModel<F, E, W>,
     data: Weighted<'d, F::Batch<'d>>,

@@ -13,11 +13,11 @@ mod plot;
 use std::{error::Error, path::Path};
 
 use elbo::{
-    core::{Acceleration, PathPoint, Settings, ShortRuns, Tolerance, Variant},
+    core::{Acceleration, Moves, PathPoint, Settings, ShortRuns, Tolerance, Variant},
     mixture::{MixtureModel, Start},
 };
 
-use data::{Table, best_of, e_steps, ends_at, meets, simulated, traced, univariate};
+use data::{Table, best_of, e_steps, ends_at, finds, meets, simulated, traced, univariate};
 use plot::{Axis, COLORS, Mark, Plot, Scale, Series};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -44,6 +44,7 @@ fn plain(per_observation: f64) -> Settings {
         acceleration: Acceleration::None,
         tolerance: Tolerance::Gap(per_observation),
         max_iterations: 50_000,
+        moves: Moves::none(),
         ..Settings::default()
     }
 }
@@ -300,24 +301,26 @@ fn compare(table: &Table, k: usize, variants: &[(&str, Variant)]) -> Outcome<Vec
     Ok(reached)
 }
 
-/// E-steps against the probability of meeting the best optimum, with and without short runs.
+/// E-steps against the probability of meeting the best optimum, with and without short runs and moves.
 fn restarts() -> Outcome<Plot> {
     println!("## restarts: E-steps and share of 100 searches that meet the best optimum");
     let geyser = Table::read("faithful")?;
     let (plain, fast) = (Acceleration::None, Acceleration::default());
-    let plans: [(&str, Acceleration, Option<usize>, &[usize]); 5] = [
-        ("long runs, plain", plain, None, &[5, 10, 20]),
-        ("short runs first, plain", plain, Some(10), &[20, 40, 100, 200]),
-        ("long runs", fast, None, &[5, 10, 20, 40, 80]),
-        ("short runs first", fast, Some(10), &[20, 40, 100, 200]),
-        ("starts compared first", fast, Some(0), &[100, 200, 400, 800]),
+    let (none, some) = (Moves::none(), Moves::default());
+    let few = |starts| Moves { starts, ..some };
+    let plans: [(&str, Acceleration, Option<usize>, &[(usize, Moves)]); 5] = [
+        ("long runs, plain", plain, None, &[5, 10, 20].map(|n| (n, none))),
+        ("short runs first, plain", plain, Some(10), &[20, 40, 100, 200].map(|n| (n, none))),
+        ("long runs", fast, None, &[5, 10, 20, 40, 80].map(|n| (n, none))),
+        ("short runs first", fast, Some(10), &[20, 40, 100, 200].map(|n| (n, none))),
+        ("long runs, then moves", fast, None, &[2, 5, 10].map(|n| (n, few(n)))),
     ];
     let (mut searches, mut best) = (Vec::new(), f64::MIN);
     for (line, (_, acceleration, iterations, sizes)) in plans.into_iter().enumerate() {
-        for starts in sizes {
-            let short_runs =
-                iterations.map(|iterations| ShortRuns { iterations, keep: starts / 20 });
-            let settings = Settings { acceleration, short_runs, ..Settings::default() };
+        for (starts, moves) in sizes {
+            let (short_runs, moves) =
+                (iterations.map(|iterations| ShortRuns { iterations, keep: starts / 20 }), *moves);
+            let settings = Settings { acceleration, short_runs, moves, ..Settings::default() };
             let (cost, all) = geyser.searches(*starts, &settings)?;
             best = best_of(&all).max(best);
             searches.push((line, *starts, cost, all));
@@ -329,7 +332,7 @@ fn restarts() -> Outcome<Plot> {
         .map(|((name, ..), color)| Series::new(name, color, Mark::LineAndDots))
         .collect();
     for (line, starts, cost, all) in &searches {
-        let found = all.iter().filter(|fitted| meets(fitted, best) > 0).count();
+        let found = all.iter().filter(|fitted| finds(fitted, best)).count();
         println!("{}, {starts} starts: {cost:.0} E-steps, {found} %", series[*line].name);
         series[*line].points.push((*cost, found as f64));
     }

@@ -65,8 +65,8 @@ fn the_report_accounts_for_every_run_and_move() {
 
 #[test]
 fn searches_find_the_best_optima_that_starts_mostly_miss() {
-    // By the best of 500 starts and their moves. mclust 6.0.0 ends at log-likelihoods of −1118.2 and −1112.9 (VVV, its own
-    // start), and of 20 starts alone 15 and 13 searches of 100 miss these.
+    // The best of all that the bench `starts` has found. mclust 6.0.0 ends at −1127.20 and −1111.28 from its own start, and
+    // of searches by 20 starts alone one in seven misses these.
     let faithful = shipped("faithful");
     for (k, best) in [(3, -1_114.439_873), (4, -1_106.030_229)] {
         for seed in [0, 1, 2] {

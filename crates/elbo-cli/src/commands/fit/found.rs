@@ -213,6 +213,9 @@ impl Found<'_> {
         let command = words.fold("elbo".to_string(), |line, word| line + " " + &word);
         let start = match &args.fit.start {
             Some(path) => path.display().to_string(),
+            None if args.fit.is_hierarchical() => {
+                "one per candidate, from a hierarchy of the rows".into()
+            }
             None => format!("{} per candidate, seed {}", self.fit().runs.ends.len(), args.fit.seed),
         };
         let mut facts = vec![
