@@ -17,9 +17,10 @@
 use std::{collections::BTreeMap, error::Error, fmt::Write, path::Path, sync::Arc};
 
 use elbo::mixture::{
-    CovarianceStructure, Criterion, Fitted, GaussianMixture, Hierarchy, MultivariateGaussian, Rows,
+    CovarianceStructure, Criterion, DataError, Fitted, GaussianMixture, GaussianSelection,
+    Hierarchy, MultivariateGaussian, Rows,
 };
-use elbo_benches::{Seconds, time};
+use elbo_benches::time;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 type Key = (String, String, usize);
@@ -57,81 +58,77 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
+/// BIC of each number of components with each structure.
+type Bics = BTreeMap<(usize, String), f64>;
+
 /// All structures and numbers of components, from a hierarchy and from many starts.
 fn sweep(file: &str, reference: Option<&String>) -> Outcome<()> {
     let (values, d) = read(file)?;
     let rows = Rows::new(&values, values.len() / d, d);
+    let hierarchy = timed("hierarchy", 5, || {
+        let hierarchy = Arc::new(Hierarchy::of(rows.into())?);
+        Ok(candidates(&GaussianMixture::new(1).hierarchical(hierarchy), rows))
+    })?;
+    let searches = timed("20 starts", 1, || Ok(candidates(&GaussianMixture::new(1), rows)))?;
+    tell("hierarchy worse than starts", &hierarchy, &searches);
+    tell("starts worse than hierarchy", &searches, &hierarchy);
+    if let Some(reference) = reference {
+        let mclust = read_mclust(reference)?;
+        tell("hierarchy worse than mclust", &hierarchy, &mclust);
+        tell("starts worse than mclust", &searches, &mclust);
+    }
+    Ok(())
+}
+
+fn candidates(builder: &GaussianMixture, rows: Rows<'_>) -> GaussianSelection {
     let components: Vec<usize> = (1..=9).collect();
-    let mut selections = Vec::new();
-    for searches in [false, true] {
-        let mut fastest: Option<(Seconds, _)> = None;
-        for _ in 0..if searches { 1 } else { 5 } {
-            let (seconds, selection) = time(|| -> Outcome<_> {
-                let builder = GaussianMixture::new(1);
-                let builder = if searches {
-                    builder
-                } else {
-                    builder.hierarchical(Arc::new(Hierarchy::of(rows.into())?))
-                };
-                let all = CovarianceStructure::ALL;
-                Ok(builder.select(rows.into(), &components, &all, Criterion::Bic))
-            });
-            let selection = selection?;
-            if fastest.as_ref().is_none_or(|(best, _)| seconds.cpu < best.cpu) {
-                fastest = Some((seconds, selection));
-            }
-        }
-        let (seconds, selection) = fastest.ok_or("no sweep")?;
-        let fits = selection.candidates.iter().filter_map(|one| one.fit.as_ref().ok());
-        let e_steps: usize = fits.map(|fit| fit.runs.e_steps()).sum();
-        println!(
-            "{}: {:.1} ms CPU, {:.1} ms on the wall, {e_steps} E-steps",
-            if searches { "20 starts" } else { "hierarchy" },
-            1e3 * seconds.cpu,
-            1e3 * seconds.wall
-        );
-        let bics: BTreeMap<(usize, String), f64> = selection
-            .candidates
-            .iter()
-            .filter_map(|one| {
-                let fit = one.fit.as_ref().ok().filter(|fit| fit.spurious.is_empty())?;
-                Some(((one.label.0, one.label.1.to_string()), fit.bic()))
-            })
-            .collect();
-        selections.push(bics);
+    builder.select(rows.into(), &components, &CovarianceStructure::ALL, Criterion::Bic)
+}
+
+/// Prints the least time of so many sweeps; BIC of all sound fits.
+fn timed(
+    name: &str,
+    times: usize,
+    sweep: impl Fn() -> Result<GaussianSelection, DataError>,
+) -> Outcome<Bics> {
+    let (mut cpu, mut wall, mut e_steps, mut bics) = (f64::MAX, f64::MAX, 0, Bics::new());
+    for _ in 0..times {
+        let (seconds, selection) = time(&sweep);
+        (cpu, wall) = (cpu.min(seconds.cpu), wall.min(seconds.wall));
+        let selection = selection?;
+        let fits = || {
+            let all = selection.candidates.iter();
+            all.filter_map(|one| Some((one.label, one.fit.as_ref().ok()?)))
+        };
+        e_steps = fits().map(|(_, fit)| fit.runs.e_steps()).sum();
+        let sound = fits().filter(|(_, fit)| fit.spurious.is_empty());
+        bics = sound.map(|((k, one), fit)| ((k, one.to_string()), fit.bic())).collect();
     }
-    let [hierarchy, searches] = &selections[..] else { return Err("two sweeps".into()) };
-    for (what, one, other) in [
-        ("hierarchy worse than starts", hierarchy, searches),
-        ("starts worse than hierarchy", searches, hierarchy),
-    ] {
-        tell(what, one, |key| other.get(key).copied());
-    }
-    let Some(reference) = reference else { return Ok(()) };
-    let text = std::fs::read_to_string(reference)?.replace('"', "");
+    let (cpu, wall) = (1e3 * cpu, 1e3 * wall);
+    println!("{name}: {cpu:.1} ms CPU, {wall:.1} ms on the wall, {e_steps} E-steps");
+    Ok(bics)
+}
+
+/// A table of mclust's, which tells the negative.
+fn read_mclust(path: &str) -> Outcome<Bics> {
+    let text = std::fs::read_to_string(path)?.replace('"', "");
     let names: Vec<&str> = text.lines().next().unwrap_or("").split(',').collect();
-    let mut mclust = BTreeMap::new();
+    let mut bics = Bics::new();
     for line in text.lines().skip(1) {
         let cells: Vec<&str> = line.split(',').collect();
         for (name, cell) in names.iter().zip(&cells).skip(1) {
             if let Ok(bic) = cell.parse::<f64>() {
-                mclust.insert((cells[0].parse()?, (*name).to_owned()), -bic);
+                bics.insert((cells[0].parse()?, (*name).to_owned()), -bic);
             }
         }
     }
-    tell("hierarchy worse than mclust", hierarchy, |key| mclust.get(key).copied());
-    tell("starts worse than mclust", searches, |key| mclust.get(key).copied());
-    Ok(())
+    Ok(bics)
 }
 
-/// Which candidates of both have a higher BIC here, by more than both leave open.
-fn tell(
-    what: &str,
-    here: &BTreeMap<(usize, String), f64>,
-    there: impl Fn(&(usize, String)) -> Option<f64>,
-) {
+/// Which candidates of both have a higher BIC here, by more than programs leave open that stop early.
+fn tell(what: &str, here: &Bics, there: &Bics) {
     let both: Vec<_> =
-        here.iter().filter_map(|(key, bic)| Some((key, bic - there(key)?))).collect();
+        here.iter().filter_map(|(key, bic)| Some((key, bic - there.get(key)?))).collect();
     let worse: Vec<String> = both
         .iter()
         .filter(|(_, more)| *more > 1e-2)
