@@ -63,7 +63,7 @@ fn check(table: &Table, kind: Kind, free: bool) -> Result<(), String> {
             "fill the cell or remove the row"
         };
         return Err(format!(
-            "{} is missing{more}; a mixture needs complete rows in this version: {cure}",
+            "{} is missing{more}; complete rows are needed in this version: {cure}",
             place(at)
         ));
     }

@@ -1,17 +1,37 @@
 //! The expected complete-data log-likelihood of a family, a function of its statistics.
 
-use crate::{Family, FlatParameters};
+use crate::{Family, FlatParameters, Statistics};
 
 /// A family whose expected complete-data log-likelihood is known from its statistics: what Oakes' identity, SEM and
 /// Louis' formula differentiate.
 ///
 /// For an exponential family it is `Q(θ′; s) = ⟨η(θ′), s⟩ − w A(θ′)`, the log-likelihood itself as a function of
-/// sufficient statistics. A family with latent variables or bounds of its own has one, too, if statistics `s(θ)` taken at
+/// sufficient statistics, which is what natural parameters tell: then there is nothing to write. A family with latent variables or bounds of its own has one, too, if statistics `s(θ)` taken at
 /// `θ` make a function that touches the log-likelihood: `∂Q(θ′; s(θ))/∂θ′ = ∂ℓ(θ)/∂θ` at `θ′ = θ`.
 /// Terms that no parameter touches may be left out.
 pub trait ExpectedLogLikelihood: Family + FlatParameters {
-    /// `Q(θ′; s)` where `θ′` is this distribution, in nats.
-    fn expected_log_likelihood(&self, stats: &Self::Stats) -> f64;
+    /// `Q(θ′; s)` where `θ′` is this distribution, in nats. Unless overridden, the product of the statistics with the
+    /// [natural parameters](Family::write_natural), where a statistic of zero counts for nothing.
+    ///
+    /// # Panics
+    ///
+    /// If it is not overridden by a family that tells no natural parameters.
+    fn expected_log_likelihood(&self, stats: &Self::Stats) -> f64 {
+        let mut natural = Vec::new();
+        let is_told = self.write_natural(stats, &mut natural);
+        assert!(
+            is_told,
+            "a family without natural parameters has to know its expected log-likelihood"
+        );
+        let (mut rest, mut sum) = (&natural[..], 0.0);
+        stats.visit(&mut |part| {
+            let (here, after) = rest.split_at(part.len());
+            let terms = part.iter().zip(here).filter(|(s, _)| **s != 0.0);
+            sum += terms.map(|(s, eta)| s * eta).sum::<f64>();
+            rest = after;
+        });
+        sum
+    }
 
     /// Overwrites `out` by `∂Q(θ′; s)/∂φ′` in the unconstrained coordinates `φ` of `θ`, at this distribution.
     ///

@@ -13,8 +13,23 @@ pub trait LatentModel: Send + Sync {
     type Params: Clone + Send + Sync;
     /// Expected sufficient statistics.
     type Stats: Statistics;
-    /// What one worker needs for E-steps; made once.
+    /// What one worker needs for E-steps; made once. Where the model [remembers](Self::REMEMBERS), that of one piece of the
+    /// data.
     type Scratch: Send;
+
+    /// Does the scratch hold what was found about single units at their last E-step: responsibilities that a collapsed
+    /// method takes out again (CVB0), bounds that spare a computation (k-means)?
+    ///
+    /// Then there is one scratch for each piece of the data, and each piece is always given its own; a fresh one, which
+    /// remembers nothing, at the first E-step, after an error, on resuming from a checkpoint, and for batches of online EM.
+    /// Memory is that of all units, not of a worker. Such a model is not accelerated: its E-step need not be a function of the
+    /// parameters alone.
+    const REMEMBERS: bool = false;
+
+    /// Does no step lower the objective? That is what makes a method EM, and the rule. Where there is no such number (collapsed
+    /// methods), or steps are not carried to their end, falls are no failure: the run ends when two changes in a row are within
+    /// tolerance, and nothing is accelerated.
+    const ASCENDS: bool = true;
 
     /// Can these data be used with such parameters? Called for every piece of the data before the first E-step, so that only
     /// what is wrong with units by themselves can be found here. Rows count from the first of the piece.
@@ -99,6 +114,12 @@ pub trait LatentModel: Send + Sync {
     fn penalty(&self, params: &Self::Params) -> f64 {
         let _ = params;
         0.0
+    }
+
+    /// Relative rounding of the data term of one unit: that of the numbers that scores are computed in. Single precision
+    /// says so here, so that a fall of the objective by rounding is not taken for a step that does not maximize.
+    fn precision(&self) -> f64 {
+        f64::EPSILON
     }
 
     /// Number of free parameters, for information criteria.

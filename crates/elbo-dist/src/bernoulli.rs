@@ -136,10 +136,6 @@ impl FlatParameters for Bernoulli {
 }
 
 impl ExpectedLogLikelihood for Bernoulli {
-    fn expected_log_likelihood(&self, stats: &BernoulliStats) -> f64 {
-        expected_log_odds(self.probability, stats.successes(), stats.failures())
-    }
-
     fn score_into(&self, stats: &BernoulliStats, _: &[f64], out: &mut [f64]) {
         out[0] = score_of_log_odds(self.probability, stats.successes(), stats.failures());
     }
@@ -213,14 +209,7 @@ impl LnOdds {
     }
 }
 
-/// `s ln p + f ln(1 − p)` of `s` successes and `f` failures.
-pub(crate) fn expected_log_odds(probability: f64, successes: f64, failures: f64) -> f64 {
-    let term = |count: f64, ln: f64| if count == 0.0 { 0.0 } else { count * ln };
-    let LnOdds { ln_p, ln_q } = LnOdds::of(probability);
-    term(successes, ln_p) + term(failures, ln_q)
-}
-
-/// Its derivative with respect to the log odds.
+/// The derivative of `s ln p + f ln(1 − p)` of `s` successes and `f` failures with respect to the log odds.
 pub(crate) fn score_of_log_odds(probability: f64, successes: f64, failures: f64) -> f64 {
     successes * (1.0 - probability) - failures * probability
 }

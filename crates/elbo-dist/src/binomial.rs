@@ -11,7 +11,7 @@ use rand_distr::Distribution;
 
 use crate::{
     ParameterError,
-    bernoulli::{LnOdds, binary_kl, expected_log_odds, log_odds, logistic, score_of_log_odds},
+    bernoulli::{LnOdds, binary_kl, log_odds, logistic, score_of_log_odds},
     block::check_shape,
     counts::{LogPowers, to_f64, weighted_sums},
     draws,
@@ -173,10 +173,6 @@ impl FlatParameters for Binomial {
 }
 
 impl ExpectedLogLikelihood for Binomial {
-    fn expected_log_likelihood(&self, stats: &BinomialStats) -> f64 {
-        expected_log_odds(self.probability, stats.successes(), stats.failures())
-    }
-
     fn score_into(&self, stats: &BinomialStats, _: &[f64], out: &mut [f64]) {
         out[0] = score_of_log_odds(self.probability, stats.successes(), stats.failures());
     }

@@ -229,10 +229,6 @@ impl FlatParameters for Categorical {
 }
 
 impl ExpectedLogLikelihood for Categorical {
-    fn expected_log_likelihood(&self, stats: &CategoricalStats) -> f64 {
-        expected_log_probability(&self.probabilities, &stats.counts)
-    }
-
     fn score_into(&self, stats: &CategoricalStats, _: &[f64], out: &mut [f64]) {
         score_of_log_ratios(&self.probabilities, &stats.counts, out);
     }
@@ -266,12 +262,7 @@ pub(crate) fn with_log_ratios(shape: &[f64], from: &mut &[f64]) -> Vec<f64> {
     weights.iter().map(|w| w / sum).collect()
 }
 
-/// `Σ cₓ ln pₓ`.
-pub(crate) fn expected_log_probability(probabilities: &[f64], counts: &[f64]) -> f64 {
-    counts.iter().zip(probabilities).map(|(count, p)| x_ln_y(*count, *p)).sum()
-}
-
-/// Its derivatives with respect to the log ratios, `cₓ − pₓ Σc`.
+/// The derivatives of `Σ cₓ ln pₓ` with respect to the log ratios, `cₓ − pₓ Σc`.
 pub(crate) fn score_of_log_ratios(probabilities: &[f64], counts: &[f64], out: &mut [f64]) {
     let (reference, total) = (reference(probabilities), counts.iter().sum::<f64>());
     let cells = probabilities.iter().zip(counts).enumerate().filter(|(x, _)| *x != reference);

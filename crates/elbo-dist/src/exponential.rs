@@ -145,11 +145,6 @@ impl FlatParameters for Exponential {
 }
 
 impl ExpectedLogLikelihood for Exponential {
-    fn expected_log_likelihood(&self, stats: &ExponentialStats) -> f64 {
-        let [weight, total] = stats.sums;
-        weight * self.rate.ln() - self.rate * total
-    }
-
     fn score_into(&self, stats: &ExponentialStats, _: &[f64], out: &mut [f64]) {
         let [weight, total] = stats.sums;
         out[0] = weight - self.rate * total;

@@ -4,8 +4,8 @@ mod kernels;
 mod stats;
 
 use elbo_core::{
-    BLOCK, DataError, EstimateError, Family, FlatParameters, Matrix, MatrixMut, Range, Repairs,
-    take_front,
+    BLOCK, DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
+    MatrixMut, Range, Repairs, take_front,
 };
 use elbo_linalg::ln_into;
 use rand::Rng;
@@ -179,6 +179,14 @@ impl Gamma {
 univariate!(Gamma, f64, log_density);
 
 /// Coordinates are `ln a` and `ln a/b`: shape and mean are orthogonal, shape and rate nearly collinear.
+/// Derivatives are taken by differences.
+impl ExpectedLogLikelihood for Gamma {
+    /// A missing value is no observation at all.
+    fn is_complete(&self, _: &[f64]) -> bool {
+        true
+    }
+}
+
 impl FlatParameters for Gamma {
     fn write_unconstrained(&self, out: &mut Vec<f64>) {
         out.extend([self.shape.ln(), self.mean().ln()]);

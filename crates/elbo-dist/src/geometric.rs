@@ -11,9 +11,7 @@ use rand::{
 
 use crate::{
     ParameterError,
-    bernoulli::{
-        LnOdds, binary_entropy, binary_kl, expected_log_odds, log_odds, logistic, score_of_log_odds,
-    },
+    bernoulli::{LnOdds, binary_entropy, binary_kl, log_odds, logistic, score_of_log_odds},
     block::check_shape,
     counts::{LogPowers, to_f64, weighted_sums},
     draws,
@@ -150,10 +148,6 @@ impl FlatParameters for Geometric {
 }
 
 impl ExpectedLogLikelihood for Geometric {
-    fn expected_log_likelihood(&self, stats: &GeometricStats) -> f64 {
-        expected_log_odds(self.probability, stats.successes(), stats.failures())
-    }
-
     fn score_into(&self, stats: &GeometricStats, _: &[f64], out: &mut [f64]) {
         out[0] = score_of_log_odds(self.probability, stats.successes(), stats.failures());
     }

@@ -157,10 +157,6 @@ impl FlatParameters for LogNormal {
 
 /// That of the logarithms.
 impl ExpectedLogLikelihood for LogNormal {
-    fn expected_log_likelihood(&self, stats: &GaussianStats) -> f64 {
-        self.log.expected_log_likelihood(stats)
-    }
-
     fn score_into(&self, stats: &GaussianStats, steps: &[f64], out: &mut [f64]) {
         self.log.score_into(stats, steps, out);
     }

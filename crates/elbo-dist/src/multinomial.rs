@@ -10,9 +10,7 @@ use rand_distr::Distribution;
 use crate::{
     Categorical, ParameterError,
     block::check_shape,
-    categorical::{
-        expected_log_probability, score_of_log_ratios, with_log_ratios, write_log_ratios,
-    },
+    categorical::{score_of_log_ratios, with_log_ratios, write_log_ratios},
     linear::{Linear, add_base, check_entries, check_width, gather, weighted_sum},
     poisson::tabled_ln_factorial,
     special::{ln_factorial, ln_gamma, x_ln_y},
@@ -207,10 +205,6 @@ impl FlatParameters for Multinomial {
 }
 
 impl ExpectedLogLikelihood for Multinomial {
-    fn expected_log_likelihood(&self, stats: &MultinomialStats) -> f64 {
-        expected_log_probability(self.probabilities(), &stats.counts)
-    }
-
     fn score_into(&self, stats: &MultinomialStats, _: &[f64], out: &mut [f64]) {
         score_of_log_ratios(self.probabilities(), &stats.counts, out);
     }

@@ -16,9 +16,7 @@ use crate::{
     draws,
     error::not_negative,
     quantile,
-    special::{
-        deviance, gamma_q, ln_factorial, standard_normal_quantile, stirling_correction, x_ln_y,
-    },
+    special::{deviance, gamma_q, ln_factorial, standard_normal_quantile, stirling_correction},
     spread::Spread,
     univariate::univariate,
 };
@@ -165,11 +163,6 @@ impl FlatParameters for Poisson {
 }
 
 impl ExpectedLogLikelihood for Poisson {
-    fn expected_log_likelihood(&self, stats: &PoissonStats) -> f64 {
-        let [weight, events] = stats.sums;
-        x_ln_y(events, self.rate) - weight * self.rate
-    }
-
     fn score_into(&self, stats: &PoissonStats, _: &[f64], out: &mut [f64]) {
         let [weight, events] = stats.sums;
         out[0] = events - weight * self.rate;

@@ -70,7 +70,8 @@ pub fn log_sum_exp(x: &[f64]) -> f64 {
 /// | `thresholds` | `k` | | smallest share kept, per component | unchanged |
 /// | `log_normalizers` | `n` | | anything | `ln Σⱼ exp(log_weights[j] + block[j, i])`, nats |
 ///
-/// A responsibility below its component's threshold becomes exactly 0; a threshold of 0 keeps all.
+/// A responsibility below its component's threshold becomes exactly 0; a threshold of 0 keeps all down to `e⁻⁷⁰⁰` of the
+/// largest.
 /// With thresholds of `2⁻⁵³` and less what is dropped vanishes in the sum of the column, which is 1
 /// within `k` units in the last place; the normalizers never depend on thresholds.
 ///
@@ -103,6 +104,54 @@ pub fn softmax_columns(
     log_normalizers: &mut [f64],
 ) -> Result<f64, SoftmaxError> {
     softmax_columns_at(Level::detect(), block, stride, log_weights, thresholds, log_normalizers)
+}
+
+/// Adds `Σᵢ block[j, i]` to each `sums[j]`; `block` is `k × n`, rows `stride` apart, with one sum for each of the `k` rows.
+///
+/// Each row is summed in lanes, so that the last bits depend on the instruction set.
+///
+/// # Panics
+///
+/// If `stride < n`, or `block` is shorter than `(k − 1) · stride + n`.
+pub fn add_row_sums(block: &[f64], stride: usize, n: usize, sums: &mut [f64]) {
+    assert!(
+        stride >= n && (sums.is_empty() || block.len() >= (sums.len() - 1) * stride + n),
+        "{} numbers are no {} × {n} block with stride {stride}",
+        block.len(),
+        sums.len()
+    );
+    if n > 0 {
+        Level::detect().dispatch(AddRowSums { block, stride, n, sums });
+    }
+}
+
+struct AddRowSums<'a> {
+    block: &'a [f64],
+    stride: usize,
+    n: usize,
+    sums: &'a mut [f64],
+}
+
+impl Kernel for AddRowSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let wide = 4 * S::LANES;
+        for (row, sum) in self.block.chunks(self.stride).zip(self.sums) {
+            let mut sums = [S::splat(0.0); 4];
+            let mut chunks = row[..self.n].chunks_exact(wide);
+            for chunk in &mut chunks {
+                for (sum, lanes) in sums.iter_mut().zip(chunk.chunks_exact(S::LANES)) {
+                    *sum += S::load(lanes);
+                }
+            }
+            for lanes in chunks.remainder().chunks(S::LANES) {
+                sums[0] += S::load_or(lanes, 0.0);
+            }
+            *sum += ((sums[0] + sums[1]) + (sums[2] + sums[3])).sum();
+        }
+    }
 }
 
 /// Why a column has no responsibilities.
@@ -245,6 +294,9 @@ impl Kernel for SoftmaxColumns<'_> {
 /// Vectors of columns side by side in [`SoftmaxColumns`].
 const STRIP: usize = 2;
 
+/// Shares below `e` to this are 0.
+const LEAST: f64 = -700.0;
+
 impl SoftmaxColumns<'_> {
     /// Normalizes `W` vectors of columns from `column` on, of which `width` columns exist.
     ///
@@ -275,7 +327,10 @@ impl SoftmaxColumns<'_> {
             for v in 0..W {
                 let cells = &mut cells[v * S::LANES..];
                 let joint = S::load_or(cells, 0.0) + log_weight;
-                let share = (joint - largest[v]).exp(); // ≤ 1, and once = 1
+                let below = joint - largest[v];
+                // ≤ 1, and once = 1; never subnormal, which is slow on some CPUs; NaN passes
+                let share = S::splat(LEAST).max(below).exp();
+                let share = S::select(below.lt(S::splat(LEAST)), zero, share);
                 sum[v] += share;
                 share.store_head(cells);
             }
@@ -360,6 +415,26 @@ mod tests {
                     // A relative error of 2 ulp of exp is an absolute one of its logarithm.
                     let bound = f64::EPSILON * (2.0 + 2.0 * x.abs());
                     assert!((y - x).abs() <= bound, "{level}, {length}: {y} {x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn row_sums_agree_with_plain_sums() {
+        for level in Level::available() {
+            for n in [0, 1, 3, 8, 31, 32, 33, 100] {
+                let (k, stride) = (3, n + 5);
+                let block: Vec<f64> = (0..k * stride).map(spread).collect();
+                let mut sums = vec![0.5; k];
+                level.dispatch(AddRowSums { block: &block, stride, n, sums: &mut sums });
+                for (row, sum) in block.chunks(stride).zip(sums) {
+                    let plain = 0.5 + row[..n].iter().sum::<f64>();
+                    // two orders of n + 1 numbers below 1
+                    assert!(
+                        (sum - plain).abs() <= (n * n + 1) as f64 * f64::EPSILON,
+                        "{level} {n}"
+                    );
                 }
             }
         }

@@ -31,6 +31,8 @@ pub(crate) struct Neighborhood<'m, 'd, 'e, F: Family, E: Estimator<F>, W: Estima
     model: &'m MixtureModel<F, E, W>,
     data: Weighted<'d, F::Batch<'d>>,
     end: &'e Fit<MixtureParams<F, E, W>, MixtureStats<F>>,
+    /// Components that may move: the first ones.
+    k: usize,
     /// The rows looked at.
     pieces: Vec<Range<usize>>,
     /// Responsibility × weight of each of these rows, for each component.
@@ -40,11 +42,12 @@ pub(crate) struct Neighborhood<'m, 'd, 'e, F: Family, E: Estimator<F>, W: Estima
 impl<'m, 'd, 'e, F: Family, E: Estimator<F>, W: Estimator<Categorical>>
     Neighborhood<'m, 'd, 'e, F, E, W>
 {
-    /// `None` where a row has no responsibilities.
+    /// Of the first `k` components; `None` where a row has no responsibilities.
     pub(crate) fn new(
         model: &'m MixtureModel<F, E, W>,
         data: Weighted<'d, F::Batch<'d>>,
         end: &'e Fit<MixtureParams<F, E, W>, MixtureStats<F>>,
+        k: usize,
     ) -> Option<Self> {
         let n = data.len();
         let pieces: Vec<_> = if n <= PIECES * PIECE {
@@ -53,9 +56,9 @@ impl<'m, 'd, 'e, F: Family, E: Estimator<F>, W: Estimator<Categorical>>
             let begin = |i: usize| i * (n - PIECE) / (PIECES - 1);
             (0..PIECES).map(|i| begin(i)..begin(i) + PIECE).collect()
         };
-        let mut near = Self { model, data, end, pieces, shares: Vec::new() };
+        let mut near = Self { model, data, end, k, pieces, shares: Vec::new() };
         let (weights, points) = end.params.points();
-        for (point, weight) in points.iter().zip(weights.probabilities()) {
+        for (point, weight) in points.iter().zip(weights[0].probabilities()) {
             let mut scores = near.scores(point);
             scores.iter_mut().for_each(|score| *score += weight.ln());
             near.shares.push(scores);
@@ -114,7 +117,7 @@ impl<'m, 'd, 'e, F: Family, E: Estimator<F>, W: Estimator<Categorical>>
 
     /// All changes, and how likely each is to be tried.
     fn changes(&self) -> Vec<(f64, Change)> {
-        let k = self.shares.len();
+        let k = self.k;
         let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let norms: Vec<f64> = self.shares.iter().map(|s| product(s, s).sqrt()).collect();
         let (mut merges, mut drops) = (Vec::new(), Vec::new());

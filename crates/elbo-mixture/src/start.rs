@@ -1,19 +1,26 @@
 //! Where to start: components put at well-spread rows.
 
 use elbo_core::{
-    Batch, CancelToken, DataError, EstimateError, Estimator, Family, Fit, FitError, Proposal,
-    Settings, Tolerance, Variant, Weighted, fit, mix,
+    Batch, CancelToken, DataError, EStepError, EstimateError, Estimator, Family, Fit, FitError,
+    Proposal, Settings, Tolerance, Variant, Weighted, fit, mix,
 };
 use elbo_dist::Categorical;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use crate::{Mixture, MixtureModel, MixtureParams, MixtureStats, moves::Neighborhood};
+use crate::{
+    Mixture, MixtureModel, MixtureParams, MixtureStats,
+    known::{KnownRows, arrange},
+    moves::Neighborhood,
+};
 
 /// Makes starts: `k` components at rows of the data.
 ///
 /// Runs take turns among four kinds, which find different optima: rows picked by k-means++ (in the metric of the
 /// one-component fit) or at random; EM begun there with components as wide as all the data, or after one step of
 /// classification EM, which gives each the shape of the rows nearest to it.
+///
+/// A component of which rows are known starts at one of them. Where there are enough for all components, the first run
+/// starts from what they tell alone.
 ///
 /// Source: Arthur & Vassilvitskii (2007), with the greedy choice among `2 + log₂ k` candidates.
 #[derive(Debug)]
@@ -22,7 +29,11 @@ pub(crate) struct Starts<'m, 'd, F: Family, E, W> {
     data: Weighted<'d, F::Batch<'d>>,
     /// All the data as one component.
     one: F,
+    known: KnownRows,
+    /// Number of components that are put at rows.
     k: usize,
+    /// Components that come after them and start as they are.
+    others: &'m [F],
     seed: u64,
     cancel: Option<CancelToken>,
 }
@@ -46,23 +57,33 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         model: &'m MixtureModel<F, E, W>,
         template: &F,
         data: Weighted<'d, F::Batch<'d>>,
-        k: usize,
+        (k, others): (usize, &'m [F]),
         settings: &Settings,
     ) -> Result<Self, FitError> {
         template.check(data.units())?;
+        F::check_all(others, data.units())?;
+        data.check_labels(k + others.len())?;
         let one = model.one_component(template, data)?;
-        Ok(Self { model, data, one, k, seed: settings.seed, cancel: settings.cancel.clone() })
+        let (known, seed) = (KnownRows::new(data, k), settings.seed);
+        let cancel = settings.cancel.clone();
+        Ok(Self { model, data, one, known, k, others, seed, cancel })
     }
 
     /// The start of a run.
     fn make(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
+        if run == 0
+            && let Some(told) = self.model.from_known_rows(&self.one, self.data, &self.known)
+        {
+            let told = self.beside_others(told.into_parts());
+            return Ok(self.model.start(told, self.data.observations())?);
+        }
         let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, run as u64));
         let pick = if run % 4 < 2 { Pick::Spread } else { Pick::Random };
         let mut components = Vec::with_capacity(self.k);
         for row in self.rows(pick, &mut rng)? {
             components.push(self.one.moved_to(self.data.units(), row)?);
         }
-        let uniform = Mixture::from_parts(Categorical::uniform(self.k), components);
+        let uniform = self.beside_others((Categorical::uniform(self.k), components));
         let params = self.model.start(uniform, self.data.observations())?;
         if run.is_multiple_of(2) {
             return Ok(params);
@@ -77,7 +98,20 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         Ok(fit(self.model, self.data, params, &settings, &())?.params)
     }
 
-    /// `k` rows that differ from each other, as far as scores can tell: components that start equal stay equal.
+    /// These weights and components beside the others, each of which starts with a `k`-th of the weight of all these.
+    fn beside_others(&self, (weights, mut components): (Categorical, Vec<F>)) -> Mixture<F> {
+        if self.others.is_empty() {
+            return Mixture::from_parts(weights, components);
+        }
+        components.extend_from_slice(self.others);
+        let mut shares = weights.probabilities().to_vec();
+        shares.resize(components.len(), 1.0 / self.k as f64);
+        let weights = Categorical::from_weights(&shares).expect("positive shares");
+        Mixture::from_parts(weights, components)
+    }
+
+    /// A row for each component. They differ from each other, as far as scores can tell, unless they are known: components
+    /// that start equal stay equal.
     ///
     /// Each pass over the data looks at the cancel token first.
     fn rows(&self, pick: Pick, rng: &mut ChaCha8Rng) -> Result<Vec<usize>, FitError> {
@@ -87,11 +121,19 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         let seen: Vec<usize> = (0..n).filter(|i| weight(*i) > 0.0).collect();
         let highest =
             |scores: &[f64]| seen.iter().map(|i| scores[*i]).fold(f64::NEG_INFINITY, f64::max);
-        let first = draw(rng, n, weight).ok_or(DataError::Empty)?;
-        let mut rows = vec![first];
+        let known = self.known.draw(rng);
+        let mut rows: Vec<usize> = known.iter().copied().flatten().collect();
+        let given = rows.len();
+        if rows.is_empty() {
+            rows.push(draw(rng, n, weight).ok_or(DataError::Empty)?);
+        }
         // Best score of each row under the components chosen so far, and the best of those.
-        let mut best = vec![0.0; n];
-        self.one.moved_to(units, first)?.log_density_into(units, &mut best);
+        let mut best = vec![f64::NEG_INFINITY; n];
+        let mut scores = vec![0.0; n];
+        for row in &rows {
+            self.one.moved_to(units, *row)?.log_density_into(units, &mut scores);
+            best.iter_mut().zip(&scores).for_each(|(best, score)| *best = best.max(*score));
+        }
         let mut peak = highest(&best);
         let candidates = match pick {
             Pick::Spread => 2 + self.k.ilog2() as usize,
@@ -101,7 +143,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
             let mut winner: Option<(f64, usize, Vec<f64>)> = None;
             for _ in 0..candidates {
                 if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
-                    return Err(FitError::NotRun);
+                    return Err(EStepError::Cancelled.into());
                 }
                 let mass = |i: usize| match pick {
                     _ if weight(i) == 0.0 => 0.0,
@@ -127,7 +169,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
                 peak = peak.max(highest(&best));
             }
         }
-        Ok(rows)
+        Ok(arrange(&known, &rows[given..], self.data.labels()))
     }
 }
 
@@ -146,7 +188,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> elbo_core::Starts<Mi
         most: usize,
     ) -> Vec<Proposal<MixtureParams<F, E, W>>> {
         let seed = mix(mix(self.seed ^ OF_MOVES, run as u64), round as u64);
-        Neighborhood::new(self.model, self.data, from)
+        Neighborhood::new(self.model, self.data, from, self.k)
             .map_or(Vec::new(), |near| near.moves(seed, most))
     }
 }

@@ -30,7 +30,7 @@ fn data_that_no_mixture_fits_are_refused_in_the_words_of_the_file() {
         (
             "a,b\n1,2\n\n3,NA\n,1\n",
             "-K 1",
-            "line 4, column \"b\" is missing (and 1 more); a mixture needs complete rows in this version: fill the cell, remove the row, or choose other columns with --columns",
+            "line 4, column \"b\" is missing (and 1 more); complete rows are needed in this version: fill the cell, remove the row, or choose other columns with --columns",
         ),
         (
             "a,b\n1,7\n2,7\n3,7\n",

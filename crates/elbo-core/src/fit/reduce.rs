@@ -1,6 +1,6 @@
 //! The E-step over all data: fixed pieces, a fixed merge tree, any number of threads.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -20,6 +20,8 @@ use crate::{
 pub struct EStep<M: LatentModel> {
     stats: Mutex<Vec<M::Stats>>,
     scratch: Mutex<Vec<M::Scratch>>,
+    /// Where the model remembers: the scratch of each piece.
+    kept: Vec<Mutex<Option<M::Scratch>>>,
     cut: Cut,
 }
 
@@ -55,7 +57,15 @@ impl<M: LatentModel> EStep<M> {
     /// For `units` units that are worth a task from `grain` units on, in at most `pieces` pieces.
     pub(crate) fn over(units: usize, grain: usize, pieces: usize) -> Self {
         let cut = Cut::new(units, grain, pieces);
-        Self { stats: Mutex::default(), scratch: Mutex::default(), cut }
+        let kept = if M::REMEMBERS { cut.pieces } else { 0 };
+        let kept = (0..kept).map(|_| Mutex::default()).collect();
+        Self { stats: Mutex::default(), scratch: Mutex::default(), kept, cut }
+    }
+
+    /// The same for units that are others at each run: nothing is remembered of them.
+    pub(super) fn forgetful(mut self) -> Self {
+        self.kept.clear();
+        self
     }
 
     /// Overwrites `stats` by the expected statistics of all data; returns the data term.
@@ -150,7 +160,7 @@ impl<M: LatentModel> EStep<M> {
             return Err(EStepError::Cancelled);
         }
         let mut scratch =
-            take(&self.scratch).unwrap_or_else(|| task.model.new_scratch(task.params));
+            self.take_scratch(piece).unwrap_or_else(|| task.model.new_scratch(task.params));
         let units = self.cut.piece(task.data.len(), piece);
         let start = units.start;
         let mut rng = None;
@@ -168,17 +178,38 @@ impl<M: LatentModel> EStep<M> {
         });
         // After an error the scratch may hold half a chunk: it is dropped, not given back.
         let data_term = shown.map_err(EStepError::Source)?.map_err(|error| error.offset(start))?;
-        give_back(&self.scratch, scratch);
+        self.give_back_scratch(piece, scratch);
         Ok(data_term)
+    }
+
+    /// A scratch for this piece; where the model remembers, the one it had the last time.
+    fn take_scratch(&self, piece: usize) -> Option<M::Scratch> {
+        match self.kept.get(piece) {
+            Some(kept) => lock(kept).take(),
+            None if M::REMEMBERS => None,
+            None => take(&self.scratch),
+        }
+    }
+
+    fn give_back_scratch(&self, piece: usize, scratch: M::Scratch) {
+        match self.kept.get(piece) {
+            Some(kept) => *lock(kept) = Some(scratch),
+            None if M::REMEMBERS => {}
+            None => give_back(&self.scratch, scratch),
+        }
     }
 }
 
 fn take<T>(pool: &Mutex<Vec<T>>) -> Option<T> {
-    pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop()
+    lock(pool).pop()
 }
 
 fn give_back<T>(pool: &Mutex<Vec<T>>, item: T) {
-    pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(item);
+    lock(pool).push(item);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs both, side by side where the `rayon` feature is on.

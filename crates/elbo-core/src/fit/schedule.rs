@@ -62,7 +62,7 @@ impl<M: LatentModel> Schedule<M> {
                     seed,
                     steps: 0,
                     half: batches * epochs / 2,
-                    e_step: EStep::over(data.len().min(batch), data.grain(), pieces),
+                    e_step: EStep::over(data.len().min(batch), data.grain(), pieces).forgetful(),
                     order: (0..batches).collect(),
                     fresh: shape.clone(),
                     running: shape.clone(),

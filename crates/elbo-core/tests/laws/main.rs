@@ -7,6 +7,7 @@ mod coins;
 mod distributed;
 mod driver;
 mod inference;
+mod memory;
 mod moves;
 mod restarts;
 mod selection;

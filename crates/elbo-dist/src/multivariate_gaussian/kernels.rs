@@ -26,6 +26,18 @@ use core::f64::consts::FRAC_1_SQRT_2;
 
 use elbo_linalg::{Kernel, Level, MAX_LANES, MAX_TILE, Rows, Simd};
 
+mod block;
+mod diagonal;
+mod large;
+mod relevant;
+mod small;
+
+use block::{Live, list_live, transpose, whole_vectors};
+use diagonal::{observe_diagonal, score_diagonal};
+use large::{enqueue, flush, score_large};
+use relevant::{Relevance, score_by_bounds};
+use small::{add_lane_sums, observe_small, score_small};
+
 /// The largest number of rows per call; what is kept per block then fits into the caches.
 pub(crate) const BLOCK: usize = 256;
 
@@ -310,6 +322,7 @@ pub(crate) struct Scratch {
     /// Small: lane-wise weight, first and second moments, [`MAX_LANES`] numbers each.
     lane_sums: Vec<f64>,
     queues: Queues,
+    relevance: Relevance,
 }
 
 /// `√w (x − μ)` of rows that wait for a symmetric update, per component.
@@ -371,6 +384,7 @@ impl Scratch {
                 rows: when(queued, k * capacity * padded),
                 roots: when(queued, k * capacity),
             },
+            relevance: Relevance::new(),
         }
     }
 
@@ -421,6 +435,36 @@ pub(crate) fn score_all(
     }
 }
 
+/// [`score_all`], for shares of components whose weights are known: a score that cannot matter may be `−∞`.
+///
+/// With `p(x)` the density of the mixture, that is so where `p(x ∣ θⱼ) < 2⁻⁶⁰ p(x)`; then the share of component `j` in
+/// the row is below `2⁻⁶⁰ πⱼ`. All scores given up, taken together, change `ln p(x)` by less than `2⁻⁶⁰`. Others have the bits
+/// of [`score_all`]. `log_weights` are `ln πⱼ` up to a common constant, or their expectations.
+///
+/// Cost: where one component dominates, a third to a half of [`score_all`]; else as much, and somewhat more in one block
+/// of each 32. Only full covariances from `d = 16` on differ from [`score_all`].
+///
+/// # Panics
+///
+/// As [`score_all`], and unless there is one weight per component.
+pub(crate) fn score_relevant(
+    packed: &PackedGaussians,
+    rows: Rows<'_>,
+    log_weights: &[f64],
+    out: &mut [f64],
+    stride: usize,
+    scratch: &mut Scratch,
+) {
+    assert_eq!(log_weights.len(), packed.k, "one weight for each component");
+    if rows.n == 0 || !scratch.relevance.is_due(packed) {
+        return score_all(packed, rows, out, stride, scratch);
+    }
+    scratch.assert_for(packed, rows);
+    assert_block(out.len(), packed.k, rows.n, stride);
+    scratch.block = Some(BlockId::of(rows));
+    scratch.level.dispatch(ScoreRelevant { packed, rows, log_weights, out, stride, scratch });
+}
+
 /// Adds the weighted rows of a block to the moments of every component.
 ///
 /// | argument | shape | layout | on entry | on exit |
@@ -467,6 +511,7 @@ pub(crate) fn observe_all(
 pub(crate) fn finish(packed: &PackedGaussians, moments: &mut Moments, scratch: &mut Scratch) {
     let none = Rows { data: &[], n: 0, d: packed.d, row_stride: 0, column_stride: 0 };
     scratch.assert_for(packed, none);
+    scratch.relevance.reset();
     moments.assert_for(packed);
     scratch.level.dispatch(Finish { packed, moments, scratch });
 }
@@ -508,6 +553,25 @@ impl Kernel for ScoreAll<'_> {
                 score_large::<S>(packed, x, n, out, stride, &mut scratch.centered);
             }
         }
+    }
+}
+
+struct ScoreRelevant<'a> {
+    packed: &'a PackedGaussians,
+    rows: Rows<'a>,
+    log_weights: &'a [f64],
+    out: &'a mut [f64],
+    stride: usize,
+    scratch: &'a mut Scratch,
+}
+
+impl Kernel for ScoreRelevant<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { packed, rows, log_weights, out, stride, scratch } = self;
+        score_by_bounds::<S>(packed, rows, log_weights, out, stride, scratch);
     }
 }
 
@@ -604,470 +668,6 @@ impl Kernel for Finish<'_> {
                 flush::<S>(packed.padded, j, moments, &mut scratch.queues);
             }
         }
-    }
-}
-
-/// Rows per group of the transposed block.
-#[inline(always)]
-fn group<S: Simd>(packed: &PackedGaussians) -> usize {
-    if packed.is_small() { S::LANES } else { S::TILE * S::LANES }
-}
-
-/// Columns per group of the transposed block; those beyond `d` are zero.
-#[inline(always)]
-fn columns(packed: &PackedGaussians) -> usize {
-    if packed.is_small() { packed.d } else { packed.d.next_multiple_of(TILE_ROWS) }
-}
-
-/// Fills `[group][column][row in group]`; the last row is repeated to the end of its group.
-#[inline(always)]
-fn transpose<S: Simd>(packed: &PackedGaussians, rows: Rows<'_>, transposed: &mut [f64]) {
-    let (group, columns, d) = (group::<S>(packed), columns(packed), packed.d);
-    let whole = if rows.column_stride == 1 { d / S::LANES * S::LANES } else { 0 };
-    for (g, block) in
-        transposed.chunks_exact_mut(group * columns).take(rows.n.div_ceil(group)).enumerate()
-    {
-        for first in (0..group).step_by(S::LANES) {
-            let mut starts = [0; MAX_LANES];
-            for (a, start) in starts.iter_mut().enumerate() {
-                *start = (g * group + first + a).min(rows.n - 1) * rows.row_stride;
-            }
-            for c in (0..whole).step_by(S::LANES) {
-                let mut square = [S::splat(0.0); MAX_LANES];
-                for a in 0..S::LANES {
-                    square[a] = S::load(&rows.data[starts[a] + c..]);
-                }
-                S::transpose(&mut square);
-                for a in 0..S::LANES {
-                    square[a].store(&mut block[(c + a) * group + first..]);
-                }
-            }
-            for c in whole..d {
-                let lanes = &mut block[c * group + first..][..S::LANES];
-                for (lane, start) in lanes.iter_mut().zip(starts) {
-                    *lane = rows.data[start + c * rows.column_stride];
-                }
-            }
-            for c in d..columns {
-                S::splat(0.0).store(&mut block[c * group + first..]);
-            }
-        }
-    }
-}
-
-/// The rows as they are if they consist of whole vectors, else copies padded with zeros; and their stride.
-#[inline(always)]
-fn whole_vectors<'a>(rows: Rows<'a>, padded: usize, copies: &'a mut [f64]) -> (&'a [f64], usize) {
-    if rows.column_stride == 1 && rows.d == padded {
-        return (rows.data, rows.row_stride);
-    }
-    for (i, copy) in copies.chunks_exact_mut(padded).take(rows.n).enumerate() {
-        let row = &rows.data[i * rows.row_stride..];
-        if rows.column_stride == 1 {
-            copy[..rows.d].copy_from_slice(&row[..rows.d]);
-        } else {
-            for (c, number) in copy[..rows.d].iter_mut().enumerate() {
-                *number = row[c * rows.column_stride];
-            }
-        }
-    }
-    (copies, padded)
-}
-
-/// Scores for `d = D ≤ 8`, one vector of rows at a time.
-#[inline(always)]
-fn score_small<S: Simd, const D: usize>(
-    packed: &PackedGaussians,
-    x: &[f64],
-    n: usize,
-    out: &mut [f64],
-    stride: usize,
-) {
-    for (j, out) in out.chunks_mut(stride).take(packed.k).enumerate() {
-        let (constant, mean) = (S::splat(packed.constants[j]), &packed.padded_mean(j)[..D]);
-        let u = &packed.whitening(j)[..D * (D + 1) / 2];
-        for (x, out) in x.chunks_exact(D * S::LANES).zip(out[..n].chunks_mut(S::LANES)) {
-            let mut z = [constant; D];
-            for c in 0..D {
-                z[c] = S::load(&x[c * S::LANES..]) - S::splat(mean[c]);
-            }
-            let mut norm = S::splat(0.0);
-            for a in 0..D {
-                let row = a * (a + 1) / 2;
-                let mut y = S::splat(u[row]) * z[0];
-                for c in 1..=a {
-                    y = S::splat(u[row + c]).mul_add(z[c], y);
-                }
-                norm = y.mul_add(y, norm);
-            }
-            (constant - norm).store_head(out);
-        }
-    }
-}
-
-/// Scores for large full covariances: tiles of 4 outputs × [`Simd::TILE`] vectors of rows.
-#[inline(always)]
-fn score_large<S: Simd>(
-    packed: &PackedGaussians,
-    x: &[f64],
-    n: usize,
-    out: &mut [f64],
-    stride: usize,
-    centered: &mut [f64],
-) {
-    let (group, columns, zero) = (S::TILE * S::LANES, columns(packed), S::splat(0.0));
-    let z = &mut centered[..group * columns];
-    for (j, out) in out.chunks_mut(stride).take(packed.k).enumerate() {
-        let (constant, mean) = (S::splat(packed.constants[j]), packed.padded_mean(j));
-        for (x, out) in x.chunks_exact(group * columns).zip(out[..n].chunks_mut(group)) {
-            for ((z, x), mean) in z.chunks_exact_mut(group).zip(x.chunks_exact(group)).zip(mean) {
-                let mean = S::splat(*mean);
-                for v in 0..S::TILE {
-                    let at = v * S::LANES;
-                    (S::load(&x[at..]) - mean).store(&mut z[at..]);
-                }
-            }
-            let mut norm = [zero; MAX_TILE];
-            let mut tiles = packed.whitening(j);
-            for last in (TILE_ROWS..=columns).step_by(TILE_ROWS) {
-                let (tile, rest) = tiles.split_at(TILE_ROWS * last);
-                tiles = rest;
-                let mut y = [[zero; MAX_TILE]; TILE_ROWS];
-                for (u, z) in tile.chunks_exact(TILE_ROWS).zip(z.chunks_exact(group)) {
-                    let mut lanes = [zero; MAX_TILE];
-                    for v in 0..S::TILE {
-                        lanes[v] = S::load(&z[v * S::LANES..]);
-                    }
-                    for a in 0..TILE_ROWS {
-                        let u = S::splat(u[a]);
-                        for v in 0..S::TILE {
-                            y[a][v] = u.mul_add(lanes[v], y[a][v]);
-                        }
-                    }
-                }
-                for a in 0..TILE_ROWS {
-                    for v in 0..S::TILE {
-                        norm[v] = y[a][v].mul_add(y[a][v], norm[v]);
-                    }
-                }
-            }
-            for (out, norm) in out.chunks_mut(S::LANES).zip(norm) {
-                (constant - norm).store_head(out);
-            }
-        }
-    }
-}
-
-/// Scores for diagonal covariances, two components at a time.
-#[inline(always)]
-fn score_diagonal<S: Simd>(
-    packed: &PackedGaussians,
-    x: &[f64],
-    n: usize,
-    out: &mut [f64],
-    stride: usize,
-) {
-    for (pair, out) in out.chunks_mut(2 * stride).take(packed.k.div_ceil(2)).enumerate() {
-        if 2 * pair + 1 < packed.k {
-            score_diagonal_of::<S, 2>(packed, 2 * pair, x, n, out, stride);
-        } else {
-            score_diagonal_of::<S, 1>(packed, 2 * pair, x, n, out, stride);
-        }
-    }
-}
-
-/// Scores of `P` components from `first` on.
-///
-/// `u x − fl(u μ)` takes one operation instead of two; it moves `μ` by a unit in its last place at most.
-#[inline(always)]
-fn score_diagonal_of<S: Simd, const P: usize>(
-    packed: &PackedGaussians,
-    first: usize,
-    x: &[f64],
-    n: usize,
-    out: &mut [f64],
-    stride: usize,
-) {
-    let (group, columns) = (S::TILE * S::LANES, columns(packed));
-    let one = packed.whitening(first);
-    let other = packed.whitening(first + P - 1);
-    for (g, x) in x.chunks_exact(group * columns).take(n.div_ceil(group)).enumerate() {
-        let mut norm = [[S::splat(0.0); MAX_TILE]; P];
-        let affine = one.chunks_exact(2).zip(other.chunks_exact(2));
-        for (x, (one, other)) in x.chunks_exact(group).zip(affine) {
-            for v in 0..S::TILE {
-                let x = S::load(&x[v * S::LANES..]);
-                for p in 0..P {
-                    let affine = if p == 0 { one } else { other };
-                    let y = x.mul_add(S::splat(affine[0]), S::splat(affine[1]));
-                    norm[p][v] = y.mul_add(y, norm[p][v]);
-                }
-            }
-        }
-        for p in 0..P {
-            let constant = S::splat(packed.constants[first + p]);
-            let out = &mut out[p * stride..][..n];
-            let lanes = out[g * group..].chunks_mut(S::LANES).take(S::TILE);
-            for (out, norm) in lanes.zip(norm[p]) {
-                (constant - norm).store_head(out);
-            }
-        }
-    }
-}
-
-/// Adds a block to rows `A..B` of the lane-wise moments for `d = D ≤ 8`; `A = 0` also to the weight.
-#[inline(always)]
-fn observe_small<S: Simd, const D: usize, const A: usize, const B: usize>(
-    packed: &PackedGaussians,
-    x: &[f64],
-    n: usize,
-    weights: &[f64],
-    stride: usize,
-    lane_sums: &mut [f64],
-) {
-    let zero = S::splat(0.0);
-    let first_entry = A * (A + 1) / 2;
-    let components = weights.chunks(stride).zip(lane_sums.chunks_exact_mut(MAX_SUMS * MAX_LANES));
-    for (j, (weights, sums)) in components.take(packed.k).enumerate() {
-        let mean = &packed.padded_mean(j)[..D];
-        let (weight_sum, moments) = sums.split_at_mut(MAX_LANES);
-        let (firsts, seconds) = moments.split_at_mut(D * MAX_LANES);
-        let firsts = &mut firsts[A * MAX_LANES..B * MAX_LANES];
-        let seconds = &mut seconds[first_entry * MAX_LANES..B * (B + 1) / 2 * MAX_LANES];
-
-        let mut weight = S::load(weight_sum);
-        let mut first = [zero; SMALL];
-        for a in A..B {
-            first[a - A] = S::load(&firsts[(a - A) * MAX_LANES..]);
-        }
-        let mut second = [zero; 21];
-        for e in 0..B * (B + 1) / 2 - first_entry {
-            second[e] = S::load(&seconds[e * MAX_LANES..]);
-        }
-        for (x, w) in x.chunks_exact(D * S::LANES).zip(weights[..n].chunks(S::LANES)) {
-            let w = S::load_or(w, 0.0);
-            if S::mask_bits(zero.lt(w)) == 0 {
-                continue;
-            }
-            let mut z = [zero; D];
-            for c in 0..B {
-                z[c] = S::load(&x[c * S::LANES..]) - S::splat(mean[c]);
-            }
-            if A == 0 {
-                weight += w;
-            }
-            for a in A..B {
-                let wz = w * z[a];
-                first[a - A] += wz;
-                for c in 0..=a {
-                    let e = a * (a + 1) / 2 + c - first_entry;
-                    second[e] = wz.mul_add(z[c], second[e]);
-                }
-            }
-        }
-        if A == 0 {
-            weight.store(weight_sum);
-        }
-        for a in A..B {
-            first[a - A].store(&mut firsts[(a - A) * MAX_LANES..]);
-        }
-        for e in 0..B * (B + 1) / 2 - first_entry {
-            second[e].store(&mut seconds[e * MAX_LANES..]);
-        }
-    }
-}
-
-/// Moves the lane-wise sums of component `j` to its moments.
-#[inline(always)]
-fn add_lane_sums<S: Simd>(sums: &mut [f64], j: usize, moments: &mut Moments) {
-    let (d, padded) = (moments.d, moments.padded);
-    let mut lanes = sums.chunks_exact(MAX_LANES);
-    let mut next = || lanes.next().map_or(0.0, |lanes| S::load(lanes).sum());
-    moments.weights[j] += next();
-    for first in &mut moments.firsts[j * padded..][..d] {
-        *first += next();
-    }
-    for a in 0..d {
-        for second in &mut moments.seconds[(j * padded + a) * padded..][..=a] {
-            *second += next();
-        }
-    }
-    sums.fill(0.0);
-}
-
-/// The rows of a block that a component owns a share of.
-#[derive(Clone, Copy)]
-struct Live<'a> {
-    rows: &'a [u32],
-    weights: &'a [f64],
-    x: &'a [f64],
-    stride: usize,
-}
-
-/// Lists the rows of positive weight; returns the total weight and their number.
-#[inline(always)]
-fn list_live<S: Simd>(weights: &[f64], live: &mut [u32]) -> (f64, usize) {
-    let (mut total, mut count) = (S::splat(0.0), 0);
-    for (lanes, row) in weights.chunks(S::LANES).zip((0..).step_by(S::LANES)) {
-        let w = S::load_or(lanes, 0.0);
-        total += w;
-        let bits = S::mask_bits(S::splat(0.0).lt(w));
-        count += S::list_set_bits(bits, row, &mut live[count..]);
-    }
-    (total.sum(), count)
-}
-
-/// Puts `√w (x − μ)` of the live rows into the queue of component `j`.
-#[inline(always)]
-fn enqueue<S: Simd>(
-    packed: &PackedGaussians,
-    j: usize,
-    live: Live<'_>,
-    moments: &mut Moments,
-    queues: &mut Queues,
-) {
-    let (padded, capacity) = (packed.padded, queues.capacity);
-    let mean = packed.padded_mean(j);
-    for &i in live.rows {
-        let i = i as usize;
-        let root = live.weights[i].sqrt();
-        let slot = j * capacity + queues.lengths[j];
-        let queued = &mut queues.rows[slot * padded..][..padded];
-        let x = &live.x[i * live.stride..][..padded];
-        let vectors = x.chunks_exact(S::LANES).zip(mean.chunks_exact(S::LANES));
-        for (queued, (x, mean)) in queued.chunks_exact_mut(S::LANES).zip(vectors) {
-            ((S::load(x) - S::load(mean)) * S::splat(root)).store(queued);
-        }
-        queues.roots[slot] = root;
-        queues.lengths[j] += 1;
-        if queues.lengths[j] == capacity {
-            flush::<S>(padded, j, moments, queues);
-        }
-    }
-}
-
-/// Adds the queue of component `j` to its first and second moments and empties it.
-#[inline(always)]
-fn flush<S: Simd>(padded: usize, j: usize, moments: &mut Moments, queues: &mut Queues) {
-    let length = core::mem::take(&mut queues.lengths[j]);
-    if length == 0 {
-        return;
-    }
-    let roots = &queues.roots[j * queues.capacity..][..length];
-    let rows = &queues.rows[j * queues.capacity * padded..][..length * padded];
-    let firsts = &mut moments.firsts[j * padded..][..padded];
-    for c in (0..padded).step_by(S::LANES) {
-        let mut sum = S::load(&firsts[c..]);
-        for (row, root) in rows.chunks_exact(padded).zip(roots) {
-            sum = S::splat(*root).mul_add(S::load(&row[c..]), sum);
-        }
-        sum.store(&mut firsts[c..]);
-    }
-    let seconds = &mut moments.seconds[j * padded * padded..][..padded * padded];
-    // The lower triangle of LANES × LANES squares, up to three side by side; 4 = 2 + 2.
-    for last in 0..padded / S::LANES {
-        let mut c = 0;
-        while c <= last {
-            let (a, at, left) = (last * S::LANES, c * S::LANES, last + 1 - c);
-            match left {
-                1 => symmetric_update::<S, 1>(rows, padded, a, at, seconds),
-                2 | 4 => symmetric_update::<S, 2>(rows, padded, a, at, seconds),
-                _ => symmetric_update::<S, 3>(rows, padded, a, at, seconds),
-            }
-            c += if left == 4 { 2 } else { left.min(3) };
-        }
-    }
-}
-
-/// `LANES` rows from `first_row` on and `W` vectors of columns from `first_column` on of `Σ y yᵀ`.
-#[inline(always)]
-fn symmetric_update<S: Simd, const W: usize>(
-    rows: &[f64],
-    padded: usize,
-    first_row: usize,
-    first_column: usize,
-    sums: &mut [f64],
-) {
-    let mut tile = [[S::splat(0.0); W]; MAX_LANES];
-    for row in rows.chunks_exact(padded) {
-        let left = &row[first_row..][..S::LANES];
-        let right = &row[first_column..][..W * S::LANES];
-        let mut lanes = [S::splat(0.0); W];
-        for v in 0..W {
-            lanes[v] = S::load(&right[v * S::LANES..]);
-        }
-        for a in 0..S::LANES {
-            let y = S::splat(left[a]);
-            for v in 0..W {
-                tile[a][v] = y.mul_add(lanes[v], tile[a][v]);
-            }
-        }
-    }
-    for a in 0..S::LANES {
-        let sums = &mut sums[(first_row + a) * padded + first_column..][..W * S::LANES];
-        for v in 0..W {
-            let sums = &mut sums[v * S::LANES..];
-            (S::load(sums) + tile[a][v]).store(sums);
-        }
-    }
-}
-
-/// Adds the live rows to the diagonal moments of component `j`, up to four vectors of columns at once.
-#[inline(always)]
-fn observe_diagonal<S: Simd>(
-    packed: &PackedGaussians,
-    j: usize,
-    live: Live<'_>,
-    moments: &mut Moments,
-) {
-    let padded = packed.padded;
-    let mean = packed.padded_mean(j);
-    let firsts = &mut moments.firsts[j * padded..][..padded];
-    let seconds = &mut moments.seconds[j * padded..][..padded];
-    let mut c = 0;
-    while c < padded {
-        if c + 4 * S::LANES <= padded {
-            observe_columns::<S, 4>(c, live, mean, firsts, seconds);
-            c += 4 * S::LANES;
-        } else {
-            observe_columns::<S, 1>(c, live, mean, firsts, seconds);
-            c += S::LANES;
-        }
-    }
-}
-
-/// `W` vectors of columns from `c` on.
-#[inline(always)]
-fn observe_columns<S: Simd, const W: usize>(
-    c: usize,
-    live: Live<'_>,
-    mean: &[f64],
-    firsts: &mut [f64],
-    seconds: &mut [f64],
-) {
-    let zero = S::splat(0.0);
-    let (mut mu, mut first, mut second) = ([zero; W], [zero; W], [zero; W]);
-    for v in 0..W {
-        let at = c + v * S::LANES;
-        mu[v] = S::load(&mean[at..]);
-        first[v] = S::load(&firsts[at..]);
-        second[v] = S::load(&seconds[at..]);
-    }
-    for &i in live.rows {
-        let i = i as usize;
-        let w = S::splat(live.weights[i]);
-        let x = &live.x[i * live.stride + c..][..W * S::LANES];
-        for v in 0..W {
-            let z = S::load(&x[v * S::LANES..]) - mu[v];
-            let wz = w * z;
-            first[v] += wz;
-            second[v] = wz.mul_add(z, second[v]);
-        }
-    }
-    for v in 0..W {
-        let at = c + v * S::LANES;
-        first[v].store(&mut firsts[at..]);
-        second[v].store(&mut seconds[at..]);
     }
 }
 

@@ -73,6 +73,30 @@ impl MultivariateGaussianScratch {
         stride: usize,
     ) {
         kernels::score_all(&packed.kernel, rows, out, stride, &mut self.kernel);
+        self.score_missing(packed, rows, out, stride);
+    }
+
+    /// The same as far as scores matter: see [`kernels::score_relevant`].
+    pub(super) fn score_relevant(
+        &mut self,
+        packed: &MultivariateGaussianPacked,
+        rows: elbo_linalg::Rows<'_>,
+        log_weights: &[f64],
+        out: &mut [f64],
+        stride: usize,
+    ) {
+        kernels::score_relevant(&packed.kernel, rows, log_weights, out, stride, &mut self.kernel);
+        self.score_missing(packed, rows, out, stride);
+    }
+
+    /// A row with missing numbers scores NaN under every component until here.
+    fn score_missing(
+        &mut self,
+        packed: &MultivariateGaussianPacked,
+        rows: elbo_linalg::Rows<'_>,
+        out: &mut [f64],
+        stride: usize,
+    ) {
         self.missing.find_by_scores(rows, &out[..rows.n]);
         if self.missing.is_any() {
             missing::score_all(packed, rows, out, stride, &mut self.missing);

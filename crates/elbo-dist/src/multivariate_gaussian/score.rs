@@ -8,12 +8,6 @@ use super::{MultivariateGaussian, MultivariateGaussianStats, Sharing, whiten};
 /// With `w` the weight and `S = Σw(x − μ)(x − μ)ᵀ`, it is `−½ [w (d ln 2π + ln |Σ|) + tr(Σ⁻¹ S)]`, its derivative
 /// `Σ⁻¹ Σw(x − μ)` in the mean and the lower triangle of `Uᵀ(U S Uᵀ − wI)` in `L`.
 impl ExpectedLogLikelihood for MultivariateGaussian {
-    fn expected_log_likelihood(&self, stats: &MultivariateGaussianStats) -> f64 {
-        let stats = self.about_the_mean(stats);
-        let scatter = self.scatter(&stats);
-        stats.total_weight() * self.constant() - 0.5 * self.covariance.trace_of_solved(&scatter)
-    }
-
     fn score_into(&self, stats: &MultivariateGaussianStats, _: &[f64], out: &mut [f64]) {
         let (mean, own) = out.split_at_mut(self.d());
         self.own_score_into(stats, mean, own);

@@ -84,6 +84,11 @@ impl Spd {
     }
 
     /// Only the diagonal is stored. In one dimension that is all there is.
+    /// Number of columns.
+    pub(crate) fn d(&self) -> usize {
+        self.d
+    }
+
     pub(crate) fn is_diagonal(&self) -> bool {
         self.values.len() == self.d
     }

@@ -4,6 +4,7 @@ use elbo_core::EstimateError;
 
 use crate::{
     dirichlet::most_likely,
+    multivariate_gaussian::spd::Spd,
     special::{ln_minus_digamma, log1p_minus, trigamma_excess},
 };
 
@@ -61,6 +62,55 @@ pub(crate) fn shape_with_spread(order: usize, spread: f64) -> Option<f64> {
     })?;
     let x = least + u.recip();
     (x.is_finite() && x > least).then_some(x)
+}
+
+/// What an inverse-Wishart distribution looks like: matrices of this order, each standing for `repeats` of that many columns,
+/// and `copies` of them.
+#[derive(Clone, Copy)]
+pub(super) struct InverseWishartShape {
+    pub(super) order: usize,
+    pub(super) repeats: f64,
+    pub(super) copies: f64,
+}
+
+/// `Λ̄ = (1/n) Σ E[Λ]`, `E[Λ] = ν Ψ⁻¹`, of posteriors with these `ν` and `Ψ`.
+pub(super) fn average_precision<'a>(
+    posteriors: impl Iterator<Item = (f64, &'a Spd)> + Clone,
+) -> Spd {
+    let n = posteriors.clone().count() as f64;
+    let (_, first) = posteriors.clone().next().expect("there is a posterior");
+    let mut sum = vec![0.0; first.values.len()];
+    for (degrees_of_freedom, scale) in posteriors {
+        elbo_core::add_scaled(&mut sum, degrees_of_freedom / n, &scale.inverse());
+    }
+    Spd::new(sum, first.d()).expect("a mean of positive definite matrices is one")
+}
+
+/// `ν` and `Ψ` of the inverse-Wishart prior that posteriors with these `ν` and `Ψ` suit best, whose average expected precision
+/// is known: `Ψ/ν` is its inverse, and `ν` comes from `E ln |Λ|`.
+pub(super) fn learned_inverse_wishart<'a>(
+    posteriors: impl Iterator<Item = (f64, &'a Spd)>,
+    precision: &Spd,
+    shape: InverseWishartShape,
+) -> Result<(f64, Spd), EstimateError> {
+    let no_prior = || EstimateError::NoPrior { parameter: "degrees of freedom" };
+    let InverseWishartShape { order, repeats, copies } = shape;
+    // ln |Λ̄| − (1/n) Σ E ln |Λ|: what each leaves open, and how much they differ; a negative difference is rounding.
+    let (mut open, mut log_det, mut n) = (0.0, 0.0, 0.0);
+    for (degrees_of_freedom, scale) in posteriors {
+        let half = 0.5 * degrees_of_freedom;
+        let below = (0..order).map(|i| 0.5 * i as f64);
+        open += below.map(|i| ln_minus_digamma(half - i) - (-i / half).ln_1p()).sum::<f64>();
+        log_det += precision.d() as f64 * degrees_of_freedom.ln() - scale.log_det();
+        n += 1.0;
+    }
+    let differ = if n > 1.0 { (precision.log_det() - log_det / n).max(0.0) } else { 0.0 };
+    let spread = open / n + differ / (repeats * copies);
+    let degrees = 2.0 * shape_with_spread(order, spread).ok_or_else(no_prior)?;
+    let values = precision.inverse().iter().map(|value| value * degrees).collect();
+    let scale = Spd::new(values, precision.d()).map_err(|_| no_prior())?;
+    let above = degrees > (order - 1) as f64;
+    if above && degrees.is_finite() { Ok((degrees, scale)) } else { Err(no_prior()) }
 }
 
 /// Concentrations of the Dirichlet distribution with `E[ln pₓ] = logs[x]`: the most likely one for them.

@@ -2,7 +2,7 @@
 
 use elbo_core::{ExpectedLogLikelihood, Family, Rows};
 use elbo_dist::{
-    Bernoulli, Binomial, Categorical, CovarianceStructure, Exponential, Gaussian, Geometric,
+    Bernoulli, Binomial, Categorical, CovarianceStructure, Exponential, Gamma, Gaussian, Geometric,
     LogNormal, LowRankGaussian, Multinomial, MultivariateGaussian, Poisson,
 };
 use elbo_laws::{Of, WeightedSample, parameters::scores_are_derivatives_of_the_log_likelihood};
@@ -35,6 +35,7 @@ fn scores_of_univariate_families_are_derivatives() {
     check(&[Gaussian::new(0.5, 2.0).unwrap(), Gaussian::new(3.0, 0.5).unwrap()], positive());
     check(&[LogNormal::new(0.5, 2.0).unwrap(), LogNormal::new(0.0, 0.5).unwrap()], positive());
     check(&[Exponential::new(0.5).unwrap(), Exponential::new(2.0).unwrap()], positive());
+    check(&[Gamma::new(0.5, 0.3).unwrap(), Gamma::new(4.0, 2.0).unwrap()], positive());
     check(&[Poisson::new(0.5).unwrap(), Poisson::new(4.0).unwrap()], counts.clone());
     check(&[Geometric::new(0.3).unwrap(), Geometric::new(0.6).unwrap()], counts.clone());
     check(&[Binomial::new(9, 0.3).unwrap(), Binomial::new(9, 0.6).unwrap()], counts);

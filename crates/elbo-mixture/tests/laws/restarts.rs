@@ -1,6 +1,6 @@
 //! Restarts restart, and are compared honestly.
 
-use elbo_core::{Change, Moves, Runs};
+use elbo_core::{Change, EStepError, Moves, Runs};
 use elbo_dist::Gamma;
 use elbo_mixture::{
     CancelToken, CovarianceStructure, Criterion, Dirichlet, FitError, Fitted, GaussianMixture,
@@ -143,7 +143,7 @@ fn starts_look_at_the_cancel_token() {
     cancel.cancel();
     let settings = Settings { cancel: Some(cancel), ..Settings::default() };
     let result = GaussianMixture::new(5).settings(settings).fit(faithful.rows().into());
-    assert_eq!(result.err(), Some(FitError::NotRun));
+    assert_eq!(result.err(), Some(FitError::EStep(EStepError::Cancelled)));
 }
 
 #[test]

@@ -354,3 +354,111 @@ fn long_blocks_are_refused() {
     let mut scratch = Scratch::new(&packed);
     score_all(&packed, table.rows(0, 257), &mut [0.0; 257], 257, &mut scratch);
 }
+
+/// Rows near one mean each, the means `distance` apart in every column.
+fn clusters(k: usize, d: usize, n: usize, distance: f64) -> Case {
+    let mut case = Case::new(Shape::Full, k, d, n, 0.0);
+    case.means.iter_mut().for_each(|mean| *mean *= distance);
+    for i in 0..n {
+        for c in 0..d {
+            case.x[i * d + c] += case.means[i % k * d + c];
+        }
+    }
+    case
+}
+
+/// Every score has the bits of [`score_all`], or is `−∞` and below `2⁻⁶⁰` of the mixture's density; returns how many are `−∞`.
+fn count_given_up(case: &Case, log_weights: &[f64], level: Level, layout: Layout) -> usize {
+    let (k, n) = (case.k, case.n);
+    let (packed, table) = (case.packed(), case.table(layout));
+    let mut scratch = Scratch::with_level(&packed, level);
+    let (mut all, mut relevant) = (vec![STRAY; k * BLOCK_STRIDE], vec![STRAY; k * BLOCK_STRIDE]);
+    score_all(&packed, table.rows(0, n), &mut all, BLOCK_STRIDE, &mut scratch);
+    let rows = table.rows(0, n);
+    score_relevant(&packed, rows, log_weights, &mut relevant, BLOCK_STRIDE, &mut scratch);
+    let mut given_up = 0;
+    for i in 0..BLOCK_STRIDE {
+        let at = |j: usize| j * BLOCK_STRIDE + i;
+        let joint: Vec<f64> = (0..k).map(|j| all[at(j)] + log_weights[j]).collect();
+        let log_density = elbo_linalg::log_sum_exp(&joint);
+        for j in 0..k {
+            if relevant[at(j)].to_bits() != all[at(j)].to_bits() {
+                assert!(i < n && relevant[at(j)] == f64::NEG_INFINITY, "{level} {i} {j}");
+                // rounding of a bound is that of the score, and far below one nat here
+                assert!(all[at(j)] < log_density - 41.5, "{level} {i} {j}: {}", all[at(j)]);
+                given_up += 1;
+            }
+        }
+    }
+    given_up
+}
+
+#[test]
+fn relevant_scores_are_all_scores_or_provably_small() {
+    for level in Level::available() {
+        for layout in LAYOUTS {
+            for (d, n) in [(16, 256), (17, 1), (31, 100), (33, 37), (100, 255)] {
+                let k = 5;
+                let log_weights = [0.1_f64, 0.3, 0.5, 1e-300, 0.1].map(f64::ln);
+                let apart = clusters(k, d, n, 20.0);
+                let given_up = count_given_up(&apart, &log_weights, level, layout);
+                assert_eq!(given_up, (k - 1) * n, "{level} {layout:?} {d} {n}");
+                let some = count_given_up(&clusters(k, d, n, 2.0), &log_weights, level, layout);
+                assert!(n == 1 || some < given_up, "{level} {layout:?} {d} {n}: {some}");
+                let none = clusters(k, d, n, 0.0);
+                assert!(count_given_up(&none, &log_weights, level, layout) < given_up);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_weight_that_is_nothing_gives_up_nothing() {
+    for level in Level::available() {
+        // Only the component of weight 0 is near: what it says about the others proves nothing.
+        let mut case = clusters(3, 20, 40, 20.0);
+        for i in 0..case.n {
+            case.x.copy_within(0..case.d, i * case.d);
+        }
+        let weights = [f64::NEG_INFINITY, 0.5_f64.ln(), 0.5_f64.ln()];
+        let given_up = count_given_up(&case, &weights, level, Layout::RowMajor);
+        assert!(given_up <= 2 * case.n, "{level}: {given_up}");
+        let nothing = [f64::NEG_INFINITY; 3];
+        assert_eq!(count_given_up(&case, &nothing, level, Layout::RowMajor), 0, "{level}");
+    }
+}
+
+#[test]
+fn a_bad_row_has_no_relevant_score() {
+    for level in Level::available() {
+        for column in [1, 30] {
+            let (case, d) = (clusters(4, 32, 40, 20.0), 32);
+            let (packed, mut table) = (case.packed(), case.table(Layout::RowMajor));
+            table.data[17 * d + column] = f64::NAN;
+            let mut scores = vec![0.0; 160];
+            let mut scratch = Scratch::with_level(&packed, level);
+            let weights = [0.25_f64.ln(); 4];
+            score_relevant(&packed, table.rows(0, 40), &weights, &mut scores, 40, &mut scratch);
+            for (i, score) in scores.iter().enumerate() {
+                assert_eq!(score.is_nan(), i % 40 == 17, "{level} {column} {i}");
+            }
+        }
+    }
+}
+
+#[test]
+fn scores_in_full_follow_where_all_matter_until_the_chunk_ends() {
+    let (mixed, apart) = (clusters(4, 16, 64, 0.0), clusters(4, 16, 64, 20.0));
+    let (mut packed, weights) = (mixed.packed(), [0.25_f64.ln(); 4]);
+    let mut scratch = Scratch::new(&packed);
+    let mut given_up = |packed: &PackedGaussians, case: &Case, scratch: &mut Scratch| {
+        let (table, mut scores) = (case.table(Layout::RowMajor), vec![0.0; 4 * 64]);
+        score_relevant(packed, table.rows(0, 64), &weights, &mut scores, 64, scratch);
+        scores.iter().filter(|score| score.is_infinite()).count()
+    };
+    assert_eq!(given_up(&packed, &mixed, &mut scratch), 0);
+    packed = apart.packed();
+    assert_eq!(given_up(&packed, &apart, &mut scratch), 0);
+    finish(&packed, &mut Moments::new(&packed), &mut scratch);
+    assert_eq!(given_up(&packed, &apart, &mut scratch), 3 * 64);
+}

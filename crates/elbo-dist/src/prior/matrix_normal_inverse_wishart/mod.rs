@@ -1,5 +1,6 @@
 //! The matrix-normal-inverse-Wishart prior of a linear regression.
 
+mod empirical;
 mod learning;
 
 use std::f64::consts::{LN_2, PI, TAU};

@@ -7,10 +7,10 @@ use elbo_core::{ConjugatePrior, EmpiricalBayes, EstimateError, Evidence, Rows};
 use super::NormalInverseWishart;
 use crate::multivariate_gaussian::spd::Spd;
 use crate::prior::{
-    learning::{ln_growth, shape_with_spread},
+    learning::{InverseWishartShape, average_precision, learned_inverse_wishart, ln_growth},
     normal_inverse_gamma::ln_one_plus_square,
 };
-use crate::special::{ln_gamma_ratio, ln_minus_digamma};
+use crate::special::ln_gamma_ratio;
 use crate::{MultivariateGaussian, MultivariateGaussianStats};
 
 impl Evidence<MultivariateGaussian> for NormalInverseWishart {
@@ -75,8 +75,12 @@ impl EmpiricalBayes for NormalInverseWishart {
             posteriors.iter().all(|q| q.structure == self.structure && q.d() == self.d()),
             "posteriors of another structure or dimension"
         );
-        let precision = average_precision(posteriors);
-        let (degrees_of_freedom, scale) = self.learned_scale(posteriors, &precision)?;
+        let of_covariances = posteriors.iter().map(|q| (q.degrees_of_freedom, &q.scale));
+        let precision = average_precision(of_covariances.clone());
+        let (order, repeats, copies) = (self.order(), self.repeats(), self.copies());
+        let shape = InverseWishartShape { order, repeats, copies };
+        let (degrees_of_freedom, scale) =
+            learned_inverse_wishart(of_covariances, &precision, shape)?;
         let mean = learned_mean(posteriors, &precision);
         let d = self.d() as f64;
         // 1/κ = (1/nd) Σ E[(μ − m)ᵀ Σ⁻¹ (μ − m)]
@@ -93,52 +97,10 @@ impl EmpiricalBayes for NormalInverseWishart {
 }
 
 impl NormalInverseWishart {
-    /// `ν` and `Ψ`, given the average expected precision.
-    fn learned_scale(
-        &self,
-        posteriors: &[Self],
-        precision: &Spd,
-    ) -> Result<(f64, Spd), EstimateError> {
-        let no_prior = || EstimateError::NoPrior { parameter: "degrees of freedom" };
-        let n = posteriors.len() as f64;
-        let order = self.order();
-        // ln |Λ̄| − (1/n) Σ E ln |Λ|: what each leaves open, and how much they differ; a negative difference is rounding.
-        let (mut open, mut log_det) = (0.0, 0.0);
-        for q in posteriors {
-            let half = 0.5 * q.degrees_of_freedom;
-            open += self
-                .half_steps()
-                .map(|i| ln_minus_digamma(half - i) - (-i / half).ln_1p())
-                .sum::<f64>();
-            log_det += self.d() as f64 * q.degrees_of_freedom.ln() - q.scale.log_det();
-        }
-        let differ = (precision.log_det() - log_det / n).max(0.0);
-        let differ = if posteriors.len() == 1 { 0.0 } else { differ };
-        let spread = open / n + differ / (self.repeats() * self.copies());
-        let degrees = 2.0 * shape_with_spread(order, spread).ok_or_else(no_prior)?;
-        let mut values = precision.inverse();
-        for value in &mut values {
-            *value *= degrees;
-        }
-        let scale = Spd::new(values, self.d()).map_err(|_| no_prior())?;
-        let above = degrees > (order - 1) as f64;
-        if above && degrees.is_finite() { Ok((degrees, scale)) } else { Err(no_prior()) }
-    }
-
     /// `0, ½, 1, …`: by how much the shapes of the gamma functions of one matrix differ.
     fn half_steps(&self) -> impl Iterator<Item = f64> {
         (0..self.order()).map(|i| 0.5 * i as f64)
     }
-}
-
-/// `Λ̄ = (1/n) Σ E[Λ]`, `E[Λ] = ν Ψ⁻¹`.
-fn average_precision(posteriors: &[NormalInverseWishart]) -> Spd {
-    let n = posteriors.len() as f64;
-    let mut sum = vec![0.0; posteriors[0].scale.values.len()];
-    for q in posteriors {
-        elbo_core::add_scaled(&mut sum, q.degrees_of_freedom / n, &q.scale.inverse());
-    }
-    Spd::new(sum, posteriors[0].d()).expect("a mean of positive definite matrices is one")
 }
 
 /// `m = (Σ Λⱼ)⁻¹ Σ Λⱼ mⱼ`, as a correction of the first mean: far from zero nothing is lost.

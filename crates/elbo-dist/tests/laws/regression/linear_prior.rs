@@ -43,12 +43,75 @@ fn posterior(
     posterior
 }
 
+/// Scatters grow by squared distances of up to 10², whatever Ψ is.
+const TERMS: f64 = 1e5;
+
+/// Every number of the prior a little less and a little more; matrices stay symmetric.
+fn priors_nearby(prior: &MatrixNormalInverseWishart) -> Vec<MatrixNormalInverseWishart> {
+    let (p, q) = (prior.covariates(), prior.outputs());
+    let is_diagonal = prior.scale().len() == q && q > 1;
+    let count = prior.value_pseudo_count();
+    let parts = [
+        prior.center().to_vec(),
+        prior.expected_value().to_vec(),
+        prior.expected_coefficients().to_vec(),
+        vec![count.unwrap_or(1.0)],
+        prior.precision(),
+        vec![prior.degrees_of_freedom()],
+        prior.scale(),
+    ];
+    let build = |parts: &[Vec<f64>; 7]| {
+        let [center, value, slopes, count_there, precision, nu, scale] = parts;
+        if count.is_some() {
+            let (center, value) = (center.clone(), value.clone());
+            let (slopes, count) = (slopes.clone(), count_there[0]);
+            MatrixNormalInverseWishart::new(center, value, slopes, count, precision, nu[0], scale)
+        } else {
+            MatrixNormalInverseWishart::without_intercept(
+                q,
+                slopes.clone(),
+                precision,
+                nu[0],
+                scale,
+            )
+        }
+    };
+    let mut nearby = Vec::new();
+    for part in 0..parts.len() {
+        if count.is_none() && [0, 1, 3].contains(&part) {
+            continue; // a function through the origin
+        }
+        for at in 0..parts[part].len() {
+            for change in [-1e-3, 1e-3] {
+                let mut moved = parts.clone();
+                let d = if part == 4 { p } else { q };
+                let is_matrix = part == 4 || (part == 6 && !is_diagonal);
+                let mirrored = if is_matrix { at % d * d + at / d } else { at };
+                let size = match part {
+                    4 | 6 if is_matrix => {
+                        (parts[part][at / d * (d + 1)] * parts[part][at % d * (d + 1)]).sqrt()
+                    }
+                    3..=6 => parts[part][at],
+                    _ => 1.0,
+                };
+                moved[part][at] = parts[part][at] + change * size;
+                moved[part][mirrored] = moved[part][at];
+                nearby.extend(build(&moved).ok()); // beyond the border of what is positive definite
+            }
+        }
+    }
+    nearby
+}
+
 macro_rules! laws {
     ($name:ident, $shape:expr) => {
         mod $name {
             use super::*;
 
             elbo_laws::prior_laws!(prior($shape), sample($shape), line($shape, 2.0));
+            elbo_laws::learning_laws!(
+                prior($shape), sample($shape), line($shape, 2.0), priors_nearby, TERMS
+            );
 
             proptest! {
                 #[test]
@@ -83,9 +146,15 @@ macro_rules! laws {
                         let row = elbo_laws::Sample::pick(&sample.data, &[i]);
                         let one = WeightedSample::new(row, vec![1.0]);
                         let evidence = prior.log_evidence(&one.stats(&point)).unwrap();
-                        // Scatters grow by squared distances of up to 10², whatever Ψ is.
-                        assert_close(*predicted, evidence, 1e5);
+                        assert_close(*predicted, evidence, TERMS);
                     }
+                }
+
+                #[test]
+                fn one_posterior_is_its_own_best_prior(
+                    prior in prior($shape), q in prior($shape), point in line($shape, 2.0)
+                ) {
+                    elbo_laws::prior::one_posterior_is_its_own_best_prior(&prior, &q, &point);
                 }
 
                 #[test]
