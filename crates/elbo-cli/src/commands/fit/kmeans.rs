@@ -92,7 +92,9 @@ pub(super) fn run(args: &KmeansArgs) -> Result<u8, Error> {
 fn check(args: &KmeansArgs) -> Result<(), Error> {
     args.fit.starts().map_err(Error::Arguments)?;
     if args.fit.is_hierarchical() {
-        return refuse("--starts hierarchical is for mixtures; give a number of starts");
+        return Err(Error::Arguments(
+            "--starts hierarchical is for mixtures; give a number of starts".into(),
+        ));
     }
     if args.fit.estimator != EstimatorKind::Ml {
         return Err(Error::Arguments(
