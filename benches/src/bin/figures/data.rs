@@ -26,7 +26,7 @@ fn e_steps_of_search(
     starts: usize,
     settings: &Settings,
 ) -> Outcome<usize> {
-    let Some(short) = settings.short_runs else { return Ok(fitted.runs.e_steps()) };
+    let Some(short) = settings.short_runs else { return Ok(e_steps(fitted)) };
     let reports = fitted.runs.ends.iter().filter_map(|end| end.outcome.as_ref().ok());
     let long: usize = reports
         .filter(|report| report.stopped != Stopped::Outrun)
@@ -65,12 +65,6 @@ pub(crate) fn meets<F>(fitted: &Fitted<F>, best: f64) -> usize {
     let within = SAME * fitted.report.observations;
     let met = |optimum: &&Optimum| optimum.objective >= best - within;
     fitted.runs.optima.iter().filter(met).map(|optimum| optimum.runs).sum()
-}
-
-/// Did a run or a move meet this objective?
-pub(crate) fn finds<F>(fitted: &Fitted<F>, best: f64) -> bool {
-    let within = SAME * fitted.report.observations;
-    fitted.runs.optima.first().is_some_and(|optimum| optimum.objective >= best - within)
 }
 
 /// A data set that ships with the repository.

@@ -17,7 +17,7 @@ use elbo::{
     mixture::{MixtureModel, Start},
 };
 
-use data::{Table, best_of, e_steps, ends_at, finds, meets, simulated, traced, univariate};
+use data::{Table, best_of, e_steps, ends_at, meets, simulated, traced, univariate};
 use plot::{Axis, COLORS, Mark, Plot, Scale, Series};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -301,25 +301,24 @@ fn compare(table: &Table, k: usize, variants: &[(&str, Variant)]) -> Outcome<Vec
     Ok(reached)
 }
 
-/// E-steps against the probability of meeting the best optimum, with and without short runs and moves.
+/// E-steps against the probability of meeting the best optimum, with and without short runs.
 fn restarts() -> Outcome<Plot> {
     println!("## restarts: E-steps and share of 100 searches that meet the best optimum");
     let geyser = Table::read("faithful")?;
     let (plain, fast) = (Acceleration::None, Acceleration::default());
-    let (none, some) = (Moves::none(), Moves::default());
-    let few = |starts| Moves { starts, ..some };
-    let plans: [(&str, Acceleration, Option<usize>, &[(usize, Moves)]); 5] = [
-        ("long runs, plain", plain, None, &[5, 10, 20].map(|n| (n, none))),
-        ("short runs first, plain", plain, Some(10), &[20, 40, 100, 200].map(|n| (n, none))),
-        ("long runs", fast, None, &[5, 10, 20, 40, 80].map(|n| (n, none))),
-        ("short runs first", fast, Some(10), &[20, 40, 100, 200].map(|n| (n, none))),
-        ("long runs, then moves", fast, None, &[2, 5, 10].map(|n| (n, few(n)))),
+    let plans: [(&str, Acceleration, Option<usize>, &[usize]); 5] = [
+        ("long runs, plain", plain, None, &[5, 10, 20]),
+        ("short runs first, plain", plain, Some(10), &[20, 40, 100, 200]),
+        ("long runs", fast, None, &[5, 10, 20, 40, 80]),
+        ("short runs first", fast, Some(10), &[20, 40, 100, 200]),
+        ("starts compared first", fast, Some(0), &[100, 200, 400, 800]),
     ];
     let (mut searches, mut best) = (Vec::new(), f64::MIN);
     for (line, (_, acceleration, iterations, sizes)) in plans.into_iter().enumerate() {
-        for (starts, moves) in sizes {
-            let (short_runs, moves) =
-                (iterations.map(|iterations| ShortRuns { iterations, keep: starts / 20 }), *moves);
+        for starts in sizes {
+            let short_runs =
+                iterations.map(|iterations| ShortRuns { iterations, keep: starts / 20 });
+            let moves = Moves::none();
             let settings = Settings { acceleration, short_runs, moves, ..Settings::default() };
             let (cost, all) = geyser.searches(*starts, &settings)?;
             best = best_of(&all).max(best);
@@ -332,7 +331,7 @@ fn restarts() -> Outcome<Plot> {
         .map(|((name, ..), color)| Series::new(name, color, Mark::LineAndDots))
         .collect();
     for (line, starts, cost, all) in &searches {
-        let found = all.iter().filter(|fitted| finds(fitted, best)).count();
+        let found = all.iter().filter(|fitted| meets(fitted, best) > 0).count();
         println!("{}, {starts} starts: {cost:.0} E-steps, {found} %", series[*line].name);
         series[*line].points.push((*cost, found as f64));
     }
