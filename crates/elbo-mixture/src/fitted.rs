@@ -3,7 +3,7 @@
 use elbo_core::{
     Batch, ChunkSource, DataError, Estimator, Family, FitError, Observer, Report, Restarts, Runs,
     Scored, Scores, Settings, Shown, Weighted, criteria, fit_restarts, fit_restarts_source,
-    for_each_piece, spurious_components,
+    fit_search, for_each_piece, spurious_components,
 };
 use elbo_dist::Categorical;
 
@@ -221,8 +221,8 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         if n < k {
             return Err(DataError::TooFew { n, needed: k }.into());
         }
-        let starts = Starts::new(self, template, data, (k, others), settings.seed)?;
-        fit_restarts(self, data, runs, |run| starts.make(run), settings, observer)
+        let starts = Starts::new(self, template, data, (k, others), settings)?;
+        fit_search(self, &Shown::<Self>(data), runs, &starts, settings, observer)
     }
 
     /// Fits the mixture to data that may be larger than memory, from each of these starts, and keeps the best sound end.
