@@ -46,9 +46,12 @@ fn read(path: &Path, selection: &Selection, kind: Kind) -> Result<Table, Error> 
     Ok(table)
 }
 
-/// Refuses missing values and, for counts, anything but one column of whole numbers. Whether the
-/// columns are `free` to be chosen makes a cure.
+/// Refuses, for counts, missing values and anything but one column of whole numbers. Whether the
+/// columns are `free` to be chosen makes a cure. Gaussians integrate out what is missing.
 fn check(table: &Table, kind: Kind, free: bool) -> Result<(), String> {
+    if kind == Kind::Gaussian {
+        return Ok(());
+    }
     let place = |at: usize| {
         format!("{}, column \"{}\"", table.place(at / table.d()), table.columns[at % table.d()])
     };
@@ -63,12 +66,9 @@ fn check(table: &Table, kind: Kind, free: bool) -> Result<(), String> {
             "fill the cell or remove the row"
         };
         return Err(format!(
-            "{} is missing{more}; a mixture needs complete rows in this version: {cure}",
+            "{} is missing{more}; Poisson components need every value: {cure}",
             place(at)
         ));
-    }
-    if kind == Kind::Gaussian {
-        return Ok(());
     }
     if table.d() != 1 {
         return Err(format!(

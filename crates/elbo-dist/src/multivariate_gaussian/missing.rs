@@ -8,22 +8,18 @@ use core::cmp::Ordering;
 use std::f64::consts::TAU;
 
 use elbo_core::BLOCK_STRIDE;
-use elbo_linalg::{Kernel, Level, Rows, Simd};
+use elbo_linalg::{Kernel, Level, MAX_LANES, Rows, Simd};
 
-use super::elimination::Elimination;
+use super::completion::{Completion, add};
 use super::kernels::{self, BLOCK, BlockId, Moments, Scratch};
 use super::packed::MultivariateGaussianPacked;
-
-/// Rows scored side by side.
-const LANES: usize = 8;
 
 /// Bits in a word of a pattern.
 const BITS: usize = u64::BITS as usize;
 
 /// The rows of a block that miss something, and working memory for them.
 ///
-/// Rows are grouped by the pattern of what they miss, so that the factors of a pattern are found once per block and
-/// component.
+/// Rows are grouped by the pattern of what they miss, so that what a pattern needs is made once per block and component.
 #[derive(Clone, Debug)]
 pub(super) struct Missing {
     level: Level,
@@ -38,11 +34,9 @@ pub(super) struct Missing {
     empty: Vec<u32>,
     /// One bit per column for each row of the block: is it missing?
     patterns: Vec<u64>,
-    elimination: Elimination,
-    /// `[column][lane]` of centered rows.
-    lanes: Vec<f64>,
-    /// A centered row in full.
-    centered: Vec<f64>,
+    /// The same with the row's number, where both fit into a number: faster to sort.
+    keys: Vec<u64>,
+    completion: Completion,
     /// What one column adds, of a diagonal covariance.
     by_column: Vec<f64>,
     /// The complete rows and their weights, for the kernels that take nothing else.
@@ -61,9 +55,12 @@ impl Missing {
             partial: Vec::with_capacity(BLOCK),
             empty: Vec::with_capacity(BLOCK),
             patterns: vec![0; BLOCK * d.div_ceil(BITS)],
-            elimination: Elimination::new(if is_diagonal { 0 } else { d }),
-            lanes: vec![0.0; d * LANES],
-            centered: vec![0.0; d],
+            keys: Vec::with_capacity(BLOCK),
+            completion: if is_diagonal {
+                Completion::new(0, 0)
+            } else {
+                Completion::new(d, d.next_multiple_of(MAX_LANES))
+            },
             by_column: vec![0.0; d],
             rows: vec![0.0; BLOCK * d],
             weights: vec![0.0; k * BLOCK_STRIDE],
@@ -121,12 +118,23 @@ impl Missing {
             };
             list.push(row);
         }
-        let patterns = &self.patterns;
-        let order = |a: &u32, b: &u32| match compare(patterns, words, *a, *b) {
-            Ordering::Equal => a.cmp(b),
-            other => other,
-        };
-        self.partial.sort_unstable_by(order);
+        self.sort();
+    }
+
+    /// Brings rows of one pattern together, in order.
+    fn sort(&mut self) {
+        let (patterns, words) = (&self.patterns, self.d.div_ceil(BITS));
+        if self.d + 8 > BITS {
+            return self.partial.sort_unstable_by(|a, b| {
+                compare(patterns, words, *a, *b).then_with(|| a.cmp(b))
+            });
+        }
+        self.keys.clear();
+        self.keys.extend(self.partial.iter().map(|i| patterns[*i as usize] << 8 | u64::from(*i)));
+        self.keys.sort_unstable();
+        for (row, key) in self.partial.iter_mut().zip(&self.keys) {
+            *row = (*key & 0xff) as u32;
+        }
     }
 
     /// Where in `partial` the rows of the pattern at `start` end.
@@ -204,7 +212,7 @@ impl Kernel for Score<'_> {
         if self.packed.is_diagonal() {
             self.diagonal();
         } else {
-            self.full();
+            self.full::<S>();
         }
     }
 }
@@ -232,59 +240,28 @@ impl Score<'_> {
     }
 
     #[inline(always)]
-    fn full(&mut self) {
-        let mut start = 0;
-        while start < self.missing.partial.len() {
-            let (end, first) = (self.missing.end_of_group(start), self.missing.partial[start]);
-            let mut elimination =
-                std::mem::replace(&mut self.missing.elimination, Elimination::new(0));
-            elimination.split(|c| self.missing.is_missing(first, c));
-            for j in 0..self.packed.kernel.k() {
-                elimination.factor(self.packed.whitening(j));
-                let m = elimination.out().len() as f64;
+    fn full<S: Simd>(&mut self) {
+        let Self { packed, rows, out, stride, missing } = self;
+        let mut completion = std::mem::replace(&mut missing.completion, Completion::new(0, 0));
+        for j in 0..packed.kernel.k() {
+            completion.set_component(packed.whitening(j));
+            let (mean, out) = (packed.kernel.mean(j), &mut out[j * *stride..]);
+            let mut start = 0;
+            while start < missing.partial.len() {
+                let (end, first) = (missing.end_of_group(start), missing.partial[start]);
+                completion.set_pattern::<S>(|c| missing.is_missing(first, c));
+                let m = completion.out().len() as f64;
                 let constant =
-                    self.packed.kernel.constant(j) + 0.5 * m * TAU.ln() - elimination.log_det();
-                for group in (start..end).step_by(LANES) {
-                    self.score_lanes(j, constant, group..end.min(group + LANES), &elimination);
+                    packed.kernel.constant(j) + 0.5 * m * TAU.ln() - completion.log_det();
+                for i in &missing.partial[start..end] {
+                    let i = *i as usize;
+                    let x = |c: usize| at(*rows, i, c);
+                    out[i] = constant - 0.5 * completion.distance::<S>(x, mean);
                 }
-            }
-            self.missing.elimination = elimination;
-            start = end;
-        }
-    }
-
-    /// `constant − ½ ‖B z‖²` of a few rows of one pattern.
-    #[inline(always)]
-    fn score_lanes(
-        &mut self,
-        j: usize,
-        constant: f64,
-        group: std::ops::Range<usize>,
-        elimination: &Elimination,
-    ) {
-        let Missing { partial, lanes, .. } = &mut *self.missing;
-        let (mean, members) = (self.packed.kernel.mean(j), &partial[group]);
-        let kept = elimination.kept();
-        for (lanes, c) in lanes.chunks_exact_mut(LANES).zip(kept) {
-            for (lane, i) in lanes.iter_mut().zip(members) {
-                *lane = at(self.rows, *i as usize, *c) - mean[*c];
+                start = end;
             }
         }
-        let mut norm = [0.0; LANES];
-        for a in 0..kept.len() {
-            let mut y = [0.0; LANES];
-            for (b, z) in elimination.kept_row(a).iter().zip(lanes.chunks_exact(LANES)) {
-                for lane in 0..LANES {
-                    y[lane] += b * z[lane];
-                }
-            }
-            for lane in 0..LANES {
-                norm[lane] += y[lane] * y[lane];
-            }
-        }
-        for (i, norm) in members.iter().zip(norm) {
-            self.out[j * self.stride + *i as usize] = constant - 0.5 * norm;
-        }
+        missing.completion = completion;
     }
 }
 
@@ -305,7 +282,7 @@ impl Kernel for Observe<'_> {
         if self.packed.is_diagonal() {
             self.diagonal();
         } else {
-            self.full();
+            self.full::<S>();
         }
     }
 }
@@ -345,65 +322,56 @@ impl Observe<'_> {
     }
 
     #[inline(always)]
-    fn full(&mut self) {
-        let mut start = 0;
-        while start < self.missing.partial.len() {
-            let (end, first) = (self.missing.end_of_group(start), self.missing.partial[start]);
-            let mut elimination =
-                std::mem::replace(&mut self.missing.elimination, Elimination::new(0));
-            elimination.split(|c| self.missing.is_missing(first, c));
-            for j in 0..self.packed.kernel.k() {
+    fn full<S: Simd>(&mut self) {
+        let mut completion = std::mem::replace(&mut self.missing.completion, Completion::new(0, 0));
+        for j in 0..self.packed.kernel.k() {
+            completion.set_component(self.packed.whitening(j));
+            let mut start = 0;
+            while start < self.missing.partial.len() {
+                let (end, first) = (self.missing.end_of_group(start), self.missing.partial[start]);
                 let members = &self.missing.partial[start..end];
                 let total: f64 = members.iter().map(|i| self.weight(j, *i)).sum();
+                start = end;
                 if total == 0.0 {
                     continue;
                 }
-                elimination.factor(self.packed.whitening(j));
-                elimination.solve();
-                for place in start..end {
-                    self.add_completed(j, self.missing.partial[place], &elimination);
+                completion.set_pattern::<S>(|c| self.missing.is_missing(first, c));
+                for i in members {
+                    let w = self.weights[j * self.stride + *i as usize];
+                    if w > 0.0 {
+                        add_completed::<S>(self.packed, self.rows, j, *i, w, self.moments, &mut completion);
+                    }
                 }
                 let padded = self.moments.padded();
                 let (_, _, seconds) = self.moments.sums_mut(j);
-                for (i, &a) in elimination.out().iter().enumerate() {
-                    let row = elimination.covariance_row(i);
-                    for (&b, value) in elimination.out()[..=i].iter().zip(row) {
-                        seconds[a * padded + b] += total * value;
-                    }
-                }
+                completion.add_covariance(total, seconds, padded);
             }
-            self.missing.elimination = elimination;
-            start = end;
         }
+        self.missing.completion = completion;
     }
+}
 
-    /// Adds a row completed by its conditional mean.
-    #[inline(always)]
-    fn add_completed(&mut self, j: usize, i: u32, elimination: &Elimination) {
-        let w = self.weight(j, i);
-        if w == 0.0 {
-            return;
-        }
-        let mean = self.packed.kernel.mean(j);
-        let Missing { centered, lanes, .. } = &mut *self.missing;
-        let (kept, out) = (elimination.kept(), elimination.out());
-        for (z, c) in lanes.iter_mut().zip(kept) {
-            *z = at(self.rows, i as usize, *c) - mean[*c];
-            centered[*c] = *z;
-        }
-        for (place, c) in out.iter().enumerate() {
-            let row = elimination.regression_row(place);
-            centered[*c] = -row.iter().zip(&*lanes).map(|(k, z)| k * z).sum::<f64>();
-        }
-        let padded = self.moments.padded();
-        let (weight, firsts, seconds) = self.moments.sums_mut(j);
-        *weight += w;
-        for (a, (z, first)) in centered.iter().zip(firsts).enumerate() {
-            let wz = w * z;
-            *first += wz;
-            let row = &mut seconds[a * padded..][..=a];
-            row.iter_mut().zip(&*centered).for_each(|(sum, z)| *sum += wz * z);
-        }
+/// Adds a row completed by its conditional mean; of the second moments, the upper triangle too.
+#[inline(always)]
+fn add_completed<S: Simd>(
+    packed: &MultivariateGaussianPacked,
+    rows: Rows<'_>,
+    j: usize,
+    i: u32,
+    w: f64,
+    moments: &mut Moments,
+    completion: &mut Completion,
+) {
+    completion.distance::<S>(|c| at(rows, i as usize, c), packed.kernel.mean(j));
+    completion.complete();
+    let z = &completion.centered[..];
+    let padded = moments.padded();
+    let (weight, firsts, seconds) = moments.sums_mut(j);
+    *weight += w;
+    add::<S>(firsts, w, z);
+    for (a, (row, z_a)) in seconds.chunks_exact_mut(padded).zip(z).take(packed.kernel.d()).enumerate() {
+        let whole = (a + 1).next_multiple_of(S::LANES);
+        add::<S>(&mut row[..whole], w * z_a, &z[..whole]);
     }
 }
 

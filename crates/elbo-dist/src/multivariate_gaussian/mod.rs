@@ -1,6 +1,7 @@
 //! The multivariate Gaussian in all covariance structures.
 
 mod axes;
+mod completion;
 mod elimination;
 mod flat;
 pub(crate) mod kernels;

@@ -14,6 +14,7 @@ mod freeze;
 mod golden;
 mod invariance;
 mod merging;
+mod missing;
 mod one_step;
 mod restarts;
 mod selection;
