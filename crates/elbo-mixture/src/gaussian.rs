@@ -2,8 +2,8 @@
 
 use elbo_core::{
     Batch, Criterion, DataError, EstimateError, Family, FitError, Folds, MaximumAPosteriori,
-    MaximumLikelihood, Observer, Rows, Selection, Settings, Stopped, Uncertainty,
-    UncertaintyError, VariationalBayes, Weighted,
+    MaximumLikelihood, Observer, Rows, Selection, Settings, Stopped, Uncertainty, UncertaintyError,
+    VariationalBayes, Weighted,
 };
 use elbo_dist::{
     CovarianceStructure, Dirichlet, MultivariateGaussian, NormalInverseWishart, ParameterError,

@@ -31,8 +31,6 @@ pub(super) struct Completion {
     columns: Vec<f64>,
     /// The missing columns, ascending.
     out: Vec<usize>,
-    /// The others.
-    kept: Vec<usize>,
     /// `Q` by columns, `m × padded`.
     directions: Vec<f64>,
     /// Upper triangle of `R`, `m × m` at most `d` apart.
@@ -41,11 +39,14 @@ pub(super) struct Completion {
     along: Vec<f64>,
     /// `R⁻¹`, the same layout as `r`.
     inverse: Vec<f64>,
-    /// `y` of one row, padded.
+    /// `z` of [`ROWS`] rows, each padded with zeros.
+    centered: Vec<f64>,
+    /// `y` of [`ROWS`] rows, each padded.
     whitened: Vec<f64>,
-    /// `z` of one row, padded with zeros.
-    pub(super) centered: Vec<f64>,
 }
+
+/// Rows that are whitened side by side.
+pub(super) const ROWS: usize = 4;
 
 impl Completion {
     /// Room for `d` columns, each of `padded` numbers.
@@ -55,13 +56,12 @@ impl Completion {
             padded,
             columns: vec![0.0; d * padded],
             out: Vec::with_capacity(d),
-            kept: Vec::with_capacity(d),
             directions: vec![0.0; d * padded],
             r: vec![0.0; d * d],
             along: vec![0.0; d],
             inverse: vec![0.0; d * d],
-            whitened: vec![0.0; padded],
-            centered: vec![0.0; padded],
+            centered: vec![0.0; ROWS * padded],
+            whitened: vec![0.0; ROWS * padded],
         }
     }
 
@@ -74,19 +74,12 @@ impl Completion {
         }
     }
 
-    /// Takes the pattern of what is missing, and makes directions of its columns.
+    /// Takes the columns that are missing, ascending, and makes directions of them.
     #[inline(always)]
-    pub(super) fn set_pattern<S: Simd>(&mut self, is_out: impl Fn(usize) -> bool) {
+    pub(super) fn set_pattern<S: Simd>(&mut self, out: &[u32]) {
         let (d, padded) = (self.d, self.padded);
         self.out.clear();
-        self.kept.clear();
-        for c in 0..d {
-            if is_out(c) {
-                self.out.push(c);
-            } else {
-                self.kept.push(c);
-            }
-        }
+        self.out.extend(out.iter().map(|c| *c as usize));
         for (a, c) in self.out.iter().enumerate() {
             let (before, rest) = self.directions.split_at_mut(a * padded);
             let direction = &mut rest[..padded];
@@ -102,45 +95,72 @@ impl Completion {
         }
     }
 
-    /// The missing columns, ascending.
-    pub(super) fn out(&self) -> &[usize] {
-        &self.out
-    }
-
     /// `ln |R|`.
     pub(super) fn log_det(&self) -> f64 {
         (0..self.out.len()).map(|a| self.r[a * self.d + a].ln()).sum()
     }
 
-    /// The quadratic form of what a row has; `mean` has `d` numbers, `x` tells the row's.
+    /// Whitens up to [`ROWS`] rows: `x` holds them one after the other, padded, with anything finite where they miss something,
+    /// `mask` is 1 where they do not.
     #[inline(always)]
-    pub(super) fn distance<S: Simd>(&mut self, x: impl Fn(usize) -> f64, mean: &[f64]) -> f64 {
-        self.whitened.fill(0.0);
-        for &c in &self.kept {
-            let z = x(c) - mean[c];
-            self.centered[c] = z;
-            // the column is zero above its diagonal
-            let from = c / S::LANES * S::LANES;
-            add::<S>(&mut self.whitened[from..], z, &self.columns[c * self.padded..][from..self.padded]);
+    pub(super) fn whiten<S: Simd>(&mut self, x: &[f64], mean: &[f64], mask: &[f64]) {
+        let (d, padded) = (self.d, self.padded);
+        for (z, x) in self.centered.chunks_exact_mut(padded).zip(x.chunks_exact(padded)) {
+            let known = x.chunks_exact(S::LANES).zip(mean.chunks_exact(S::LANES));
+            let known = known.zip(mask.chunks_exact(S::LANES));
+            for (z, ((x, mean), mask)) in z.chunks_exact_mut(S::LANES).zip(known) {
+                ((S::load(x) - S::load(mean)) * S::load(mask)).store(z);
+            }
         }
-        for (direction, along) in self.directions.chunks_exact(self.padded).zip(&mut self.along).take(self.out.len()) {
-            *along = dot::<S>(direction, &self.whitened);
-            add::<S>(&mut self.whitened, -*along, direction);
+        let rows: [&[f64]; ROWS] = core::array::from_fn(|r| &self.centered[r * padded..][..d]);
+        for at in (0..padded).step_by(S::LANES) {
+            let mut y = [S::splat(0.0); ROWS];
+            // columns are zero above their diagonal
+            for c in 0..d.min(at + S::LANES) {
+                let column = S::load(&self.columns[c * padded + at..]);
+                for r in 0..ROWS {
+                    y[r] = S::splat(rows[r][c]).mul_add(column, y[r]);
+                }
+            }
+            for (y, whitened) in y.into_iter().zip(self.whitened.chunks_exact_mut(padded)) {
+                y.store(&mut whitened[at..]);
+            }
         }
-        dot::<S>(&self.whitened, &self.whitened)
     }
 
-    /// After [`distance`](Self::distance): puts the conditional means into `centered`.
+    /// The quadratic form of what whitened row `row` has.
     #[inline(always)]
-    pub(super) fn complete(&mut self) {
+    pub(super) fn distance<S: Simd>(&mut self, row: usize) -> f64 {
+        self.project::<S>(row);
+        let whitened = &self.whitened[row * self.padded..][..self.padded];
+        dot::<S>(whitened, whitened)
+    }
+
+    /// Takes the directions out of whitened row `row`.
+    #[inline(always)]
+    fn project<S: Simd>(&mut self, row: usize) {
+        let whitened = &mut self.whitened[row * self.padded..][..self.padded];
+        let directions = self.directions.chunks_exact(self.padded).take(self.out.len());
+        for (direction, along) in directions.zip(&mut self.along) {
+            *along = dot::<S>(direction, whitened);
+            add::<S>(whitened, -*along, direction);
+        }
+    }
+
+    /// Whitened row `row`, centered, padded with zeros, with conditional means where something is missing.
+    #[inline(always)]
+    pub(super) fn complete<S: Simd>(&mut self, row: usize) -> &[f64] {
+        self.project::<S>(row);
         let (d, m) = (self.d, self.out.len());
+        let centered = &mut self.centered[row * self.padded..][..self.padded];
         for a in (0..m).rev() {
             let (head, known) = self.along[..m].split_at_mut(a + 1);
             let r = &self.r[a * d..][..m];
             let sum: f64 = known.iter().zip(&r[a + 1..]).map(|(x, r)| x * r).sum();
             head[a] = (head[a] - sum) / r[a];
-            self.centered[self.out[a]] = -head[a];
+            centered[self.out[a]] = -head[a];
         }
+        centered
     }
 
     /// Adds `weight` times the conditional covariance to the lower triangle of a matrix of rows `stride` apart.
@@ -151,13 +171,15 @@ impl Completion {
         for c in 0..m {
             self.inverse[c * d + c] = self.r[c * d + c].recip();
             for a in (0..c).rev() {
-                let sum: f64 = (a + 1..=c).map(|b| self.r[a * d + b] * self.inverse[b * d + c]).sum();
+                let sum: f64 =
+                    (a + 1..=c).map(|b| self.r[a * d + b] * self.inverse[b * d + c]).sum();
                 self.inverse[a * d + c] = -sum / self.r[a * d + a];
             }
         }
         for (i, a) in self.out.iter().enumerate() {
             for (j, b) in self.out[..=i].iter().enumerate() {
-                let rows = self.inverse[i * d + i..][..m - i].iter().zip(&self.inverse[j * d + i..]);
+                let rows =
+                    self.inverse[i * d + i..][..m - i].iter().zip(&self.inverse[j * d + i..]);
                 matrix[a * stride + b] += weight * rows.map(|(x, y)| x * y).sum::<f64>();
             }
         }

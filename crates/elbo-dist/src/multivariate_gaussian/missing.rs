@@ -10,7 +10,7 @@ use std::f64::consts::TAU;
 use elbo_core::BLOCK_STRIDE;
 use elbo_linalg::{Kernel, Level, MAX_LANES, Rows, Simd};
 
-use super::completion::{Completion, add};
+use super::completion::{Completion, ROWS, add};
 use super::kernels::{self, BLOCK, BlockId, Moments, Scratch};
 use super::packed::MultivariateGaussianPacked;
 
@@ -36,6 +36,7 @@ pub(super) struct Missing {
     patterns: Vec<u64>,
     /// The same with the row's number, where both fit into a number: faster to sort.
     keys: Vec<u64>,
+    groups: Groups,
     completion: Completion,
     /// What one column adds, of a diagonal covariance.
     by_column: Vec<f64>,
@@ -44,9 +45,65 @@ pub(super) struct Missing {
     weights: Vec<f64>,
 }
 
+/// Rows that miss something, together with those that miss the same.
+#[derive(Clone, Debug, Default)]
+struct Groups {
+    padded: usize,
+    /// Where in `partial` each begins, and the end of all.
+    starts: Vec<usize>,
+    /// Where in `missing` the columns of each begin, and the end of all.
+    columns: Vec<usize>,
+    missing: Vec<u32>,
+    /// 1 where a column is there, padded; one row for each group.
+    masks: Vec<f64>,
+    /// The rows of `partial`, padded, zero where they miss something; room for [`ROWS`] more.
+    rows: Vec<f64>,
+}
+
+/// One of [`Groups`].
+#[derive(Clone, Copy)]
+struct Group<'a> {
+    /// Their places in `partial`.
+    first: usize,
+    end: usize,
+    missing: &'a [u32],
+    mask: &'a [f64],
+}
+
+impl Groups {
+    fn new(padded: usize) -> Self {
+        let (most, columns) = (BLOCK + 1, BLOCK * padded);
+        Self {
+            padded,
+            starts: Vec::with_capacity(most),
+            columns: Vec::with_capacity(most),
+            missing: Vec::with_capacity(columns),
+            masks: vec![0.0; columns],
+            rows: vec![0.0; columns + ROWS * padded],
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Group<'_>> {
+        let masks = self.masks.chunks_exact(self.padded);
+        let windows = self.starts.windows(2).zip(self.columns.windows(2));
+        windows.zip(masks).map(|((starts, columns), mask)| Group {
+            first: starts[0],
+            end: starts[1],
+            missing: &self.missing[columns[0]..columns[1]],
+            mask,
+        })
+    }
+
+    /// `ROWS` rows from place `at` on.
+    fn rows_from(&self, at: usize) -> &[f64] {
+        &self.rows[at * self.padded..][..ROWS * self.padded]
+    }
+}
+
 impl Missing {
     /// Working memory for blocks under `k` components in `d` dimensions.
     pub(super) fn new(k: usize, d: usize, is_diagonal: bool) -> Self {
+        let padded = d.next_multiple_of(MAX_LANES);
         Self {
             level: Level::detect(),
             d,
@@ -56,10 +113,11 @@ impl Missing {
             empty: Vec::with_capacity(BLOCK),
             patterns: vec![0; BLOCK * d.div_ceil(BITS)],
             keys: Vec::with_capacity(BLOCK),
+            groups: if is_diagonal { Groups::default() } else { Groups::new(padded) },
             completion: if is_diagonal {
                 Completion::new(0, 0)
             } else {
-                Completion::new(d, d.next_multiple_of(MAX_LANES))
+                Completion::new(d, padded)
             },
             by_column: vec![0.0; d],
             rows: vec![0.0; BLOCK * d],
@@ -119,15 +177,51 @@ impl Missing {
             list.push(row);
         }
         self.sort();
+        if self.groups.padded > 0 {
+            self.group(rows);
+        }
+    }
+
+    /// Copies the sorted rows, and finds out where patterns begin.
+    fn group(&mut self, rows: Rows<'_>) {
+        let (words, padded) = (self.d.div_ceil(BITS), self.groups.padded);
+        let Self { groups, partial, patterns, d, .. } = self;
+        groups.starts.clear();
+        groups.columns.clear();
+        groups.missing.clear();
+        let mut before = None;
+        for (place, i) in partial.iter().enumerate() {
+            let copy = &mut groups.rows[place * padded..][..*d];
+            for (c, copy) in copy.iter_mut().enumerate() {
+                let x = at(rows, *i as usize, c);
+                *copy = if x.is_nan() { 0.0 } else { x };
+            }
+            let same = |other: u32| compare(patterns, words, other, *i) == Ordering::Equal;
+            if !before.is_some_and(same) {
+                let mask = &mut groups.masks[groups.starts.len() * padded..][..*d];
+                groups.starts.push(place);
+                groups.columns.push(groups.missing.len());
+                for (c, mask) in mask.iter_mut().enumerate() {
+                    let is_missing = at(rows, *i as usize, c).is_nan();
+                    *mask = if is_missing { 0.0 } else { 1.0 };
+                    if is_missing {
+                        groups.missing.push(c as u32);
+                    }
+                }
+            }
+            before = Some(*i);
+        }
+        groups.starts.push(partial.len());
+        groups.columns.push(groups.missing.len());
     }
 
     /// Brings rows of one pattern together, in order.
     fn sort(&mut self) {
         let (patterns, words) = (&self.patterns, self.d.div_ceil(BITS));
         if self.d + 8 > BITS {
-            return self.partial.sort_unstable_by(|a, b| {
-                compare(patterns, words, *a, *b).then_with(|| a.cmp(b))
-            });
+            return self
+                .partial
+                .sort_unstable_by(|a, b| compare(patterns, words, *a, *b).then_with(|| a.cmp(b)));
         }
         self.keys.clear();
         self.keys.extend(self.partial.iter().map(|i| patterns[*i as usize] << 8 | u64::from(*i)));
@@ -135,23 +229,6 @@ impl Missing {
         for (row, key) in self.partial.iter_mut().zip(&self.keys) {
             *row = (*key & 0xff) as u32;
         }
-    }
-
-    /// Where in `partial` the rows of the pattern at `start` end.
-    fn end_of_group(&self, start: usize) -> usize {
-        let words = self.d.div_ceil(BITS);
-        let first = self.partial[start];
-        let same = |i: &u32| compare(&self.patterns, words, first, *i) == Ordering::Equal;
-        self.partial[start..]
-            .iter()
-            .position(|i| !same(i))
-            .map_or(self.partial.len(), |p| start + p)
-    }
-
-    /// Is column `c` of row `i` missing?
-    fn is_missing(&self, i: u32, c: usize) -> bool {
-        let words = self.d.div_ceil(BITS);
-        self.patterns[i as usize * words + c / BITS] >> (c % BITS) & 1 == 1
     }
 }
 
@@ -241,27 +318,24 @@ impl Score<'_> {
 
     #[inline(always)]
     fn full<S: Simd>(&mut self) {
-        let Self { packed, rows, out, stride, missing } = self;
-        let mut completion = std::mem::replace(&mut missing.completion, Completion::new(0, 0));
+        let Self { packed, out, stride, missing, .. } = self;
+        let Missing { partial, groups, completion, .. } = &mut **missing;
         for j in 0..packed.kernel.k() {
             completion.set_component(packed.whitening(j));
-            let (mean, out) = (packed.kernel.mean(j), &mut out[j * *stride..]);
-            let mut start = 0;
-            while start < missing.partial.len() {
-                let (end, first) = (missing.end_of_group(start), missing.partial[start]);
-                completion.set_pattern::<S>(|c| missing.is_missing(first, c));
-                let m = completion.out().len() as f64;
+            let (mean, out) = (packed.kernel.padded_mean(j), &mut out[j * *stride..]);
+            for group in groups.iter() {
+                completion.set_pattern::<S>(group.missing);
+                let m = group.missing.len() as f64;
                 let constant =
                     packed.kernel.constant(j) + 0.5 * m * TAU.ln() - completion.log_det();
-                for i in &missing.partial[start..end] {
-                    let i = *i as usize;
-                    let x = |c: usize| at(*rows, i, c);
-                    out[i] = constant - 0.5 * completion.distance::<S>(x, mean);
+                for first in (group.first..group.end).step_by(ROWS) {
+                    completion.whiten::<S>(groups.rows_from(first), mean, group.mask);
+                    for (row, i) in partial[first..group.end].iter().take(ROWS).enumerate() {
+                        out[*i as usize] = constant - 0.5 * completion.distance::<S>(row);
+                    }
                 }
-                start = end;
             }
         }
-        missing.completion = completion;
     }
 }
 
@@ -323,55 +397,57 @@ impl Observe<'_> {
 
     #[inline(always)]
     fn full<S: Simd>(&mut self) {
-        let mut completion = std::mem::replace(&mut self.missing.completion, Completion::new(0, 0));
-        for j in 0..self.packed.kernel.k() {
-            completion.set_component(self.packed.whitening(j));
-            let mut start = 0;
-            while start < self.missing.partial.len() {
-                let (end, first) = (self.missing.end_of_group(start), self.missing.partial[start]);
-                let members = &self.missing.partial[start..end];
-                let total: f64 = members.iter().map(|i| self.weight(j, *i)).sum();
-                start = end;
+        let Self { packed, weights, stride, moments, missing, .. } = self;
+        let Missing { partial, groups, completion, .. } = &mut **missing;
+        let (padded, d) = (moments.padded(), packed.kernel.d());
+        for j in 0..packed.kernel.k() {
+            completion.set_component(packed.whitening(j));
+            let (mean, weights) = (packed.kernel.padded_mean(j), &weights[j * *stride..]);
+            let (weight, firsts, seconds) = moments.sums_mut(j);
+            for group in groups.iter() {
+                let shares = |places: core::ops::Range<usize>| -> f64 {
+                    partial[places].iter().map(|i| weights[*i as usize]).sum()
+                };
+                let total = shares(group.first..group.end);
                 if total == 0.0 {
                     continue;
                 }
-                completion.set_pattern::<S>(|c| self.missing.is_missing(first, c));
-                for i in members {
-                    let w = self.weights[j * self.stride + *i as usize];
-                    if w > 0.0 {
-                        add_completed::<S>(self.packed, self.rows, j, *i, w, self.moments, &mut completion);
+                *weight += total;
+                completion.set_pattern::<S>(group.missing);
+                for first in (group.first..group.end).step_by(ROWS) {
+                    let end = group.end.min(first + ROWS);
+                    if shares(first..end) == 0.0 {
+                        continue;
+                    }
+                    completion.whiten::<S>(groups.rows_from(first), mean, group.mask);
+                    for (row, i) in partial[first..end].iter().enumerate() {
+                        let w = weights[*i as usize];
+                        if w > 0.0 {
+                            let z = completion.complete::<S>(row);
+                            add_outer::<S>(w, z, d, padded, firsts, seconds);
+                        }
                     }
                 }
-                let padded = self.moments.padded();
-                let (_, _, seconds) = self.moments.sums_mut(j);
                 completion.add_covariance(total, seconds, padded);
             }
         }
-        self.missing.completion = completion;
     }
 }
 
-/// Adds a row completed by its conditional mean; of the second moments, the upper triangle too.
+/// Adds a row to first moments, and to the lower triangle of second moments (and some of the upper one).
 #[inline(always)]
-fn add_completed<S: Simd>(
-    packed: &MultivariateGaussianPacked,
-    rows: Rows<'_>,
-    j: usize,
-    i: u32,
+fn add_outer<S: Simd>(
     w: f64,
-    moments: &mut Moments,
-    completion: &mut Completion,
+    z: &[f64],
+    d: usize,
+    padded: usize,
+    firsts: &mut [f64],
+    seconds: &mut [f64],
 ) {
-    completion.distance::<S>(|c| at(rows, i as usize, c), packed.kernel.mean(j));
-    completion.complete();
-    let z = &completion.centered[..];
-    let padded = moments.padded();
-    let (weight, firsts, seconds) = moments.sums_mut(j);
-    *weight += w;
     add::<S>(firsts, w, z);
-    for (a, (row, z_a)) in seconds.chunks_exact_mut(padded).zip(z).take(packed.kernel.d()).enumerate() {
+    for (a, row) in seconds.chunks_exact_mut(padded).take(d).enumerate() {
         let whole = (a + 1).next_multiple_of(S::LANES);
-        add::<S>(&mut row[..whole], w * z_a, &z[..whole]);
+        add::<S>(&mut row[..whole], w * z[a], &z[..whole]);
     }
 }
 

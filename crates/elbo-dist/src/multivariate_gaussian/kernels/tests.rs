@@ -405,6 +405,11 @@ fn relevant_scores_are_all_scores_or_provably_small() {
                 assert_eq!(given_up, (k - 1) * n, "{level} {layout:?} {d} {n}");
                 let some = count_given_up(&clusters(k, d, n, 2.0), &log_weights, level, layout);
                 assert!(n == 1 || some < given_up, "{level} {layout:?} {d} {n}: {some}");
+                for distance in [3.0, 4.0, 6.0, 8.0] {
+                    // scores on both sides of the cut
+                    let near = clusters(k, d, n, distance);
+                    count_given_up(&near, &log_weights, level, layout);
+                }
                 let none = clusters(k, d, n, 0.0);
                 assert!(count_given_up(&none, &log_weights, level, layout) < given_up);
             }
