@@ -456,7 +456,7 @@ fn scores_in_full_follow_where_all_matter_until_the_chunk_ends() {
     let (mixed, apart) = (clusters(4, 16, 64, 0.0), clusters(4, 16, 64, 20.0));
     let (mut packed, weights) = (mixed.packed(), [0.25_f64.ln(); 4]);
     let mut scratch = Scratch::new(&packed);
-    let mut given_up = |packed: &PackedGaussians, case: &Case, scratch: &mut Scratch| {
+    let given_up = |packed: &PackedGaussians, case: &Case, scratch: &mut Scratch| {
         let (table, mut scores) = (case.table(Layout::RowMajor), vec![0.0; 4 * 64]);
         score_relevant(packed, table.rows(0, 64), &weights, &mut scores, 64, scratch);
         scores.iter().filter(|score| score.is_infinite()).count()
