@@ -100,12 +100,16 @@ impl Completion {
         (0..self.out.len()).map(|a| self.r[a * self.d + a].ln()).sum()
     }
 
-    /// Whitens up to [`ROWS`] rows: `x` holds them one after the other, padded, with anything finite where they miss something,
-    /// `mask` is 1 where they do not.
+    /// Whitens rows: `x` holds each padded, with anything finite where it misses something, `masks` are 1 where it does not.
     #[inline(always)]
-    pub(super) fn whiten<S: Simd>(&mut self, x: &[f64], mean: &[f64], mask: &[f64]) {
+    pub(super) fn whiten<S: Simd>(
+        &mut self,
+        x: [&[f64]; ROWS],
+        masks: [&[f64]; ROWS],
+        mean: &[f64],
+    ) {
         let (d, padded) = (self.d, self.padded);
-        for (z, x) in self.centered.chunks_exact_mut(padded).zip(x.chunks_exact(padded)) {
+        for (z, (x, mask)) in self.centered.chunks_exact_mut(padded).zip(x.iter().zip(masks)) {
             let known = x.chunks_exact(S::LANES).zip(mean.chunks_exact(S::LANES));
             let known = known.zip(mask.chunks_exact(S::LANES));
             for (z, ((x, mean), mask)) in z.chunks_exact_mut(S::LANES).zip(known) {
@@ -163,9 +167,13 @@ impl Completion {
         centered
     }
 
-    /// Adds `weight` times the conditional covariance to the lower triangle of a matrix of rows `stride` apart.
+    /// Adds `weight` times the conditional covariance to the lower triangle of a matrix of rows `stride` apart; nothing, if the
+    /// weight is 0.
     #[inline(always)]
     pub(super) fn add_covariance(&mut self, weight: f64, matrix: &mut [f64], stride: usize) {
+        if weight == 0.0 {
+            return;
+        }
         let (d, m) = (self.d, self.out.len());
         // R⁻¹, column by column from the diagonal up
         for c in 0..m {

@@ -37,6 +37,8 @@ pub(super) struct Missing {
     /// The same with the row's number, where both fit into a number: faster to sort.
     keys: Vec<u64>,
     groups: Groups,
+    /// Places of `partial` that are worked on.
+    places: Vec<u32>,
     completion: Completion,
     /// What one column adds, of a diagonal covariance.
     by_column: Vec<f64>,
@@ -45,58 +47,46 @@ pub(super) struct Missing {
     weights: Vec<f64>,
 }
 
-/// Rows that miss something, together with those that miss the same.
+/// Rows that miss something, next to those that miss the same.
 #[derive(Clone, Debug, Default)]
 struct Groups {
     padded: usize,
-    /// Where in `partial` each begins, and the end of all.
-    starts: Vec<usize>,
-    /// Where in `missing` the columns of each begin, and the end of all.
+    /// The group of each row of `partial`.
+    of: Vec<u32>,
+    /// Where in `missing` the columns of each group begin, and the end of all.
     columns: Vec<usize>,
     missing: Vec<u32>,
-    /// 1 where a column is there, padded; one row for each group.
+    /// 1 where a row has a value, padded.
     masks: Vec<f64>,
-    /// The rows of `partial`, padded, zero where they miss something; room for [`ROWS`] more.
+    /// The rows of `partial`, padded, zero where they miss something.
     rows: Vec<f64>,
-}
-
-/// One of [`Groups`].
-#[derive(Clone, Copy)]
-struct Group<'a> {
-    /// Their places in `partial`.
-    first: usize,
-    end: usize,
-    missing: &'a [u32],
-    mask: &'a [f64],
 }
 
 impl Groups {
     fn new(padded: usize) -> Self {
-        let (most, columns) = (BLOCK + 1, BLOCK * padded);
         Self {
             padded,
-            starts: Vec::with_capacity(most),
-            columns: Vec::with_capacity(most),
-            missing: Vec::with_capacity(columns),
-            masks: vec![0.0; columns],
-            rows: vec![0.0; columns + ROWS * padded],
+            of: Vec::with_capacity(BLOCK),
+            columns: Vec::with_capacity(BLOCK + 1),
+            missing: Vec::with_capacity(BLOCK * padded),
+            masks: vec![0.0; BLOCK * padded],
+            rows: vec![0.0; BLOCK * padded],
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = Group<'_>> {
-        let masks = self.masks.chunks_exact(self.padded);
-        let windows = self.starts.windows(2).zip(self.columns.windows(2));
-        windows.zip(masks).map(|((starts, columns), mask)| Group {
-            first: starts[0],
-            end: starts[1],
-            missing: &self.missing[columns[0]..columns[1]],
-            mask,
-        })
+    /// The columns that the rows of a group miss, ascending.
+    fn missing(&self, group: u32) -> &[u32] {
+        let group = group as usize;
+        &self.missing[self.columns[group]..self.columns[group + 1]]
     }
 
-    /// `ROWS` rows from place `at` on.
-    fn rows_from(&self, at: usize) -> &[f64] {
-        &self.rows[at * self.padded..][..ROWS * self.padded]
+    /// Whitens the rows at up to [`ROWS`] places of `partial`, at least one.
+    #[inline(always)]
+    fn whiten<S: Simd>(&self, places: &[u32], mean: &[f64], completion: &mut Completion) {
+        let start = |r: usize| places[r.min(places.len() - 1)] as usize * self.padded;
+        let x = core::array::from_fn(|r| &self.rows[start(r)..][..self.padded]);
+        let masks = core::array::from_fn(|r| &self.masks[start(r)..][..self.padded]);
+        completion.whiten::<S>(x, masks, mean);
     }
 }
 
@@ -113,6 +103,7 @@ impl Missing {
             empty: Vec::with_capacity(BLOCK),
             patterns: vec![0; BLOCK * d.div_ceil(BITS)],
             keys: Vec::with_capacity(BLOCK),
+            places: Vec::with_capacity(BLOCK),
             groups: if is_diagonal { Groups::default() } else { Groups::new(padded) },
             completion: if is_diagonal {
                 Completion::new(0, 0)
@@ -186,35 +177,30 @@ impl Missing {
     fn group(&mut self, rows: Rows<'_>) {
         let (words, padded) = (self.d.div_ceil(BITS), self.groups.padded);
         let Self { groups, partial, patterns, d, .. } = self;
-        groups.starts.clear();
+        groups.of.clear();
         groups.columns.clear();
         groups.missing.clear();
         let mut before = None;
         for (place, i) in partial.iter().enumerate() {
-            let copy = &mut groups.rows[place * padded..][..*d];
-            for (c, copy) in copy.iter_mut().enumerate() {
-                let x = at(rows, *i as usize, c);
-                *copy = if x.is_nan() { 0.0 } else { x };
-            }
             let same = |other: u32| compare(patterns, words, other, *i) == Ordering::Equal;
-            if !before.is_some_and(same) {
-                let mask = &mut groups.masks[groups.starts.len() * padded..][..*d];
-                groups.starts.push(place);
+            let is_new = !before.is_some_and(same);
+            if is_new {
                 groups.columns.push(groups.missing.len());
-                for (c, mask) in mask.iter_mut().enumerate() {
-                    let is_missing = at(rows, *i as usize, c).is_nan();
-                    *mask = if is_missing { 0.0 } else { 1.0 };
-                    if is_missing {
-                        groups.missing.push(c as u32);
-                    }
+            }
+            groups.of.push(groups.columns.len() as u32 - 1);
+            for c in 0..*d {
+                let x = at(rows, *i as usize, c);
+                let (value, mask) = if x.is_nan() { (0.0, 0.0) } else { (x, 1.0) };
+                groups.rows[place * padded + c] = value;
+                groups.masks[place * padded + c] = mask;
+                if is_new && x.is_nan() {
+                    groups.missing.push(c as u32);
                 }
             }
             before = Some(*i);
         }
-        groups.starts.push(partial.len());
         groups.columns.push(groups.missing.len());
     }
-
     /// Brings rows of one pattern together, in order.
     fn sort(&mut self) {
         let (patterns, words) = (&self.patterns, self.d.div_ceil(BITS));
@@ -319,20 +305,25 @@ impl Score<'_> {
     #[inline(always)]
     fn full<S: Simd>(&mut self) {
         let Self { packed, out, stride, missing, .. } = self;
-        let Missing { partial, groups, completion, .. } = &mut **missing;
+        let Missing { partial, groups, places, completion, .. } = &mut **missing;
+        places.clear();
+        places.extend(0..partial.len() as u32);
         for j in 0..packed.kernel.k() {
             completion.set_component(packed.whitening(j));
             let (mean, out) = (packed.kernel.padded_mean(j), &mut out[j * *stride..]);
-            for group in groups.iter() {
-                completion.set_pattern::<S>(group.missing);
-                let m = group.missing.len() as f64;
-                let constant =
-                    packed.kernel.constant(j) + 0.5 * m * TAU.ln() - completion.log_det();
-                for first in (group.first..group.end).step_by(ROWS) {
-                    completion.whiten::<S>(groups.rows_from(first), mean, group.mask);
-                    for (row, i) in partial[first..group.end].iter().take(ROWS).enumerate() {
-                        out[*i as usize] = constant - 0.5 * completion.distance::<S>(row);
+            let (mut group, mut constant) = (u32::MAX, 0.0);
+            for places in places.chunks(ROWS) {
+                groups.whiten::<S>(places, mean, completion);
+                for (row, place) in places.iter().enumerate() {
+                    let place = *place as usize;
+                    if groups.of[place] != group {
+                        group = groups.of[place];
+                        let columns = groups.missing(group);
+                        completion.set_pattern::<S>(columns);
+                        constant = packed.kernel.constant(j) - completion.log_det()
+                            + 0.5 * columns.len() as f64 * TAU.ln();
                     }
+                    out[partial[place] as usize] = constant - 0.5 * completion.distance::<S>(row);
                 }
             }
         }
@@ -398,38 +389,38 @@ impl Observe<'_> {
     #[inline(always)]
     fn full<S: Simd>(&mut self) {
         let Self { packed, weights, stride, moments, missing, .. } = self;
-        let Missing { partial, groups, completion, .. } = &mut **missing;
+        let Missing { partial, groups, places, completion, .. } = &mut **missing;
         let (padded, d) = (moments.padded(), packed.kernel.d());
         for j in 0..packed.kernel.k() {
-            completion.set_component(packed.whitening(j));
-            let (mean, weights) = (packed.kernel.padded_mean(j), &weights[j * *stride..]);
-            let (weight, firsts, seconds) = moments.sums_mut(j);
-            for group in groups.iter() {
-                let shares = |places: core::ops::Range<usize>| -> f64 {
-                    partial[places].iter().map(|i| weights[*i as usize]).sum()
-                };
-                let total = shares(group.first..group.end);
-                if total == 0.0 {
-                    continue;
-                }
-                *weight += total;
-                completion.set_pattern::<S>(group.missing);
-                for first in (group.first..group.end).step_by(ROWS) {
-                    let end = group.end.min(first + ROWS);
-                    if shares(first..end) == 0.0 {
-                        continue;
-                    }
-                    completion.whiten::<S>(groups.rows_from(first), mean, group.mask);
-                    for (row, i) in partial[first..end].iter().enumerate() {
-                        let w = weights[*i as usize];
-                        if w > 0.0 {
-                            let z = completion.complete::<S>(row);
-                            add_outer::<S>(w, z, d, padded, firsts, seconds);
-                        }
-                    }
-                }
-                completion.add_covariance(total, seconds, padded);
+            let weights = &weights[j * *stride..];
+            places.clear();
+            let live = partial.iter().zip(0..).filter(|(i, _)| weights[**i as usize] > 0.0);
+            places.extend(live.map(|(_, place)| place));
+            if places.is_empty() {
+                continue;
             }
+            completion.set_component(packed.whitening(j));
+            let mean = packed.kernel.padded_mean(j);
+            let (weight, firsts, seconds) = moments.sums_mut(j);
+            let (mut group, mut of_group) = (u32::MAX, 0.0);
+            for places in places.chunks(ROWS) {
+                groups.whiten::<S>(places, mean, completion);
+                for (row, place) in places.iter().enumerate() {
+                    let place = *place as usize;
+                    if groups.of[place] != group {
+                        // weights of the group before, of which there is none at first
+                        completion.add_covariance(of_group, seconds, padded);
+                        (group, of_group) = (groups.of[place], 0.0);
+                        completion.set_pattern::<S>(groups.missing(group));
+                    }
+                    let w = weights[partial[place] as usize];
+                    *weight += w;
+                    of_group += w;
+                    let z = completion.complete::<S>(row);
+                    add_outer::<S>(w, z, d, padded, firsts, seconds);
+                }
+            }
+            completion.add_covariance(of_group, seconds, padded);
         }
     }
 }
