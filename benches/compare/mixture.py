@@ -2,17 +2,19 @@
 
     pip install -r benches/compare/requirements.txt
     cargo build --release -p elbo-benches
-    python benches/compare/mixture.py [--threads 1] [--cases g8 g32] [--folder target/compare]
+    OPENBLAS_CORETYPE=SkylakeX python benches/compare/mixture.py [--threads 1] [--cases g8 g32] [--rounds 3] [--folder target/compare]
 
-All programs get the same data and the same start, no tolerance and no prior beyond what they force. Objectives are compared
-first; only if they agree to seven digits is anything timed. Times are slopes between two iteration counts, so that reading
-and setting up cancel. On one thread the figure is CPU time, else wall time. One JSON line per program and case.
+All programs get the same data and the same start, no tolerance and no prior beyond what they force. A time counts only if the
+objectives agree to seven digits. Times are slopes between two iteration counts, so that reading and setting up cancel; programs
+take turns, and the least of the rounds counts. On one thread the figure is CPU time, else wall time. One JSON line about the
+machine, one per program and case, then a table with the ratios. OPENBLAS_CORETYPE is for CPUs that OpenBLAS does not know.
 """
-import argparse, json, os, pathlib, subprocess, sys, time
+import argparse, json, os, pathlib, platform, subprocess, sys, time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--cases", nargs="+", default=["g8", "g32"])
+parser.add_argument("--cases", nargs="+", default=["g8", "g32", "g128", "g2", "d32"])
+parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("target/compare"))
 arguments = parser.parse_args()
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -21,9 +23,9 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 # rows, columns, components, covariance; low and high iteration counts are 2 and 12 throughout
-CASES = {"g8": (1_000_000, 8, 8, "full"), "g32": (200_000, 32, 16, "full"), "g2": (1_000_000, 2, 3, "full"),
-         "d32": (500_000, 32, 64, "diag"), "small": (20_000, 4, 3, "full")}
-LOW, HIGH, REPEATS = 2, 12, 3
+CASES = {"g8": (1_000_000, 8, 8, "full"), "g32": (200_000, 32, 16, "full"), "g128": (50_000, 128, 16, "full"),
+         "g2": (1_000_000, 2, 3, "full"), "d32": (500_000, 32, 64, "diag"), "small": (20_000, 4, 3, "full")}
+LOW, HIGH = 2, 12
 
 
 def data(case):
@@ -46,15 +48,14 @@ def data(case):
 
 
 def slope(run):
-    """Least seconds per iteration over the repeats, and the last objective."""
+    """Seconds per iteration, and what the longer run returns."""
     clock = time.process_time if arguments.threads == 1 else time.perf_counter
-    least = {LOW: np.inf, HIGH: np.inf}
-    for _ in range(REPEATS):
-        for iterations in (LOW, HIGH):
-            begin = clock()
-            objective = run(iterations)
-            least[iterations] = min(least[iterations], clock() - begin)
-    return (least[HIGH] - least[LOW]) / (HIGH - LOW), objective
+    seconds, result = {}, None
+    for iterations in (LOW, HIGH):
+        begin = clock()
+        result = run(iterations)
+        seconds[iterations] = clock() - begin
+    return (seconds[HIGH] - seconds[LOW]) / (HIGH - LOW), result
 
 
 def scikit_learn(rows, start, variance, kind):
@@ -115,24 +116,47 @@ def ours(case, kind, n, d, k):
     return result["cpu" if arguments.threads == 1 else "wall"], result["mean_log_likelihood"]
 
 
-def main():
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    for case in arguments.cases:
-        n, d, k, kind = CASES[case]
-        rows, start, variance = data(case)
-        for name, array in (("X", rows), ("means", start), ("var", variance)):
-            array.astype("<f8").tofile(arguments.folder / f"{case}.{name}.f64")
-        reference = None
-        for name, peer in (("elbo", None), ("oneDAL", one_dal), ("scikit-learn", scikit_learn)):
+def machine():
+    names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    return {"cpu": names[0], "cores": len(names), "system": platform.platform(), "python": platform.python_version(),
+            "load": os.getloadavg()[0], "openblas": os.environ.get("OPENBLAS_CORETYPE"), "simd": os.environ.get("ELBO_SIMD")}
+
+
+def compare(case):
+    """Least seconds per iteration of each program; None where it is missing or its objective is another."""
+    n, d, k, kind = CASES[case]
+    rows, start, variance = data(case)
+    for name, array in (("X", rows), ("means", start), ("var", variance)):
+        array.astype("<f8").tofile(arguments.folder / f"{case}.{name}.f64")
+    programs = {"elbo": None, "oneDAL": one_dal, "scikit-learn": scikit_learn}
+    least, objectives = {name: float("inf") for name in programs}, {}
+    for _ in range(arguments.rounds):
+        for name, peer in programs.items():
             try:
-                seconds, objective = ours(case, kind, n, d, k) if peer is None else peer(rows, start, variance, kind)
+                seconds, objectives[name] = ours(case, kind, n, d, k) if peer is None else peer(rows, start, variance, kind)
+                least[name] = min(least[name], seconds)
             except ImportError as missing:
                 print(json.dumps({"program": name, "case": case, "missing": str(missing)}), flush=True)
-                continue
-            reference = objective if reference is None else reference
-            agrees = bool(abs(objective - reference) <= 1e-7 * abs(reference))
-            print(json.dumps({"program": name, "case": case, "threads": arguments.threads, "seconds": seconds if agrees else None,
-                              "mean_log_likelihood": objective, "agrees": agrees}), flush=True)
+    for name, objective in objectives.items():
+        agrees = bool(abs(objective - objectives["elbo"]) <= 1e-7 * abs(objectives["elbo"]))
+        print(json.dumps({"program": name, "case": case, "threads": arguments.threads, "seconds": least[name] if agrees else None,
+                          "mean_log_likelihood": objective, "agrees": agrees}), flush=True)
+        if not agrees:
+            least[name] = float("inf")
+    return least
+
+
+def main():
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    print(json.dumps(machine()), flush=True)
+    results = {case: compare(case) for case in arguments.cases}
+    print("| case | elbo, s | oneDAL, s | ratio | scikit-learn, s | ratio |\n|---|---|---|---|---|---|")
+    for case, least in results.items():
+        cells = [f"{least['elbo']:.4f}"]
+        for name in ("oneDAL", "scikit-learn"):
+            known = np.isfinite(least[name])
+            cells += [f"{least[name]:.4f}", f"{least[name] / least['elbo']:.1f}"] if known else ["–", "–"]
+        print(f"| {case} | " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":

@@ -47,36 +47,29 @@ fn read(path: &Path, selection: &Selection, kind: Kind) -> Result<Table, Error> 
     Ok(table)
 }
 
-/// Refuses missing values and, for counts, anything but one column of whole numbers. Whether the
-/// columns are `free` to be chosen makes a cure.
+/// Rows of numbers of which none is missing: distances need all of them.
+fn read_complete(path: &Path, selection: &Selection) -> Result<Table, Error> {
+    let table = read(path, selection, Kind::Gaussian)?;
+    let free = !matches!(selection.columns, Columns::OfModel(_));
+    check_complete(&table, "k-means needs complete rows", free)
+        .map_err(|message| table.error(message))?;
+    Ok(table)
+}
+
+/// Refuses, for counts, missing values and anything but one column of whole numbers. Whether the
+/// columns are `free` to be chosen makes a cure. Gaussians integrate out what is missing.
 fn check(table: &Table, kind: Kind, free: bool) -> Result<(), String> {
-    let place = |at: usize| {
-        format!("{}, column \"{}\"", table.place(at / table.d()), table.columns[at % table.d()])
-    };
-    if let Some(at) = table.values.iter().position(|value| value.is_nan()) {
-        let more = match table.missing() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more)"),
-        };
-        let cure = if free {
-            "fill the cell, remove the row, or choose other columns with --columns"
-        } else {
-            "fill the cell or remove the row"
-        };
-        return Err(format!(
-            "{} is missing{more}; complete rows are needed in this version: {cure}",
-            place(at)
-        ));
-    }
     if kind == Kind::Gaussian {
         return Ok(());
     }
+    check_complete(table, "Poisson components need every value", free)?;
     if table.d() != 1 {
         return Err(format!(
             "has {} columns of numbers, but --component poisson models one column of counts; choose it with --columns",
             table.d()
         ));
     }
+    let place = place_in(table);
     let is_count = |value: f64| (0.0..=LARGEST_COUNT).contains(&value) && value.fract() == 0.0;
     match table.values.iter().position(|&value| !is_count(value)) {
         Some(at) => Err(format!(
@@ -85,6 +78,28 @@ fn check(table: &Table, kind: Kind, free: bool) -> Result<(), String> {
             table.values[at]
         )),
         None => Ok(()),
+    }
+}
+
+/// Refuses missing values, with the reason why.
+fn check_complete(table: &Table, why: &str, free: bool) -> Result<(), String> {
+    let Some(at) = table.values.iter().position(|value| value.is_nan()) else { return Ok(()) };
+    let more = match table.missing() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let cure = if free {
+        "fill the cell, remove the row, or choose other columns with --columns"
+    } else {
+        "fill the cell or remove the row"
+    };
+    Err(format!("{} is missing{more}; {why}: {cure}", place_in(table)(at)))
+}
+
+/// How a cell is called: its line and its column.
+fn place_in(table: &Table) -> impl Fn(usize) -> String {
+    move |at| {
+        format!("{}, column \"{}\"", table.place(at / table.d()), table.columns[at % table.d()])
     }
 }
 

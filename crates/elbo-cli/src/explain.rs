@@ -21,6 +21,10 @@ pub(crate) fn data(error: &DataError, table: &Table) -> String {
             "column \"{}\" is {value} in every row; leave it out with --columns",
             table.columns[*column]
         ),
+        DataError::EmptyColumn { column } => format!(
+            "column \"{}\" is missing in every row; leave it out with --columns",
+            table.columns[*column]
+        ),
         DataError::Weight { row, weight } => format!(
             "{}: the weight {weight} is not a finite number of at least 0",
             table.place(*row)

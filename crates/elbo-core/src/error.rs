@@ -109,6 +109,12 @@ pub enum DataError {
         /// Its only value.
         value: f64,
     },
+    /// A column without any value.
+    #[error("column {column} is missing in every row; leave it out")]
+    EmptyColumn {
+        /// Column, from 0.
+        column: usize,
+    },
     /// Fewer distinct rows than components.
     #[error(
         "only {distinct} distinct observations for {needed} components; ask for fewer components"

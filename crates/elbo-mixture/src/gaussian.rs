@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use elbo_core::{
-    Batch, Criterion, DataError, EstimateError, FitError, Folds, Label, MaximumAPosteriori,
-    MaximumLikelihood, Observer, Rows, Selection, Settings, Uncertainty, UncertaintyError,
+    Batch, Criterion, DataError, EstimateError, Family, FitError, Folds, Label, MaximumAPosteriori,
+    MaximumLikelihood, Observer, Rows, Selection, Settings, Stopped, Uncertainty, UncertaintyError,
     VariationalBayes, Weighted,
 };
 use elbo_dist::{
@@ -13,7 +13,10 @@ use elbo_dist::{
 };
 use elbo_linalg::weighted_mean_and_scatter;
 
-use crate::{Fitted, Hierarchy, Mixture, MixtureModel, MixtureParams, NoisyGaussianMixture, Start};
+use crate::{
+    Fitted, Hierarchy, Mixture, MixtureModel, MixtureParams, NoisyGaussianMixture, Start,
+    columns::Columns,
+};
 
 /// How the components of a [`GaussianMixture`] are estimated, with data-scaled default priors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -226,14 +229,18 @@ impl GaussianMixture {
         self.fit_observed(data, &())
     }
 
-    /// Fits the mixture to `n × d` rows, which may have weights.
+    /// Fits the mixture to `n × d` rows, which may have weights and missing values.
+    ///
+    /// `NaN` is a missing value. What is missing is integrated out, in each row by itself, in the likelihood and in the
+    /// E-step, so that the fit is that of maximum likelihood (or the posterior) given all that was observed, where what is
+    /// missing depends on nothing unobserved. A row without any value is allowed and tells nothing.
     ///
     /// Cost: per iteration and start `n·k` densities of `d²/2` multiplications (`d` for diagonal structures) and as many
     /// for the moments.
     ///
     /// # Errors
     ///
-    /// [`DataError`] for NaN, infinite or constant columns and too few rows;
+    /// [`DataError`] for infinite values, columns that are constant or missing throughout, and too few rows;
     /// [`EstimateError`](elbo_core::EstimateError) where not even one component can be estimated (`n ≤ d` under maximum
     /// likelihood).
     pub fn fit_observed(
@@ -246,9 +253,11 @@ impl GaussianMixture {
         if rows.is_empty() {
             return Err(DataError::Empty.into());
         }
-        rows.check_finite()?;
-        check_varies(data)?;
-        let template = MultivariateGaussian::standard(self.structure, vec![0.0; rows.d()]);
+        let mut template = MultivariateGaussian::standard(self.structure, vec![0.0; rows.d()]);
+        template.check(rows)?;
+        if let Some(columns) = Columns::of(data)? {
+            template = columns.gaussian(self.structure)?;
+        }
         let start = match (&self.start_at, &self.hierarchy) {
             (Some(mixture), _) => Start::At(mixture.clone()),
             (None, Some(hierarchy)) => Start::At(self.parts(data, hierarchy, &template)?),
@@ -429,27 +438,13 @@ impl GaussianMixture {
         &self,
         data: Weighted<'_, Rows<'_>>,
     ) -> Result<NormalInverseWishart, FitError> {
-        let rows = data.units();
-        let (values, row_stride, column_stride) = rows.raw();
-        let ones = vec![1.0; if data.weights().is_none() { rows.len() } else { 0 }];
-        let weights = data.weights().unwrap_or(&ones);
-        let view = elbo_linalg::Rows {
-            data: values,
-            n: rows.len(),
-            d: rows.d(),
-            row_stride,
-            column_stride,
+        let d = data.units().d();
+        let (mean, mut covariance) = match Columns::of(data)? {
+            None => complete_moments(data)?,
+            Some(columns) => one_gaussian(data, &columns)?,
         };
-        let moments = weighted_mean_and_scatter(view, weights).map_err(|_| DataError::Empty)?;
-        let mut covariance: Vec<f64> =
-            moments.scatter.iter().map(|s| s / moments.total_weight).collect();
         let prior = |covariance: &[f64]| {
-            NormalInverseWishart::default_for(
-                self.structure,
-                self.k,
-                moments.mean.clone(),
-                covariance,
-            )
+            NormalInverseWishart::default_for(self.structure, self.k, mean.clone(), covariance)
         };
         let singular = match prior(&covariance) {
             Ok(prior) => return Ok(prior),
@@ -457,7 +452,7 @@ impl GaussianMixture {
         };
         // Dependent columns, or no more rows than columns: a prior on the scale of each column alone.
         for (place, value) in covariance.iter_mut().enumerate() {
-            *value *= f64::from(u8::from(place / rows.d() == place % rows.d()));
+            *value *= f64::from(u8::from(place / d == place % d));
         }
         prior(&covariance).map_err(|error| match singular {
             ParameterError::NotPositiveDefinite { column, variance, .. } => {
@@ -536,17 +531,30 @@ pub type VbParams<W = Dirichlet> = MixtureParams<
     VariationalBayes<W>,
 >;
 
-/// A column that never varies among rows that count has no variance to estimate.
-pub(crate) fn check_varies(data: Weighted<'_, Rows<'_>>) -> Result<(), DataError> {
-    let (rows, weights) = (data.units(), data.weights());
-    let counts = |i: &usize| weights.is_none_or(|weights| weights[*i] > 0.0);
-    let Some(first) = (0..rows.len()).find(counts) else { return Err(DataError::Empty) };
-    for column in 0..rows.d() {
-        let value = rows.get(first, column);
-        let differs = |i: usize| rows.get(i, column).to_bits() != value.to_bits();
-        if !(first..rows.len()).filter(counts).any(differs) {
-            return Err(DataError::ConstantColumn { column, value });
-        }
-    }
-    Ok(())
+/// Mean and covariance of rows that miss nothing.
+fn complete_moments(data: Weighted<'_, Rows<'_>>) -> Result<(Vec<f64>, Vec<f64>), FitError> {
+    let rows = data.units();
+    let (values, row_stride, column_stride) = rows.raw();
+    let ones = vec![1.0; if data.weights().is_none() { rows.len() } else { 0 }];
+    let weights = data.weights().unwrap_or(&ones);
+    let (n, d) = (rows.len(), rows.d());
+    let view = elbo_linalg::Rows { data: values, n, d, row_stride, column_stride };
+    let moments = weighted_mean_and_scatter(view, weights).map_err(|_| DataError::Empty)?;
+    let covariance = moments.scatter.iter().map(|s| s / moments.total_weight).collect();
+    Ok((moments.mean, covariance))
+}
+
+/// Mean and covariance of one Gaussian by maximum likelihood, where values are missing; those of each column alone where the
+/// observed values determine no covariance.
+fn one_gaussian(
+    data: Weighted<'_, Rows<'_>>,
+    columns: &Columns,
+) -> Result<(Vec<f64>, Vec<f64>), FitError> {
+    let alone = columns.gaussian(CovarianceStructure::VVI)?;
+    let start = Mixture::new(vec![1.0], vec![columns.gaussian(CovarianceStructure::VVV)?]);
+    let start = Start::At(start.expect("one component of weight 1"));
+    let fitted = MixtureModel::ml().fit(data, &start, &Settings::default(), &())?;
+    let determined = !matches!(fitted.report.stopped, Stopped::MStep(_));
+    let point = if determined { &fitted.mixture.components()[0] } else { &alone };
+    Ok((point.mean().to_vec(), point.covariance()))
 }

@@ -32,6 +32,7 @@
 //! - **rayon** (on): E-steps and restarts run on the current rayon pool, with the same bits on any number of threads.
 //! - **serde** (off): `Serialize` and `Deserialize` for mixtures.
 
+mod columns;
 mod conditional;
 mod family;
 mod fitted;

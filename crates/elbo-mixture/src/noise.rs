@@ -8,7 +8,7 @@ use elbo_dist::{Categorical, Dirichlet, MultivariateGaussian, UniformBox};
 
 use crate::{
     Estimation, Fitted, GaussianMixture, Mixture, MixtureModel, Start, WeightPrior,
-    gaussian::check_varies,
+    columns::Columns,
 };
 
 /// A component of a [`NoisyGaussianMixture`].
@@ -77,7 +77,7 @@ impl NoisyGaussianMixture {
             return Err(DataError::Empty.into());
         }
         rows.check_finite()?;
-        check_varies(data)?;
+        Columns::of(data)?;
         let noise = self.noise(data)?;
         let (start, settings) = (self.start(rows.d(), &noise), &builder.settings);
         match builder.estimation {

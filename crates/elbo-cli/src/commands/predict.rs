@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{chain, pool, prepare, print, quoted, read, write_file};
+use super::{chain, pool, prepare, print, quoted, read, read_complete, write_file};
 use elbo::core::Rows;
 
 use crate::{
@@ -63,7 +63,7 @@ struct Clusters<'a> {
 /// Says which center is nearest to each row, and how near.
 fn clusters(args: &Predict, saved: &SavedCenters) -> Result<(), Error> {
     let selection = args.input.selection(&saved.columns, None);
-    let table = read(&args.input.data, &selection, Kind::Gaussian)?;
+    let table = read_complete(&args.input.data, &selection)?;
     let rows = Rows::new(&table.values, table.n(), table.d());
     let nearest = pool(args.input.threads)?.install(|| saved.centers.nearest(rows));
     let nearest = nearest.map_err(|error| table.error(explain::data(&error, &table)))?;

@@ -28,9 +28,14 @@ fn wrong_data_get_one_line_with_file_place_and_cure() {
 fn data_that_no_mixture_fits_are_refused_in_the_words_of_the_file() {
     for (data, options, message) in [
         (
-            "a,b\n1,2\n\n3,NA\n,1\n",
+            "n\n1\n\nNA\nnan\n",
+            "-K 1 --component poisson",
+            "line 4, column \"n\" is missing (and 1 more); Poisson components need every value: fill the cell, remove the row, or choose other columns with --columns",
+        ),
+        (
+            "a,b\n1,NA\n2,\n3,NaN\n",
             "-K 1",
-            "line 4, column \"b\" is missing (and 1 more); complete rows are needed in this version: fill the cell, remove the row, or choose other columns with --columns",
+            "column \"b\" is missing in every row; leave it out with --columns",
         ),
         (
             "a,b\n1,7\n2,7\n3,7\n",

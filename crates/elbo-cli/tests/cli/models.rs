@@ -104,15 +104,35 @@ fn columns_are_found_by_name_or_by_place() {
     assert!(refusal.contains("no column \"waiting\", which the model asks for"), "{refusal}");
 }
 
+/// A row is predicted from what it has: as if the other columns were not in the model.
+#[test]
+fn missing_cells_are_fitted_and_predicted() {
+    let (folder, _) = fitted();
+    folder.write("gap.csv", "eruptions,waiting\n4.4,\n1.8,NA\n,80\n,\n");
+    let labels = |text: &str| -> Vec<String> {
+        text.lines().skip(1).map(|line| line.split(',').next().unwrap_or_default().into()).collect()
+    };
+    folder.write("full.csv", "eruptions,waiting\n4.4,80\n1.8,54\n4.4,80\n4.4,80\n");
+    let predicted = labels(&folder.run("predict model.json gap.csv"));
+    let complete = labels(&folder.run("predict model.json full.csv"));
+    assert_eq!(predicted[..3], complete[..3]);
+    assert_eq!(predicted.len(), 4);
+    assert!(folder.run("score model.json gap.csv").contains("log"));
+
+    let mut rows = String::from("a,b\n");
+    for i in 0..60 {
+        let (x, cluster) = (f64::from(i * 37 % 60) / 30.0, f64::from(i % 2) * 9.0);
+        let b = if i % 7 == 3 { "NA".into() } else { (cluster - x * x).to_string() };
+        rows += &format!("{},{b}\n", x + cluster);
+    }
+    folder.write("some.csv", &rows);
+    let report = folder.run("fit mixture some.csv --components 2");
+    assert!(report.contains("8 missing cells"), "{report}");
+}
+
 #[test]
 fn rows_that_cannot_be_predicted_are_named() {
     let (folder, _) = fitted();
-    folder.write("gap.csv", "eruptions,waiting\n3.6,79\n1.8,\n");
-    for command in ["predict", "score"] {
-        let refusal = folder.refusal(&format!("{command} model.json gap.csv"));
-        assert!(refusal.contains("gap.csv: line 3, column \"waiting\" is missing"), "{refusal}");
-        assert!(refusal.ends_with("fill the cell or remove the row\n"), "{refusal}");
-    }
     folder.write(
         "zero.json",
         r#"{"format": "elbo-model", "version": 1, "family": "mixture", "component": "poisson",
@@ -121,6 +141,12 @@ fn rows_that_cannot_be_predicted_are_named() {
     folder.write("counts.csv", "n\n0\n2\n");
     let refusal = folder.refusal("score zero.json counts.csv");
     assert!(refusal.contains("line 3 has density zero under every component"), "{refusal}");
+    folder.write("gap.csv", "n\n1\nNA\n");
+    for command in ["predict", "score"] {
+        let refusal = folder.refusal(&format!("{command} zero.json gap.csv"));
+        assert!(refusal.contains("gap.csv: line 3, column \"n\" is missing"), "{refusal}");
+        assert!(refusal.ends_with("fill the cell or remove the row\n"), "{refusal}");
+    }
 }
 
 #[test]

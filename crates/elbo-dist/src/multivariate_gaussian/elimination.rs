@@ -108,17 +108,6 @@ impl Elimination {
         rows[c] = diagonal;
     }
 
-    /// `ln |R|`.
-    pub(super) fn log_det(&self) -> f64 {
-        (0..self.out).map(|i| self.work[i * self.d + i].abs().ln()).sum()
-    }
-
-    /// Row `i` of `B`.
-    #[inline(always)]
-    pub(super) fn kept_row(&self, i: usize) -> &[f64] {
-        &self.work[(self.out + i) * self.d..][self.out..self.d]
-    }
-
     /// Solves for what [`regression_row`](Self::regression_row) and [`covariance_row`](Self::covariance_row) show; once
     /// after each [`factor`](Self::factor). Cost: `m² d` flops for `m` columns out.
     #[inline(always)]

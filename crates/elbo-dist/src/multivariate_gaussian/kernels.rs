@@ -181,7 +181,8 @@ impl PackedGaussians {
         &self.means[j * self.padded..][..self.d]
     }
 
-    fn padded_mean(&self, j: usize) -> &[f64] {
+    /// The same with zeros behind.
+    pub(crate) fn padded_mean(&self, j: usize) -> &[f64] {
         &self.means[j * self.padded..][..self.padded]
     }
 

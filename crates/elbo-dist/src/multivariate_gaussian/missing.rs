@@ -8,22 +8,18 @@ use core::cmp::Ordering;
 use std::f64::consts::TAU;
 
 use elbo_core::BLOCK_STRIDE;
-use elbo_linalg::{Kernel, Level, Rows, Simd};
+use elbo_linalg::{Kernel, Level, MAX_LANES, Rows, Simd};
 
-use super::elimination::Elimination;
+use super::completion::{Completion, ROWS, add};
 use super::kernels::{self, BLOCK, BlockId, Moments, Scratch};
 use super::packed::MultivariateGaussianPacked;
-
-/// Rows scored side by side.
-const LANES: usize = 8;
 
 /// Bits in a word of a pattern.
 const BITS: usize = u64::BITS as usize;
 
 /// The rows of a block that miss something, and working memory for them.
 ///
-/// Rows are grouped by the pattern of what they miss, so that the factors of a pattern are found once per block and
-/// component.
+/// Rows are grouped by the pattern of what they miss, so that what a pattern needs is made once per block and component.
 #[derive(Clone, Debug)]
 pub(super) struct Missing {
     level: Level,
@@ -38,11 +34,12 @@ pub(super) struct Missing {
     empty: Vec<u32>,
     /// One bit per column for each row of the block: is it missing?
     patterns: Vec<u64>,
-    elimination: Elimination,
-    /// `[column][lane]` of centered rows.
-    lanes: Vec<f64>,
-    /// A centered row in full.
-    centered: Vec<f64>,
+    /// The same with the row's number, where both fit into a number: faster to sort.
+    keys: Vec<u64>,
+    groups: Groups,
+    /// Places of `partial` that are worked on.
+    places: Vec<u32>,
+    completion: Completion,
     /// What one column adds, of a diagonal covariance.
     by_column: Vec<f64>,
     /// The complete rows and their weights, for the kernels that take nothing else.
@@ -50,9 +47,53 @@ pub(super) struct Missing {
     weights: Vec<f64>,
 }
 
+/// Rows that miss something, next to those that miss the same.
+#[derive(Clone, Debug, Default)]
+struct Groups {
+    padded: usize,
+    /// The group of each row of `partial`.
+    of: Vec<u32>,
+    /// Where in `missing` the columns of each group begin, and the end of all.
+    columns: Vec<usize>,
+    missing: Vec<u32>,
+    /// 1 where a row has a value, padded.
+    masks: Vec<f64>,
+    /// The rows of `partial`, padded, zero where they miss something.
+    rows: Vec<f64>,
+}
+
+impl Groups {
+    fn new(padded: usize) -> Self {
+        Self {
+            padded,
+            of: Vec::with_capacity(BLOCK),
+            columns: Vec::with_capacity(BLOCK + 1),
+            missing: Vec::with_capacity(BLOCK * padded),
+            masks: vec![0.0; BLOCK * padded],
+            rows: vec![0.0; BLOCK * padded],
+        }
+    }
+
+    /// The columns that the rows of a group miss, ascending.
+    fn missing(&self, group: u32) -> &[u32] {
+        let group = group as usize;
+        &self.missing[self.columns[group]..self.columns[group + 1]]
+    }
+
+    /// Whitens the rows at up to [`ROWS`] places of `partial`, at least one.
+    #[inline(always)]
+    fn whiten<S: Simd>(&self, places: &[u32], mean: &[f64], completion: &mut Completion) {
+        let start = |r: usize| places[r.min(places.len() - 1)] as usize * self.padded;
+        let x = core::array::from_fn(|r| &self.rows[start(r)..][..self.padded]);
+        let masks = core::array::from_fn(|r| &self.masks[start(r)..][..self.padded]);
+        completion.whiten::<S>(x, masks, mean);
+    }
+}
+
 impl Missing {
     /// Working memory for blocks under `k` components in `d` dimensions.
     pub(super) fn new(k: usize, d: usize, is_diagonal: bool) -> Self {
+        let padded = d.next_multiple_of(MAX_LANES);
         Self {
             level: Level::detect(),
             d,
@@ -61,9 +102,14 @@ impl Missing {
             partial: Vec::with_capacity(BLOCK),
             empty: Vec::with_capacity(BLOCK),
             patterns: vec![0; BLOCK * d.div_ceil(BITS)],
-            elimination: Elimination::new(if is_diagonal { 0 } else { d }),
-            lanes: vec![0.0; d * LANES],
-            centered: vec![0.0; d],
+            keys: Vec::with_capacity(BLOCK),
+            places: Vec::with_capacity(BLOCK),
+            groups: if is_diagonal { Groups::default() } else { Groups::new(padded) },
+            completion: if is_diagonal {
+                Completion::new(0, 0)
+            } else {
+                Completion::new(d, padded)
+            },
             by_column: vec![0.0; d],
             rows: vec![0.0; BLOCK * d],
             weights: vec![0.0; k * BLOCK_STRIDE],
@@ -121,29 +167,54 @@ impl Missing {
             };
             list.push(row);
         }
-        let patterns = &self.patterns;
-        let order = |a: &u32, b: &u32| match compare(patterns, words, *a, *b) {
-            Ordering::Equal => a.cmp(b),
-            other => other,
-        };
-        self.partial.sort_unstable_by(order);
+        self.sort();
+        if self.groups.padded > 0 {
+            self.group(rows);
+        }
     }
 
-    /// Where in `partial` the rows of the pattern at `start` end.
-    fn end_of_group(&self, start: usize) -> usize {
-        let words = self.d.div_ceil(BITS);
-        let first = self.partial[start];
-        let same = |i: &u32| compare(&self.patterns, words, first, *i) == Ordering::Equal;
-        self.partial[start..]
-            .iter()
-            .position(|i| !same(i))
-            .map_or(self.partial.len(), |p| start + p)
+    /// Copies the sorted rows, and finds out where patterns begin.
+    fn group(&mut self, rows: Rows<'_>) {
+        let (words, padded) = (self.d.div_ceil(BITS), self.groups.padded);
+        let Self { groups, partial, patterns, d, .. } = self;
+        groups.of.clear();
+        groups.columns.clear();
+        groups.missing.clear();
+        let mut before = None;
+        for (place, i) in partial.iter().enumerate() {
+            let same = |other: u32| compare(patterns, words, other, *i) == Ordering::Equal;
+            let is_new = !before.is_some_and(same);
+            if is_new {
+                groups.columns.push(groups.missing.len());
+            }
+            groups.of.push(groups.columns.len() as u32 - 1);
+            for c in 0..*d {
+                let x = at(rows, *i as usize, c);
+                let (value, mask) = if x.is_nan() { (0.0, 0.0) } else { (x, 1.0) };
+                groups.rows[place * padded + c] = value;
+                groups.masks[place * padded + c] = mask;
+                if is_new && x.is_nan() {
+                    groups.missing.push(c as u32);
+                }
+            }
+            before = Some(*i);
+        }
+        groups.columns.push(groups.missing.len());
     }
-
-    /// Is column `c` of row `i` missing?
-    fn is_missing(&self, i: u32, c: usize) -> bool {
-        let words = self.d.div_ceil(BITS);
-        self.patterns[i as usize * words + c / BITS] >> (c % BITS) & 1 == 1
+    /// Brings rows of one pattern together, in order.
+    fn sort(&mut self) {
+        let (patterns, words) = (&self.patterns, self.d.div_ceil(BITS));
+        if self.d + 8 > BITS {
+            return self
+                .partial
+                .sort_unstable_by(|a, b| compare(patterns, words, *a, *b).then_with(|| a.cmp(b)));
+        }
+        self.keys.clear();
+        self.keys.extend(self.partial.iter().map(|i| patterns[*i as usize] << 8 | u64::from(*i)));
+        self.keys.sort_unstable();
+        for (row, key) in self.partial.iter_mut().zip(&self.keys) {
+            *row = (*key & 0xff) as u32;
+        }
     }
 }
 
@@ -204,7 +275,7 @@ impl Kernel for Score<'_> {
         if self.packed.is_diagonal() {
             self.diagonal();
         } else {
-            self.full();
+            self.full::<S>();
         }
     }
 }
@@ -232,58 +303,29 @@ impl Score<'_> {
     }
 
     #[inline(always)]
-    fn full(&mut self) {
-        let mut start = 0;
-        while start < self.missing.partial.len() {
-            let (end, first) = (self.missing.end_of_group(start), self.missing.partial[start]);
-            let mut elimination =
-                std::mem::replace(&mut self.missing.elimination, Elimination::new(0));
-            elimination.split(|c| self.missing.is_missing(first, c));
-            for j in 0..self.packed.kernel.k() {
-                elimination.factor(self.packed.whitening(j));
-                let m = elimination.out().len() as f64;
-                let constant =
-                    self.packed.kernel.constant(j) + 0.5 * m * TAU.ln() - elimination.log_det();
-                for group in (start..end).step_by(LANES) {
-                    self.score_lanes(j, constant, group..end.min(group + LANES), &elimination);
+    fn full<S: Simd>(&mut self) {
+        let Self { packed, out, stride, missing, .. } = self;
+        let Missing { partial, groups, places, completion, .. } = &mut **missing;
+        places.clear();
+        places.extend(0..partial.len() as u32);
+        for j in 0..packed.kernel.k() {
+            completion.set_component(packed.whitening(j));
+            let (mean, out) = (packed.kernel.padded_mean(j), &mut out[j * *stride..]);
+            let (mut group, mut constant) = (u32::MAX, 0.0);
+            for places in places.chunks(ROWS) {
+                groups.whiten::<S>(places, mean, completion);
+                for (row, place) in places.iter().enumerate() {
+                    let place = *place as usize;
+                    if groups.of[place] != group {
+                        group = groups.of[place];
+                        let columns = groups.missing(group);
+                        completion.set_pattern::<S>(columns);
+                        constant = packed.kernel.constant(j) - completion.log_det()
+                            + 0.5 * columns.len() as f64 * TAU.ln();
+                    }
+                    out[partial[place] as usize] = constant - 0.5 * completion.distance::<S>(row);
                 }
             }
-            self.missing.elimination = elimination;
-            start = end;
-        }
-    }
-
-    /// `constant − ½ ‖B z‖²` of a few rows of one pattern.
-    #[inline(always)]
-    fn score_lanes(
-        &mut self,
-        j: usize,
-        constant: f64,
-        group: std::ops::Range<usize>,
-        elimination: &Elimination,
-    ) {
-        let Missing { partial, lanes, .. } = &mut *self.missing;
-        let (mean, members) = (self.packed.kernel.mean(j), &partial[group]);
-        let kept = elimination.kept();
-        for (lanes, c) in lanes.chunks_exact_mut(LANES).zip(kept) {
-            for (lane, i) in lanes.iter_mut().zip(members) {
-                *lane = at(self.rows, *i as usize, *c) - mean[*c];
-            }
-        }
-        let mut norm = [0.0; LANES];
-        for a in 0..kept.len() {
-            let mut y = [0.0; LANES];
-            for (b, z) in elimination.kept_row(a).iter().zip(lanes.chunks_exact(LANES)) {
-                for lane in 0..LANES {
-                    y[lane] += b * z[lane];
-                }
-            }
-            for lane in 0..LANES {
-                norm[lane] += y[lane] * y[lane];
-            }
-        }
-        for (i, norm) in members.iter().zip(norm) {
-            self.out[j * self.stride + *i as usize] = constant - 0.5 * norm;
         }
     }
 }
@@ -305,7 +347,7 @@ impl Kernel for Observe<'_> {
         if self.packed.is_diagonal() {
             self.diagonal();
         } else {
-            self.full();
+            self.full::<S>();
         }
     }
 }
@@ -345,65 +387,58 @@ impl Observe<'_> {
     }
 
     #[inline(always)]
-    fn full(&mut self) {
-        let mut start = 0;
-        while start < self.missing.partial.len() {
-            let (end, first) = (self.missing.end_of_group(start), self.missing.partial[start]);
-            let mut elimination =
-                std::mem::replace(&mut self.missing.elimination, Elimination::new(0));
-            elimination.split(|c| self.missing.is_missing(first, c));
-            for j in 0..self.packed.kernel.k() {
-                let members = &self.missing.partial[start..end];
-                let total: f64 = members.iter().map(|i| self.weight(j, *i)).sum();
-                if total == 0.0 {
-                    continue;
-                }
-                elimination.factor(self.packed.whitening(j));
-                elimination.solve();
-                for place in start..end {
-                    self.add_completed(j, self.missing.partial[place], &elimination);
-                }
-                let padded = self.moments.padded();
-                let (_, _, seconds) = self.moments.sums_mut(j);
-                for (i, &a) in elimination.out().iter().enumerate() {
-                    let row = elimination.covariance_row(i);
-                    for (&b, value) in elimination.out()[..=i].iter().zip(row) {
-                        seconds[a * padded + b] += total * value;
+    fn full<S: Simd>(&mut self) {
+        let Self { packed, weights, stride, moments, missing, .. } = self;
+        let Missing { partial, groups, places, completion, .. } = &mut **missing;
+        let (padded, d) = (moments.padded(), packed.kernel.d());
+        for j in 0..packed.kernel.k() {
+            let weights = &weights[j * *stride..];
+            places.clear();
+            let live = partial.iter().zip(0..).filter(|(i, _)| weights[**i as usize] > 0.0);
+            places.extend(live.map(|(_, place)| place));
+            if places.is_empty() {
+                continue;
+            }
+            completion.set_component(packed.whitening(j));
+            let mean = packed.kernel.padded_mean(j);
+            let (weight, firsts, seconds) = moments.sums_mut(j);
+            let (mut group, mut of_group) = (u32::MAX, 0.0);
+            for places in places.chunks(ROWS) {
+                groups.whiten::<S>(places, mean, completion);
+                for (row, place) in places.iter().enumerate() {
+                    let place = *place as usize;
+                    if groups.of[place] != group {
+                        // weights of the group before, of which there is none at first
+                        completion.add_covariance(of_group, seconds, padded);
+                        (group, of_group) = (groups.of[place], 0.0);
+                        completion.set_pattern::<S>(groups.missing(group));
                     }
+                    let w = weights[partial[place] as usize];
+                    *weight += w;
+                    of_group += w;
+                    let z = completion.complete::<S>(row);
+                    add_outer::<S>(w, z, d, padded, firsts, seconds);
                 }
             }
-            self.missing.elimination = elimination;
-            start = end;
+            completion.add_covariance(of_group, seconds, padded);
         }
     }
+}
 
-    /// Adds a row completed by its conditional mean.
-    #[inline(always)]
-    fn add_completed(&mut self, j: usize, i: u32, elimination: &Elimination) {
-        let w = self.weight(j, i);
-        if w == 0.0 {
-            return;
-        }
-        let mean = self.packed.kernel.mean(j);
-        let Missing { centered, lanes, .. } = &mut *self.missing;
-        let (kept, out) = (elimination.kept(), elimination.out());
-        for (z, c) in lanes.iter_mut().zip(kept) {
-            *z = at(self.rows, i as usize, *c) - mean[*c];
-            centered[*c] = *z;
-        }
-        for (place, c) in out.iter().enumerate() {
-            let row = elimination.regression_row(place);
-            centered[*c] = -row.iter().zip(&*lanes).map(|(k, z)| k * z).sum::<f64>();
-        }
-        let padded = self.moments.padded();
-        let (weight, firsts, seconds) = self.moments.sums_mut(j);
-        *weight += w;
-        for (a, (z, first)) in centered.iter().zip(firsts).enumerate() {
-            let wz = w * z;
-            *first += wz;
-            let row = &mut seconds[a * padded..][..=a];
-            row.iter_mut().zip(&*centered).for_each(|(sum, z)| *sum += wz * z);
-        }
+/// Adds a row to first moments, and to the lower triangle of second moments (and some of the upper one).
+#[inline(always)]
+fn add_outer<S: Simd>(
+    w: f64,
+    z: &[f64],
+    d: usize,
+    padded: usize,
+    firsts: &mut [f64],
+    seconds: &mut [f64],
+) {
+    add::<S>(firsts, w, z);
+    for (a, row) in seconds.chunks_exact_mut(padded).take(d).enumerate() {
+        let whole = (a + 1).next_multiple_of(S::LANES);
+        add::<S>(&mut row[..whole], w * z[a], &z[..whole]);
     }
 }
 

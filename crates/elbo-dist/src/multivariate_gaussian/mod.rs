@@ -2,6 +2,7 @@
 
 mod axes;
 mod blocks;
+mod completion;
 mod elimination;
 mod flat;
 pub(crate) mod kernels;
@@ -51,8 +52,8 @@ pub use structure::{CovarianceStructure, ParseStructureError, Sharing};
 /// `ln ∫ exp(E[ln p(x ∣ θ)]) dx_m`, what the evidence lower bound has of a row whose missing part is one more latent
 /// variable; for a point it is the marginal density.
 ///
-/// Rows that miss the same columns share their factors within a block, which cost up to `1.4 d³` flops per pattern,
-/// block and component. Rows that miss nothing cost what they always do.
+/// For `m` missing columns a row costs `2 m d` multiplications more per component, and rows of one block that miss the same
+/// share another `m² d`. Rows that miss nothing cost what they always do.
 ///
 /// With `x` in unit `u`, the mean is in `u` and the covariance in `u²`; maximum likelihood divides by `n`, not `n − 1`.
 ///

@@ -19,6 +19,7 @@ mod kinds;
 mod kmeans;
 mod labels;
 mod merging;
+mod missing;
 mod one_step;
 mod processes;
 mod regressions;

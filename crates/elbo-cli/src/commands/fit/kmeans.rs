@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::found::{command, start_output, starts};
 use crate::{
     args::{Acceleration, EstimatorKind, KmeansArgs},
-    commands::{pool, prepare, print, read, write_file},
+    commands::{pool, prepare, print, read_complete, write_file},
     error::{Error, StartProblem},
     explain, interrupt,
     model::{CentersFacts, CentersParams, SavedCenters},
@@ -65,7 +65,7 @@ pub(super) fn run(args: &KmeansArgs) -> Result<u8, Error> {
     outputs.into_iter().flatten().try_for_each(|path| prepare(path))?;
     let begun = Instant::now();
     let quiet = args.output.terminal.quiet;
-    let table = read(&args.data.path, &args.data.selection(quiet), Kind::Gaussian)?;
+    let table = read_complete(&args.data.path, &args.data.selection(quiet))?;
     let read_seconds = begun.elapsed().as_secs_f64();
     let cancel = interrupt::token()?;
     let pool = pool(args.fit.threads)?;

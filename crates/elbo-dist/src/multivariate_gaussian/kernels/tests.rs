@@ -405,6 +405,11 @@ fn relevant_scores_are_all_scores_or_provably_small() {
                 assert_eq!(given_up, (k - 1) * n, "{level} {layout:?} {d} {n}");
                 let some = count_given_up(&clusters(k, d, n, 2.0), &log_weights, level, layout);
                 assert!(n == 1 || some < given_up, "{level} {layout:?} {d} {n}: {some}");
+                for distance in [3.0, 4.0, 6.0, 8.0] {
+                    // scores on both sides of the cut
+                    let near = clusters(k, d, n, distance);
+                    count_given_up(&near, &log_weights, level, layout);
+                }
                 let none = clusters(k, d, n, 0.0);
                 assert!(count_given_up(&none, &log_weights, level, layout) < given_up);
             }
@@ -451,7 +456,7 @@ fn scores_in_full_follow_where_all_matter_until_the_chunk_ends() {
     let (mixed, apart) = (clusters(4, 16, 64, 0.0), clusters(4, 16, 64, 20.0));
     let (mut packed, weights) = (mixed.packed(), [0.25_f64.ln(); 4]);
     let mut scratch = Scratch::new(&packed);
-    let mut given_up = |packed: &PackedGaussians, case: &Case, scratch: &mut Scratch| {
+    let given_up = |packed: &PackedGaussians, case: &Case, scratch: &mut Scratch| {
         let (table, mut scores) = (case.table(Layout::RowMajor), vec![0.0; 4 * 64]);
         score_relevant(packed, table.rows(0, 64), &weights, &mut scores, 64, scratch);
         scores.iter().filter(|score| score.is_infinite()).count()
