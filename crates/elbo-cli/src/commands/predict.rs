@@ -15,7 +15,6 @@ use crate::{
     model::{Saved, SavedCenters, SavedModel},
     number::exact,
     output::write_json,
-    summary::Kind,
 };
 
 /// What `--json` prints.

@@ -99,7 +99,10 @@ pub(super) fn run(args: &HmmArgs) -> Result<u8, Error> {
 /// Refuses what this version cannot do.
 fn check(args: &HmmArgs) -> Result<(), Error> {
     let refuse = |message: &str| Err(Error::Arguments(message.into()));
-    args.fit.starts(0).map_err(Error::Arguments)?;
+    args.fit.starts().map_err(Error::Arguments)?;
+    if args.fit.is_hierarchical() {
+        return refuse("--starts hierarchical is for mixtures; give a number of starts");
+    }
     if args.data.weights.is_some() {
         return refuse(
             "--weights does not go with hmm: rows of a sequence have no weights of their own",
@@ -143,7 +146,7 @@ impl Search<'_> {
     /// Fits every number of states, on the current pool, and ranks them by BIC.
     fn run(&self) -> Result<Selection, String> {
         let states: Vec<usize> = self.args.states.iter().collect();
-        let starts = self.args.fit.starts(self.series.n())?;
+        let starts = self.args.fit.starts()?;
         let bar = if self.args.output.terminal.quiet {
             progress::hidden()
         } else {
