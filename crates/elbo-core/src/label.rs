@@ -8,7 +8,7 @@
 /// ask of it.
 ///
 /// Source: semi-supervised mixtures: Nigam, McCallum, Thrun & Mitchell (2000), *Text classification from labeled and
-/// unlabeled documents using EM*, Mach. Learn. 39; sets of labels: Ambroise, Denoeux, Govaert & Smets (2001).
+/// unlabeled documents using EM*, Mach. Learn. 39.
 ///
 /// ```
 /// use elbo_core::Label;

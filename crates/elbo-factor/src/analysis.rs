@@ -292,7 +292,9 @@ impl FactorModel {
         let vectors = View::new(&stats.vectors[..kept * d], kept, d);
         multiply_into(vectors.t(), vectors, &mut h);
         (0..d).for_each(|i| h[i * (d + 1)] -= 1.0);
-        h.iter_mut().for_each(|x| *x *= *x);
+        for x in &mut h {
+            *x *= *x;
+        }
         h
     }
 

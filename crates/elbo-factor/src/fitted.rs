@@ -1,8 +1,8 @@
 //! Factor analysis as a user asks for it, and what comes out.
 
 use elbo_core::{
-    DataError, EstimateError, Fit, FitError, Observer, Report, Restarts, Runs, Settings, criteria,
-    fit_restarts, mix,
+    DataError, EstimateError, Fit, FitError, Observer, Report, Restarts, Runs, Scored, Scores,
+    Settings, fit_restarts, mix,
 };
 use elbo_dist::{LowRankGaussian, special::gamma_q};
 use elbo_linalg::{
@@ -167,11 +167,12 @@ impl FactorAnalysis {
             return Ok(FactorParams::new(&shares, floor));
         }
         let r = sample.standardized()?;
-        let shares = match d {
-            ..=INVERTED => principal_axes(r.covariance(), d, self.model.q),
-            _ => principal_components(r.covariance(), d, self.model.q),
-        };
-        Ok(FactorParams::new(&shares, floor))
+        Ok(match d {
+            ..=INVERTED => {
+                FactorParams::new(&principal_axes(r.covariance(), d, self.model.q), floor)
+            }
+            _ => principal_components(r.covariance(), d, self.model.q, floor),
+        })
     }
 }
 
@@ -191,14 +192,24 @@ fn principal_axes(r: &[f64], d: usize, q: usize) -> Vec<f64> {
 }
 
 /// What `q` principal components of the correlations leave of each column, but at least a twentieth.
-fn principal_components(r: &[f64], d: usize, q: usize) -> Vec<f64> {
+fn principal_components(r: &[f64], d: usize, q: usize, floor: f64) -> FactorParams {
     let mut shares = vec![1.0; d];
-    if let Ok(leading) = leading_eigen(r, d, q, &[]) {
+    let leading = leading_eigen(r, d, q, &[]).ok();
+    if let Some(leading) = &leading {
         for (value, vector) in leading.values.iter().zip(leading.vectors.chunks_exact(d)) {
             shares.iter_mut().zip(vector).for_each(|(share, v)| *share -= value * v * v);
         }
     }
-    shares.iter().map(|share| share.max(0.05)).collect()
+    for share in &mut shares {
+        *share = share.max(0.05);
+    }
+    let mut start = FactorParams::new(&shares, floor);
+    start.guess = leading.map(|leading| leading.vectors).unwrap_or_default();
+    // where columns are in units of √ψ, what spans the factors is so, too
+    for vector in start.guess.chunks_exact_mut(d) {
+        vector.iter_mut().zip(&shares).for_each(|(v, share)| *v /= share.sqrt());
+    }
+    start
 }
 
 fn analyzer(
@@ -210,7 +221,9 @@ fn analyzer(
     let mut loadings = stats.loadings(params, q);
     for (j, row) in loadings.chunks_exact_mut(q).enumerate() {
         let scale = sample.variance(j).sqrt();
-        row.iter_mut().for_each(|w| *w *= scale);
+        for w in row {
+            *w *= scale;
+        }
     }
     let own = params.shares().iter().enumerate().map(|(j, u)| u * sample.variance(j)).collect();
     LowRankGaussian::new(sample.mean().to_vec(), &loadings, own)
@@ -225,13 +238,12 @@ impl FactorFit {
 
     /// Akaike's criterion.
     pub fn aic(&self) -> f64 {
-        criteria::aic(self.log_likelihood(), self.report.free_parameters)
+        self.scores().aic()
     }
 
     /// The Bayesian criterion.
     pub fn bic(&self) -> f64 {
-        let Report { data_term, free_parameters, observations, .. } = self.report;
-        criteria::bic(data_term, free_parameters, observations)
+        self.scores().bic()
     }
 
     /// Tests whether `q` factors are enough, with Bartlett's correction `n − 1 − (2d + 5)/6 − 2q/3`.
@@ -282,4 +294,17 @@ pub fn log_likelihood(of: &LowRankGaussian, sample: &Sample) -> f64 {
     let off = sigma.quadratic_form(&shift, &mut factors);
     let constant = d as f64 * std::f64::consts::TAU.ln() + sigma.log_det();
     -0.5 * sample.n() * (constant + trace + off)
+}
+
+/// Fits with other numbers of factors are compared by [`select`](elbo_core::select).
+impl Scored for FactorFit {
+    fn scores(&self) -> Scores {
+        Scores {
+            log_likelihood: self.report.data_term,
+            free_parameters: self.report.free_parameters,
+            observations: self.report.observations,
+            log_certainty: None,
+            standing: self.report.standing(),
+        }
+    }
 }

@@ -21,6 +21,7 @@
 //! [`ProbabilisticPca`] is the case of equal uniquenesses, with a closed form.
 //! [`FactorEm`] fits both to rows of which values are missing.
 //! [`Scorer`] gives factor scores of rows and completes them, [`rotate`] turns loadings to what is easy to read.
+//! [`Ica`] finds independent components.
 //!
 //! # Should I use this crate?
 //!
@@ -42,10 +43,12 @@
 mod analysis;
 mod em;
 mod fitted;
+mod ica;
 mod ppca;
 mod rotation;
 mod sample;
 mod scores;
+mod small;
 mod uncertainty;
 
 pub use analysis::{FactorModel, FactorParams, FactorScratch, FactorStats, UniquenessPrior};
@@ -58,6 +61,7 @@ pub use em::{
     FactorEm, FactorEmFit, FactorRows, FactorRowsModel, FactorRowsScratch, FactorRowsStats, Noise,
 };
 pub use fitted::{FactorAnalysis, FactorFit, GoodnessOfFit, log_likelihood};
+pub use ica::{Ica, IcaFit, IcaModel, IcaParams, IcaScratch, IcaStats, SourceKind};
 pub use ppca::{ProbabilisticPca, log_evidences};
 pub use rotation::{Rotated, Rotation, RotationError, rotate};
 pub use sample::{Sample, SampleError, Whole};

@@ -2,6 +2,8 @@
 
 use elbo_linalg::{View, multiply_into};
 
+use crate::small::{identity, inverse, transposed};
+
 /// Towards what loadings are rotated. The first two keep factors uncorrelated, the others let them correlate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rotation {
@@ -112,42 +114,6 @@ fn cross(a: &[f64], b: &[f64], q: usize) -> Vec<f64> {
     out
 }
 
-fn transposed(a: &[f64], q: usize) -> Vec<f64> {
-    (0..q * q).map(|p| a[p % q * q + p / q]).collect()
-}
-
-fn identity(q: usize) -> Vec<f64> {
-    (0..q * q).map(|p| f64::from(u8::from(p % (q + 1) == 0))).collect()
-}
-
-/// Inverse by elimination with row exchanges; nothing if singular to working precision.
-fn inverse(a: &[f64], q: usize) -> Option<Vec<f64>> {
-    let (mut a, mut b) = (a.to_vec(), identity(q));
-    let size = a.iter().fold(0.0_f64, |size, x| size.max(x.abs()));
-    for k in 0..q {
-        let pivot = (k..q).max_by(|i, j| a[i * q + k].abs().total_cmp(&a[j * q + k].abs()))?;
-        let value = a[pivot * q + k];
-        if !(value.abs() > 1e-13 * size) {
-            return None;
-        }
-        for column in 0..q {
-            a.swap(k * q + column, pivot * q + column);
-            b.swap(k * q + column, pivot * q + column);
-        }
-        for x in [&mut a, &mut b] {
-            x[k * q..][..q].iter_mut().for_each(|x| *x /= value);
-        }
-        for i in (0..q).filter(|i| *i != k) {
-            let factor = a[i * q + k];
-            for column in 0..q {
-                a[i * q + column] -= factor * a[k * q + column];
-                b[i * q + column] -= factor * b[k * q + column];
-            }
-        }
-    }
-    Some(b)
-}
-
 /// Orders and signs factors.
 fn canonical(
     loadings: &[f64],
@@ -190,7 +156,9 @@ fn orthomax(loadings: &[f64], q: usize, gamma: f64, kaiser: bool) -> (Vec<f64>, 
         for row in rows.chunks_exact_mut(q) {
             let length = row.iter().map(|w| w * w).sum::<f64>().sqrt();
             if length > 0.0 {
-                row.iter_mut().for_each(|w| *w /= length);
+                for w in row {
+                    *w /= length;
+                }
             }
         }
     }

@@ -147,7 +147,9 @@ pub fn standardized_loadings(of: &LowRankGaussian) -> Vec<f64> {
     let mut loadings = of.loadings().to_vec();
     for (row, own) in loadings.chunks_exact_mut(of.q()).zip(of.uniquenesses()) {
         let variance = own + row.iter().map(|w| w * w).sum::<f64>();
-        row.iter_mut().for_each(|w| *w /= variance.sqrt());
+        for w in row {
+            *w /= variance.sqrt();
+        }
     }
     loadings
 }

@@ -87,11 +87,22 @@ struct Space<'a> {
     block: usize,
     basis: Vec<f64>,
     images: Vec<f64>,
+    /// The matrix in this basis, both triangles.
+    projected: Vec<f64>,
+}
+
+/// The leading Ritz vectors of a space.
+struct Ritz {
+    values: Vec<f64>,
+    vectors: Vec<f64>,
+    images: Vec<f64>,
+    residuals: Vec<f64>,
 }
 
 impl<'a> Space<'a> {
     fn new(a: &'a [f64], d: usize, block: usize, guess: &[f64]) -> Self {
-        let mut space = Self { a, d, block, basis: Vec::new(), images: Vec::new() };
+        let (basis, images, projected) = (Vec::new(), Vec::new(), Vec::new());
+        let mut space = Self { a, d, block, basis, images, projected };
         let mut start = guess[..guess.len().min(block * d)].to_vec();
         // what the guess leaves out: fixed rows without a pattern
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
@@ -129,7 +140,9 @@ impl<'a> Space<'a> {
             }
             let after = norm(row);
             if after > 1e-8 * before && after > 0.0 {
-                row.iter_mut().for_each(|x| *x /= after);
+                for x in row.iter_mut() {
+                    *x /= after;
+                }
                 added.extend(&*row);
             }
         }
@@ -142,23 +155,41 @@ impl<'a> Space<'a> {
         let a = View::new(self.a, d, d);
         multiply_into(View::new(&added, p, d), a, &mut self.images[start..]);
         self.basis.extend(added);
+        self.project(m, p);
         true
+    }
+
+    /// Adds the last `p` rows to the matrix in the basis, which is that of the first `m`.
+    fn project(&mut self, m: usize, p: usize) {
+        let (d, all) = (self.d, m + p);
+        let mut rows = vec![0.0; p * all];
+        let new = View::new(&self.images[m * d..], p, d);
+        multiply_into(new, View::new(&self.basis, all, d).t(), &mut rows);
+        let mut projected = vec![0.0; all * all];
+        for i in 0..m {
+            projected[i * all..][..m].copy_from_slice(&self.projected[i * m..][..m]);
+        }
+        for (i, row) in rows.chunks_exact(all).enumerate() {
+            projected[(m + i) * all..][..all].copy_from_slice(row);
+            (0..m).for_each(|j| projected[j * all + m + i] = row[j]);
+        }
+        self.projected = projected;
     }
 
     /// Grows the space by residuals until its `q` leading Ritz vectors are eigenvectors; `None` if that takes too long.
     fn grow(mut self, q: usize) -> Result<Option<LeadingEigen>, EigenError> {
+        let d = self.d;
         for _ in 0..PATIENCE {
-            let (values, residuals) = self.rotate_to_ritz()?;
-            let tolerance = 1e-10 * values[0].abs();
-            let d = self.d;
-            if residuals.chunks_exact(d).take(q).all(|row| norm(row) <= tolerance) {
-                return Ok(Some(self.finish(q, values)));
+            let ritz = self.ritz()?;
+            let tolerance = 1e-10 * ritz.values[0].abs();
+            let is_open = |row: &[f64]| norm(row) > tolerance;
+            if !ritz.residuals.chunks_exact(d).take(q).any(is_open) {
+                return Ok(Some(finish(ritz, q, d)));
             }
-            let open = residuals.chunks_exact(d).filter(|row| norm(row) > tolerance);
+            let open = ritz.residuals.chunks_exact(d).filter(|row| is_open(row));
             let open = open.flatten().copied().collect();
-            if self.order() + self.block > 5 * self.block || self.order() + self.block > d {
-                self.basis.truncate(self.block * d);
-                self.images.truncate(self.block * d);
+            if self.order() >= 5 * self.block || self.order() + self.block > d {
+                self.restart(ritz);
             }
             if !self.append(open) {
                 return Ok(None);
@@ -167,40 +198,47 @@ impl<'a> Space<'a> {
         Ok(None)
     }
 
-    /// Turns the basis to Ritz vectors, largest first; returns all their values and the residuals of the first block.
-    fn rotate_to_ritz(&mut self) -> Result<(Vec<f64>, Vec<f64>), EigenError> {
+    /// The Ritz vectors of the first block, largest first, their images and residuals.
+    fn ritz(&self) -> Result<Ritz, EigenError> {
         let (d, m) = (self.d, self.order());
-        let mut small = vec![0.0; m * m];
-        let (basis, images) = (View::new(&self.basis, m, d), View::new(&self.images, m, d));
-        multiply_into(basis, images.t(), &mut small);
-        let eigen = symmetric_eigen(&small, m)?;
-        let values: Vec<f64> = eigen.values.iter().rev().copied().collect();
-        let turn: Vec<f64> = eigen.vectors.chunks_exact(m).rev().flatten().copied().collect();
-        let mut turned = vec![0.0; m * d];
-        multiply_into(View::new(&turn, m, m), images, &mut turned);
-        let mut rotated = vec![0.0; m * d];
-        multiply_into(View::new(&turn, m, m), basis, &mut rotated);
-        self.images = turned;
-        self.basis = rotated;
-        let mut residuals = self.images[..m.min(self.block) * d].to_vec();
+        let p = m.min(self.block);
+        let eigen = symmetric_eigen(&self.projected, m)?;
+        let values: Vec<f64> = eigen.values.iter().rev().take(p).copied().collect();
+        let turn: Vec<f64> =
+            eigen.vectors.chunks_exact(m).rev().take(p).flatten().copied().collect();
+        let turn = View::new(&turn, p, m);
+        let (mut vectors, mut images) = (vec![0.0; p * d], vec![0.0; p * d]);
+        multiply_into(turn, View::new(&self.basis, m, d), &mut vectors);
+        multiply_into(turn, View::new(&self.images, m, d), &mut images);
+        let mut residuals = images.clone();
         for (a, row) in residuals.chunks_exact_mut(d).enumerate() {
-            add_scaled(row, -values[a], &self.basis[a * d..][..d]);
+            add_scaled(row, -values[a], &vectors[a * d..][..d]);
         }
-        Ok((values, residuals))
+        Ok(Ritz { values, vectors, images, residuals })
     }
 
-    fn finish(self, q: usize, mut values: Vec<f64>) -> LeadingEigen {
-        let mut vectors = self.basis;
-        vectors.truncate(q * self.d);
-        values.truncate(q);
-        for vector in vectors.chunks_exact_mut(self.d) {
-            let largest = |a: f64, b: &f64| if b.abs() > a.abs() { *b } else { a };
-            if vector.iter().fold(0.0, largest) < 0.0 {
-                vector.iter_mut().for_each(|x| *x = -*x);
+    /// Keeps the leading Ritz vectors only.
+    fn restart(&mut self, ritz: Ritz) {
+        let p = ritz.values.len();
+        self.projected = vec![0.0; p * p];
+        ritz.values.iter().enumerate().for_each(|(a, value)| self.projected[a * (p + 1)] = *value);
+        (self.basis, self.images) = (ritz.vectors, ritz.images);
+    }
+}
+
+fn finish(ritz: Ritz, q: usize, d: usize) -> LeadingEigen {
+    let Ritz { mut values, mut vectors, .. } = ritz;
+    vectors.truncate(q * d);
+    values.truncate(q);
+    for vector in vectors.chunks_exact_mut(d) {
+        let largest = |a: f64, b: &f64| if b.abs() > a.abs() { *b } else { a };
+        if vector.iter().fold(0.0, largest) < 0.0 {
+            for x in vector {
+                *x = -*x;
             }
         }
-        LeadingEigen { values, vectors }
     }
+    LeadingEigen { values, vectors }
 }
 
 fn norm(x: &[f64]) -> f64 {

@@ -27,6 +27,14 @@ impl KnownRows {
         Self { by_component }
     }
 
+    /// Writes the components of these rows over `labels`; returns how many rows each component has.
+    pub(crate) fn mark(&self, labels: &mut [usize]) -> Vec<usize> {
+        for (j, rows) in self.by_component.iter().enumerate() {
+            rows.iter().for_each(|row| labels[*row] = j);
+        }
+        self.by_component.iter().map(Vec::len).collect()
+    }
+
     /// For each component one of its rows, if it has any.
     pub(crate) fn draw(&self, rng: &mut ChaCha8Rng) -> Vec<Option<usize>> {
         let one =

@@ -36,27 +36,31 @@ mod conditional;
 mod family;
 mod fitted;
 mod gaussian;
+mod groups;
 mod kmeans;
 mod known;
 mod merging;
 mod mixture;
 mod model;
+mod noise;
+mod predictive;
 mod start;
 mod uncertainty;
 
 pub use elbo_core::{
-    Acceleration, CancelToken, Criterion, DataError, EstimateError, Event, FitError, Folds, Label,
-    Observer, Report, Rows, Scored, Settings, Stopped, Tolerance, Uncertainty, UncertaintyError,
-    Variant, Weighted,
+    Acceleration, CancelToken, Criterion, DataError, Either, EstimateError, Event, FitError, Folds,
+    Label, Observer, Report, Rows, Scored, Settings, Stopped, Tolerance, Uncertainty,
+    UncertaintyError, Variant, Weighted,
 };
 pub use elbo_dist::{
     Categorical, CovarianceStructure, Dirichlet, Gaussian, MultivariateGaussian,
-    NormalInverseWishart, Poisson,
+    NormalInverseWishart, Poisson, StickBreaking, UniformBox,
 };
 pub use family::{MixtureFamilyScratch, MixturePacked};
 pub use fitted::{Fitted, Start};
 pub use gaussian::{
-    Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams, VbParams,
+    Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams,
+    VbParams, WeightPrior,
 };
 pub use kmeans::{
     Centers, CentersError, Comparisons, ExactKMeans, FittedKMeans, KMeans, KMeansParams, Spread,
@@ -65,3 +69,4 @@ pub use kmeans::{
 pub use merging::{Merger, Merging};
 pub use mixture::{Mixture, MixtureError};
 pub use model::{MixtureModel, MixtureParams, MixtureScratch, MixtureStats};
+pub use noise::{GaussianOrNoise, NoisyGaussianMixture};

@@ -128,6 +128,18 @@ impl<F: Family> Mixture<F> {
         &self.components
     }
 
+    /// The same mixture, its components in descending order of weight; equals keep their order.
+    #[must_use]
+    pub fn sorted_by_weight(&self) -> Self {
+        let mut order: Vec<usize> = (0..self.k()).collect();
+        order.sort_by(|a, b| self.weights()[*b].total_cmp(&self.weights()[*a]));
+        let shares: Vec<f64> = order.iter().map(|j| self.weights()[*j]).collect();
+        Self {
+            weights: Categorical::from_weights(&shares).expect("the weights of a mixture"),
+            components: order.iter().map(|j| self.components[*j].clone()).collect(),
+        }
+    }
+
     /// Number of free parameters: `k − 1` weights and those of the components, shared ones counted once.
     pub fn free_parameters(&self) -> usize {
         self.k() - 1 + F::free_parameters_all(&self.components)

@@ -29,7 +29,10 @@ pub(crate) struct Starts<'m, 'd, F: Family, E, W> {
     /// All the data as one component.
     one: F,
     known: KnownRows,
+    /// Number of components that are put at rows.
     k: usize,
+    /// Components that come after them and start as they are.
+    others: &'m [F],
     seed: u64,
 }
 
@@ -49,13 +52,14 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         model: &'m MixtureModel<F, E, W>,
         template: &F,
         data: Weighted<'d, F::Batch<'d>>,
-        k: usize,
+        (k, others): (usize, &'m [F]),
         seed: u64,
     ) -> Result<Self, FitError> {
         template.check(data.units())?;
-        data.check_labels(k)?;
+        F::check_all(others, data.units())?;
+        data.check_labels(k + others.len())?;
         let one = model.one_component(template, data)?;
-        Ok(Self { model, data, one, known: KnownRows::new(data, k), k, seed })
+        Ok(Self { model, data, one, known: KnownRows::new(data, k), k, others, seed })
     }
 
     /// The start of a run.
@@ -63,6 +67,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         if run == 0
             && let Some(told) = self.model.from_known_rows(&self.one, self.data, &self.known)
         {
+            let told = self.beside_others(told.into_parts());
             return Ok(self.model.start(told, self.data.observations())?);
         }
         let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, run as u64));
@@ -71,7 +76,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         for row in self.rows(pick, &mut rng)? {
             components.push(self.one.moved_to(self.data.units(), row)?);
         }
-        let uniform = Mixture::from_parts(Categorical::uniform(self.k), components);
+        let uniform = self.beside_others((Categorical::uniform(self.k), components));
         let params = self.model.start(uniform, self.data.observations())?;
         if run.is_multiple_of(2) {
             return Ok(params);
@@ -84,6 +89,18 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         };
         // A step that fails (an empty or singular part) leaves the parameters where they were.
         Ok(fit(self.model, self.data, params, &settings, &())?.params)
+    }
+
+    /// These weights and components beside the others, each of which starts with a `k`-th of the weight of all these.
+    fn beside_others(&self, (weights, mut components): (Categorical, Vec<F>)) -> Mixture<F> {
+        if self.others.is_empty() {
+            return Mixture::from_parts(weights, components);
+        }
+        components.extend_from_slice(self.others);
+        let mut shares = weights.probabilities().to_vec();
+        shares.resize(components.len(), 1.0 / self.k as f64);
+        let weights = Categorical::from_weights(&shares).expect("positive shares");
+        Mixture::from_parts(weights, components)
     }
 
     /// A row for each component. They differ from each other, as far as scores can tell, unless they are known: components

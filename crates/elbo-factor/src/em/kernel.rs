@@ -1,5 +1,10 @@
 //! The E-step on rows with missing values, several rows side by side in the lanes of vectors.
 
+#![allow(
+    clippy::inline_always,
+    reason = "a function that is not inlined into the dispatched entry point is compiled without its target features"
+)]
+
 use std::f64::consts::TAU;
 
 use elbo_core::{Batch, Rows, Weighted};
@@ -33,10 +38,17 @@ impl Packed {
         Self { d, q, origin, quadratic, linear, precision: vec![0.0; d] }
     }
 
+    /// Quadratic, linear part and precision of column `j`.
+    pub(crate) fn column_mut(&mut self, j: usize) -> (&mut [f64], &mut [f64], &mut f64) {
+        let (q, t) = (self.q, triangle(self.q));
+        let linear = &mut self.linear[j * (q + 1)..][..=q];
+        (&mut self.quadratic[j * t..][..t], linear, &mut self.precision[j])
+    }
+
     /// Writes column `j` at loadings and intercept `w̃` and uniqueness `ψ`.
     pub(crate) fn set_point(&mut self, j: usize, coefficients: &[f64], uniqueness: f64) {
-        let (q, t) = (self.q, triangle(self.q));
-        let quadratic = &mut self.quadratic[j * t..][..t];
+        let q = self.q;
+        let (quadratic, linear, precision) = self.column_mut(j);
         let mut e = 0;
         for a in 0..=q {
             for b in 0..=a {
@@ -44,10 +56,9 @@ impl Packed {
                 e += 1;
             }
         }
-        quadratic[t - 1] += TAU.ln() + uniqueness.ln();
-        let linear = &mut self.linear[j * (q + 1)..][..=q];
+        quadratic[e - 1] += TAU.ln() + uniqueness.ln();
         linear.iter_mut().zip(coefficients).for_each(|(b, w)| *b = w / uniqueness);
-        self.precision[j] = uniqueness.recip();
+        *precision = uniqueness.recip();
     }
 }
 
@@ -227,7 +238,7 @@ fn posterior<S: Simd>(packed: &Packed, scratch: &mut Scratch) -> S {
         }
         // products of roots overflow late, but they do
         if a % 8 == 7 || a + 1 == q {
-            score = score + determinant.ln() * S::splat(2.0);
+            score += determinant.ln() * S::splat(2.0);
             determinant = S::splat(1.0);
         }
     }

@@ -1,6 +1,7 @@
 //! EM for rows of which values are missing.
 
 mod kernel;
+mod posterior;
 
 use elbo_core::{
     Batch, DataError, EStepError, EstimateError, Fit, FitError, Inference, LatentModel, Observer,
@@ -12,6 +13,7 @@ use elbo_linalg::{
 };
 
 use self::kernel::{EStep, Packed, Scratch, triangle};
+use self::posterior::Posterior;
 use crate::{ProbabilisticPca, Sample};
 
 /// The share of the variance below which noise common to all columns counts as none.
@@ -65,6 +67,11 @@ pub struct FactorEmFit {
     pub report: Report,
     /// Heywood cases: columns whose uniqueness is at its lower bound, because the likelihood rises beyond it.
     pub heywood: Vec<usize>,
+    /// Share of the total variance that each factor's loadings explain; under automatic relevance, those that are not needed have
+    /// next to none.
+    pub shares: Vec<f64>,
+    /// How many factors are in use: those whose loadings are more than their own uncertainty. All without automatic relevance.
+    pub in_use: usize,
 }
 
 impl FactorEmFit {
@@ -86,7 +93,7 @@ impl FactorEm {
     /// If `q = 0`.
     pub fn new(q: usize, noise: Noise) -> Self {
         assert!(q > 0, "a factor model needs a factor");
-        let model = FactorRowsModel { q, noise, floor: 0.005 };
+        let model = FactorRowsModel { q, noise, floor: 0.005, relevance: false };
         Self { model, settings: Settings::default() }
     }
 
@@ -99,6 +106,18 @@ impl FactorEm {
     pub fn floor(mut self, floor: f64) -> Self {
         assert!(floor > 0.0 && floor < 1.0, "a floor of {floor} is no share of a variance");
         self.model.floor = floor;
+        self
+    }
+
+    /// Variational Bayes with automatic relevance determination: the loadings of each factor have a Gaussian prior whose precision is
+    /// learned, and goes up where the factor is not needed. The objective is a lower bound of the evidence.
+    ///
+    /// The posterior is `q(W, μ) q(τ) q(α)` beside that of the factors. Precisions of noise and of loadings have gamma priors of
+    /// a thousandth of an observation at the columns' variances; intercepts are all but free. Source: Bishop (1999),
+    /// *Variational principal components*, Proc. ICANN 9.
+    #[must_use]
+    pub fn automatic_relevance(mut self) -> Self {
+        self.model.relevance = true;
         self
     }
 
@@ -132,10 +151,12 @@ impl FactorEm {
         let start = self.model.start(data)?;
         let Fit { params, report, .. } = fit(&self.model, data, start, &self.settings, observer)?;
         let is_lowest = |j: &usize| {
-            self.model.noise == Noise::Own && params.uniquenesses[*j] <= params.lowest[*j]
+            let is_bounded = self.model.noise == Noise::Own && !self.model.relevance;
+            is_bounded && params.uniquenesses[*j] <= params.lowest[*j]
         };
         let heywood = (0..params.lowest.len()).filter(is_lowest).collect();
-        Ok(FactorEmFit { analyzer: params.analyzer()?, report, heywood })
+        let (analyzer, shares, in_use) = (params.analyzer()?, params.shares(), params.in_use());
+        Ok(FactorEmFit { analyzer, report, heywood, shares, in_use })
     }
 }
 
@@ -145,6 +166,7 @@ pub struct FactorRowsModel {
     q: usize,
     noise: Noise,
     floor: f64,
+    relevance: bool,
 }
 
 /// Parameters of a [`FactorRowsModel`]: loadings, intercepts and uniquenesses.
@@ -155,6 +177,8 @@ pub struct FactorRows {
     uniquenesses: Vec<f64>,
     /// The least that uniquenesses may be.
     lowest: Vec<f64>,
+    /// Of which the above are the mean, under variational Bayes.
+    posterior: Option<Posterior>,
     packed: Packed,
 }
 
@@ -162,8 +186,30 @@ impl FactorRows {
     fn repack(&mut self) {
         let width = self.packed.q + 1;
         for (j, w) in self.coefficients.chunks_exact(width).enumerate() {
-            self.packed.set_point(j, w, self.uniquenesses[j]);
+            match &self.posterior {
+                None => self.packed.set_point(j, w, self.uniquenesses[j]),
+                Some(posterior) => posterior.pack(j, w, self.packed.column_mut(j)),
+            }
         }
+    }
+
+    fn squares(&self, a: usize) -> f64 {
+        let loadings = self.coefficients.iter().skip(a).step_by(self.packed.q + 1);
+        loadings.map(|w| w * w).sum()
+    }
+
+    fn shares(&self) -> Vec<f64> {
+        let q = self.packed.q;
+        let common: f64 = (0..q).map(|a| self.squares(a)).sum();
+        let total = common + self.uniquenesses.iter().sum::<f64>();
+        (0..q).map(|a| self.squares(a) / total).collect()
+    }
+
+    fn in_use(&self) -> usize {
+        let (d, q) = (self.packed.d, self.packed.q);
+        let Some(posterior) = &self.posterior else { return q };
+        let doubt = |a: usize| (0..d).map(|j| posterior.variance(j, a, q)).sum::<f64>();
+        (0..q).filter(|a| self.squares(*a) > doubt(*a)).count()
     }
 
     fn analyzer(&self) -> Result<LowRankGaussian, EstimateError> {
@@ -231,6 +277,15 @@ impl LatentModel for FactorRowsModel {
         next: &mut FactorRows,
     ) -> Result<Repairs, EstimateError> {
         let (q, width) = (self.q, self.width());
+        if let Some(posterior) = &params.posterior {
+            let mut moved = posterior.clone();
+            moved.update(stats, &mut next.coefficients)?;
+            let own = next.uniquenesses.iter_mut().enumerate();
+            own.for_each(|(j, own)| *own = moved.uniqueness(j));
+            next.posterior = Some(moved);
+            next.repack();
+            return Ok(Repairs::default());
+        }
         let (mut left, mut weight) = (0.0, 0.0);
         let columns = next.coefficients.chunks_exact_mut(q + 1).zip(stats.chunks_exact(width));
         for (j, (coefficients, stats)) in columns.enumerate() {
@@ -249,6 +304,10 @@ impl LatentModel for FactorRowsModel {
         next.packed.origin.clone_from(&params.packed.origin);
         next.repack();
         Ok(Repairs::default())
+    }
+
+    fn penalty(&self, params: &FactorRows) -> f64 {
+        params.posterior.as_ref().map_or(0.0, |posterior| posterior.penalty(&params.coefficients))
     }
 
     fn write_natural(&self, params: &FactorRows, _: &FactorRowsStats, out: &mut Vec<f64>) -> bool {
@@ -306,15 +365,20 @@ impl FactorRowsModel {
             let variance = sample.variance(j);
             own.push((variance - common).max(0.05 * variance));
         }
-        let lowest: Vec<f64> = (found.iter().enumerate())
-            .map(|(j, found)| self.floor * sample.variance(j) * sample.n() / found)
+        let variances: Vec<f64> = (found.iter().enumerate())
+            .map(|(j, found)| sample.variance(j) * sample.n() / found)
             .collect();
+        let lowest: Vec<f64> = variances.iter().map(|variance| self.floor * variance).collect();
         own.iter_mut().zip(&lowest).for_each(|(own, lowest)| *own = own.max(*lowest));
         if self.noise == Noise::Common {
             own.fill(pca.noise_variance());
         }
         let packed = Packed::new(sample.mean().to_vec(), q);
-        let mut start = FactorRows { coefficients, uniquenesses: own, lowest, packed };
+        let posterior = None;
+        let mut start = FactorRows { coefficients, uniquenesses: own, lowest, posterior, packed };
+        if self.relevance {
+            start.posterior = Some(Posterior::at(&start, self.noise, &variances, &found)?);
+        }
         start.repack();
         Ok(start)
     }

@@ -1,7 +1,6 @@
 //! Factor analysis against other programs, by its gradient, and by what must not matter.
 
-use elbo_core::Draw;
-use elbo_core::Tolerance;
+use elbo_core::{Criterion, Draw, Tolerance, select};
 use elbo_dist::fit_single;
 use elbo_factor::{
     FactorAnalysis, LowRankGaussian, Rows, Sample, Settings, UniquenessPrior, log_likelihood,
@@ -125,6 +124,18 @@ fn the_gradient_is_zero_at_the_maximum() {
         // rounding of ℓ by 1e-11 over the step, and what a gap of 1e-13 · 800 nats leaves: √(2 · 8e-11 · 800)
         assert!(slope.abs() < 2e-3, "parameter {what}: {slope}");
     }
+}
+
+#[test]
+fn the_number_of_factors_is_found() {
+    let drawn = simulated(10, 3, 1000, 13);
+    let sample = Sample::of_rows(drawn.rows().into()).unwrap();
+    let fit = |q: &usize| FactorAnalysis::new(*q).fit(&sample);
+    let selection = select((1..=5).collect(), Criterion::Bic, fit);
+    assert_eq!(selection.best().unwrap().label, 3, "{:?}", selection.ranked);
+    let three = FactorAnalysis::new(3).fit(&sample).unwrap().goodness_of_fit(&sample).unwrap();
+    let two = FactorAnalysis::new(2).fit(&sample).unwrap().goodness_of_fit(&sample).unwrap();
+    assert!(three.p_value > 0.01 && two.p_value < 1e-10, "{three:?} {two:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! EM on rows: missing values integrated out, complete rows as the sample says.
 
-use elbo_core::{Tolerance, Weighted};
+use elbo_core::{Acceleration, Tolerance, Weighted};
 use elbo_dist::{CovarianceStructure, MultivariateGaussian};
 use elbo_factor::{
     FactorAnalysis, FactorEm, LowRankGaussian, Noise, ProbabilisticPca, Rows, Sample, Settings,
@@ -126,4 +126,47 @@ fn pieces_and_storage_order_do_not_matter() {
     };
     let one = fit(Rows::new(&data, 3000, 6), 1);
     assert!((one - fit(Rows::column_major(&turned, 3000, 6), 3)).abs() < 1e-8);
+}
+
+/// Four factors offered, two there: the others are switched off.
+#[test]
+fn automatic_relevance_finds_the_number_of_factors() {
+    let data = holes(8, 2, 150, 31);
+    let settings = Settings { tolerance: Tolerance::Gap(1e-7), ..Settings::default() };
+    let em = FactorEm::new(4, Noise::Own).automatic_relevance().settings(settings);
+    let fit = em.fit(Rows::new(&data, 150, 8).into()).unwrap();
+    assert!(fit.report.stopped.is_converged(), "{:?}", fit.report.stopped);
+    assert_eq!(fit.in_use, 2, "{:?}", fit.shares);
+    let unneeded = fit.shares.iter().filter(|share| **share < 1e-6).count();
+    assert_eq!(unneeded, 2, "{:?}", fit.shares);
+}
+
+/// Every part of an M-step maximizes the bound given the others, so that one whose term is wrong makes it fall.
+#[test]
+fn the_bound_never_falls() {
+    let data = holes(6, 2, 80, 37);
+    for noise in [Noise::Common, Noise::Own] {
+        let (acceleration, max_iterations) = (Acceleration::None, 60);
+        let settings = Settings { acceleration, max_iterations, ..Settings::default() };
+        let em = FactorEm::new(3, noise).automatic_relevance().settings(settings);
+        let report = em.fit(Rows::new(&data, 80, 6).into()).unwrap().report;
+        assert!(report.trace.len() > 40, "{:?}", report.stopped);
+        // rounding of some thousand nats
+        assert!(report.trace.is_sorted_by(|a, b| b - a > -1e-10), "{:?}", report.trace);
+    }
+}
+
+/// With one factor and little data the bound is compared with the integral that it bounds: `ln ∫ p(x ∣ θ) p(θ) dθ` can be no
+/// smaller, and the bound of the best `q` no larger than the likelihood at the maximum.
+#[test]
+fn the_bound_is_below_the_maximum_likelihood() {
+    let data = holes(5, 1, 60, 33);
+    let rows = Rows::new(&data, 60, 5);
+    let bayes = FactorEm::new(1, Noise::Common).automatic_relevance().fit(rows.into()).unwrap();
+    let plain = FactorEm::new(1, Noise::Common).fit(rows.into()).unwrap();
+    assert!(bayes.report.objective < plain.report.objective);
+    // the mean of the posterior explains the data as well, up to some parameters' worth of nats
+    let ones = vec![1.0; 60];
+    let mean = total(&bayes.analyzer, &data, &ones);
+    assert!(plain.report.objective - mean < 5.0, "{} {mean}", plain.report.objective);
 }

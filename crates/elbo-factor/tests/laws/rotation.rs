@@ -48,7 +48,9 @@ fn in_order(loadings: &[f64], q: usize) -> Vec<f64> {
     for column in &mut columns {
         let largest =
             column.iter().copied().fold(0.0, |x: f64, y| if y.abs() > x.abs() { y } else { x });
-        column.iter_mut().for_each(|x| *x *= largest.signum());
+        for x in column {
+            *x *= largest.signum();
+        }
     }
     (0..loadings.len()).map(|p| columns[p % q][p / q]).collect()
 }
@@ -80,7 +82,9 @@ fn varimax_meets_the_condition_of_a_maximum() {
         if kaiser {
             for row in z.chunks_exact_mut(q) {
                 let length = row.iter().map(|w| w * w).sum::<f64>().sqrt();
-                row.iter_mut().for_each(|w| *w /= length);
+                for w in row {
+                    *w /= length;
+                }
             }
         }
         let squares: Vec<f64> =

@@ -2,6 +2,7 @@
 #![allow(clippy::float_cmp, reason = "laws that hold to the bit are tested to the bit")]
 
 mod eigen;
+mod leading;
 mod low_rank;
 mod matrices;
 mod moments;

@@ -1,6 +1,7 @@
 //! Families of models share families of distributions: what a mixture learns of a `Poisson` and what a chain learns of it
 //! come from the same code, so where the two models coincide their numbers must.
 
+mod factor;
 mod families;
 
 use elbo::{
