@@ -1,4 +1,5 @@
 //! k-means against a plain loop, against itself on other paths, and on bad data.
+#![allow(clippy::cast_possible_truncation, reason = "single precision rounds")]
 
 use elbo_core::{DataError, FitError};
 use elbo_mixture::{
@@ -28,8 +29,8 @@ fn assign(table: &Table, centers: &[Vec<f64>]) -> (Vec<usize>, f64) {
     let mut inertia = 0.0;
     let labels = table.values.chunks_exact(table.d).map(|row| {
         let mut best = 0;
-        for j in 1..centers.len() {
-            if square(row, &centers[j]) < square(row, &centers[best]) {
+        for (j, center) in centers.iter().enumerate() {
+            if square(row, center) < square(row, &centers[best]) {
                 best = j;
             }
         }
