@@ -1,5 +1,6 @@
 //! k-means, one thread: `kmeans/…`, five iterations from rows of the data by every comparison and with bounds.
 #![allow(missing_docs, reason = "the macros of criterion make public items")]
+#![allow(clippy::cast_possible_truncation, reason = "single precision rounds")]
 
 use std::hint::black_box;
 

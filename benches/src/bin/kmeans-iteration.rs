@@ -9,6 +9,7 @@
 //! HIGH iterations. With HIGH = 0 one run goes to its end, and its seconds are those of the whole run; labels are then
 //! written to `CASE.labels.u32`.
 #![allow(clippy::print_stdout, reason = "a command-line tool prints")]
+#![allow(clippy::cast_possible_truncation, reason = "single precision rounds, labels are small")]
 
 use std::error::Error;
 
@@ -41,7 +42,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let builder = KMeans::new(1).start_at(Centers::new(means, d)?).comparisons(comparisons);
     let place = format!("{folder}/{case}.labels.u32");
     let line = if storage == "f32" {
-        #[allow(clippy::cast_possible_truncation, reason = "single precision is the point")]
         let single: Vec<f32> = data.iter().map(|x| *x as f32).collect();
         drop(data);
         measure(&builder, Rows::new(&single, n, d), low, high, &place)?

@@ -4,9 +4,10 @@ use elbo_core::{Estimator, Family, fit};
 use elbo_dist::{Categorical, Dirichlet};
 use elbo_laws::CountingAllocator;
 use elbo_mixture::{
+    Centers,
     CovarianceStructure::{EEE, EEI, EII, VII, VVI, VVV},
-    Mixture, MixtureModel, MultivariateGaussian, NormalInverseWishart, Rows, Settings, Tolerance,
-    Weighted,
+    KMeans, Mixture, MixtureModel, MultivariateGaussian, NormalInverseWishart, Rows, Settings,
+    Tolerance, Weighted,
 };
 
 #[global_allocator]
@@ -80,4 +81,17 @@ fn iterations_allocate_nothing() {
             );
         });
     }
+    pool.install(|| {
+        let start = Centers::new(data[..8 * D].to_vec(), D).unwrap();
+        let kmeans = |iterations| {
+            let settings = Settings {
+                tolerance: Tolerance::Gap(0.0),
+                max_iterations: iterations,
+                ..Settings::default()
+            };
+            let builder = KMeans::new(8).start_at(start.clone()).settings(settings);
+            CountingAllocator::allocations_of(|| builder.fit(rows.into()).unwrap())
+        };
+        assert_eq!(kmeans(6), kmeans(20), "k-means");
+    });
 }

@@ -5,6 +5,7 @@
 //! ```
 //!
 //! The picture (a sunset over hills) is made by code; with a file name the picture in eight colors is written there.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::error::Error;
 

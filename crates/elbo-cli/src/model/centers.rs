@@ -79,7 +79,7 @@ pub(crate) enum SavedModel {
     /// A mixture.
     Mixture(Box<Saved>),
     /// k-means.
-    Centers(SavedCenters),
+    Centers(Box<SavedCenters>),
 }
 
 impl SavedModel {
@@ -100,7 +100,7 @@ impl SavedModel {
     fn parse(text: &[u8]) -> Result<Self, ModelProblem> {
         let value = checked(text)?;
         if value.get("family").and_then(Value::as_str) == Some("kmeans") {
-            return SavedCenters::of(value).map(Self::Centers);
+            return SavedCenters::of(value).map(Box::new).map(Self::Centers);
         }
         Saved::of(value).map(Box::new).map(Self::Mixture)
     }

@@ -159,6 +159,7 @@ impl Number for f64 {
 impl Number for f32 {
     type Vector<S: Simd> = S::Single;
 
+    #[allow(clippy::cast_lossless, reason = "`f64::from` is no constant function")]
     const EPSILON: f64 = f32::EPSILON as f64;
 
     #[allow(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]

@@ -81,12 +81,9 @@ impl Lanes<f32> for PortableSingle {
 
     #[inline(always)]
     fn transpose(rows: &mut [Self; MAX_WIDTH]) {
-        for i in 0..4 {
-            for j in 0..i {
-                let above = rows[j].0[i];
-                rows[j].0[i] = rows[i].0[j];
-                rows[i].0[j] = above;
-            }
+        let [a, b, c, d, ..] = rows.map(|row| row.0);
+        for (i, row) in rows.iter_mut().enumerate().take(4) {
+            row.0 = [a[i], b[i], c[i], d[i]];
         }
     }
 }
@@ -237,6 +234,7 @@ mod x86 {
             registers!(Self(_mm512_mask_blend_ps(mask, no.0, yes.0)))
         }
 
+        #[allow(clippy::needless_range_loop, reason = "registers are indexed together")]
         #[inline(always)]
         fn transpose(rows: &mut [Self; MAX_WIDTH]) {
             registers!({

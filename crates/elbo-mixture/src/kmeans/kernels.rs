@@ -6,6 +6,10 @@
     clippy::inline_always,
     reason = "kernels must be inlined into the entry point of their instruction set"
 )]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "fixed-size arrays of registers are indexed together, and unrolled"
+)]
 
 use elbo_linalg::{Kernel, Lanes, MAX_LANES, MAX_TILE, MAX_WIDTH, Number, Simd};
 

@@ -154,7 +154,7 @@ impl<T: Number> LatentModel for KMeansModel<T> {
         scratch.totals.fill(0.0);
         for start in (0..data.len()).step_by(BLOCK) {
             let block = data.slice(start..data.len().min(start + BLOCK));
-            self.block(params, block, stats, scratch);
+            add_block(params, block, stats, scratch);
         }
         let mut inertia = 0.0;
         for j in 0..params.k() {
@@ -207,58 +207,55 @@ impl<T: Number> LatentModel for KMeansModel<T> {
     }
 }
 
-impl<T: Number> KMeansModel<T> {
-    /// Labels a block of rows and adds it to the sums.
-    fn block(
-        &self,
-        params: &KMeansParams<T>,
-        data: PlacedRows<'_, T>,
-        stats: &mut KMeansStats,
-        scratch: &mut KMeansScratch<T>,
-    ) {
-        let n = data.len();
-        let mut copy = std::mem::take(&mut scratch.copy);
-        let rows = contiguous(data.rows.units(), &mut copy);
-        let mut memory = params.memory_of(data.first);
-        if let Some(memory) = memory.as_deref_mut() {
-            remembered(params, rows, memory, scratch);
-        } else {
-            scratch.level.dispatch(Nearest {
-                rows,
-                packed: &params.packed,
-                panel: &mut scratch.panel,
-                labels: &mut scratch.labels[..n],
-            });
-        }
-        let measured = if memory.is_some() || params.seek { n } else { 0 };
-        scratch.level.dispatch(Accumulate {
+/// Labels a block of rows and adds it to the sums.
+fn add_block<T: Number>(
+    params: &KMeansParams<T>,
+    data: PlacedRows<'_, T>,
+    stats: &mut KMeansStats,
+    scratch: &mut KMeansScratch<T>,
+) {
+    let n = data.len();
+    let mut copy = std::mem::take(&mut scratch.copy);
+    let rows = contiguous(data.rows.units(), &mut copy);
+    let mut memory = params.memory_of(data.first);
+    if let Some(memory) = memory.as_deref_mut() {
+        remembered(params, rows, memory, scratch);
+    } else {
+        scratch.level.dispatch(Nearest {
             rows,
-            labels: &scratch.labels[..n],
-            weights: data.rows.weights(),
-            centers: &params.centers,
-            padded: params.padded,
-            sums: &mut scratch.sums,
-            spreads: &mut scratch.spreads,
-            totals: &mut scratch.totals,
-            distances: &mut scratch.distances[..measured],
+            packed: &params.packed,
+            panel: &mut scratch.panel,
+            labels: &mut scratch.labels[..n],
         });
-        if let Some(memory) = memory.as_deref_mut() {
-            memory.labels[..n].copy_from_slice(&scratch.labels[..n]);
-            for (i, square) in scratch.distances[..n].iter().enumerate() {
-                memory.upper[i] = above(params.packed.frame.length(square.sqrt()));
-            }
-            memory.version = params.version;
-        }
-        if params.seek {
-            for (i, square) in scratch.distances[..n].iter().enumerate() {
-                let weight = data.rows.weights().map_or(1.0, |weights| weights[i]);
-                let row = rows.row(i).iter().map(|x| (*x).into());
-                stats.note_cost(scratch.labels[i] as usize, weight * square, row);
-            }
-        }
-        drop(memory);
-        scratch.copy = copy;
     }
+    let measured = if memory.is_some() || params.seek { n } else { 0 };
+    scratch.level.dispatch(Accumulate {
+        rows,
+        labels: &scratch.labels[..n],
+        weights: data.rows.weights(),
+        centers: &params.centers,
+        padded: params.padded,
+        sums: &mut scratch.sums,
+        spreads: &mut scratch.spreads,
+        totals: &mut scratch.totals,
+        distances: &mut scratch.distances[..measured],
+    });
+    if let Some(memory) = memory.as_deref_mut() {
+        memory.labels[..n].copy_from_slice(&scratch.labels[..n]);
+        for (i, square) in scratch.distances[..n].iter().enumerate() {
+            memory.upper[i] = above(params.packed.frame.length(square.sqrt()));
+        }
+        memory.version = params.version;
+    }
+    if params.seek {
+        for (i, square) in scratch.distances[..n].iter().enumerate() {
+            let weight = data.rows.weights().map_or(1.0, |weights| weights[i]);
+            let row = rows.row(i).iter().map(|x| (*x).into());
+            stats.note_cost(scratch.labels[i] as usize, weight * square, row);
+        }
+    }
+    drop(memory);
+    scratch.copy = copy;
 }
 
 impl<T: Number> KMeansParams<T> {

@@ -44,8 +44,8 @@ impl<T: Number> Case<T> {
     fn nearest(&self, i: usize) -> (u32, f64) {
         let squares: Vec<f64> = (0..self.k).map(|j| self.square(i, j)).collect();
         let mut best = 0;
-        for j in 1..self.k {
-            if squares[j] < squares[best] {
+        for (j, square) in squares.iter().enumerate() {
+            if *square < squares[best] {
                 best = j;
             }
         }
@@ -136,10 +136,10 @@ fn check_sums<T: Number>(level: Level, case: &Case<T>, weights: Option<&[f64]>) 
         distances: &mut distances,
     });
     let weight = |i: usize| weights.map_or(1.0, |weights| weights[i]);
-    for j in 0..case.k {
+    for (j, found) in totals.iter().enumerate() {
         let members = || (0..case.n).filter(|i| labels[*i] as usize == j);
         let total: f64 = members().map(weight).sum();
-        assert!((totals[j] - total).abs() == 0.0);
+        assert!((found - total).abs() == 0.0);
         let spread: f64 = spreads.chunks(elbo_linalg::MAX_LANES).nth(j).unwrap().iter().sum();
         let expected: f64 = members().map(|i| weight(i) * case.square(i, j)).sum();
         assert!((spread - expected).abs() == 0.0, "{spread} is not {expected}");

@@ -216,9 +216,10 @@ impl Found<'_> {
 
     fn output(&self) -> Result<Output<'_>, Error> {
         let (fitted, report) = (&self.fitted, &self.fitted.report);
-        let labels = match self.args.labels {
-            true => Some(self.labels(&self.table.values)?.iter().map(|label| label + 1).collect()),
-            false => None,
+        let labels = if self.args.labels {
+            Some(self.labels(&self.table.values)?.iter().map(|label| label + 1).collect())
+        } else {
+            None
         };
         Ok(Output {
             family: "kmeans",
