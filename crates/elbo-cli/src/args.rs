@@ -82,6 +82,8 @@ pub(crate) struct Fit {
 pub(crate) enum Family {
     /// Groups in continuous data or counts: a finite mixture of distributions
     Mixture(Box<MixtureArgs>),
+    /// Centers and hard labels, for many rows: k-means
+    Kmeans(Box<KmeansArgs>),
     /// Anything else, to be refused with the list of families.
     #[command(external_subcommand)]
     Unknown(Vec<String>),
@@ -126,6 +128,43 @@ pub(crate) struct MixtureArgs {
     /// Parts of the rows that are held out in turn with --criterion cv [default: 10]
     #[arg(long, value_name = "N", value_parser = values::folds, help_heading = "Mixture")]
     pub(crate) folds: Option<usize>,
+
+    /// How to fit.
+    #[command(flatten)]
+    pub(crate) fit: FitArgs,
+
+    /// How many candidates the printed table lists; --json and --report always list all
+    #[arg(long, value_enum, default_value_t, value_name = "ROWS", help_heading = "Output")]
+    pub(crate) table: TableRows,
+
+    /// What to write.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// `elbo fit kmeans`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  elbo fit kmeans faithful.csv --clusters 2
+  elbo fit kmeans pixels.npy --clusters 64 --model palette.json --labels --json
+  elbo fit kmeans x.csv --clusters 8 --start start.json --tol 0 --max-iter 10
+      exactly ten iterations from given centers
+  elbo predict palette.json other.csv
+
+Without --tol a run ends where no row changes its center.")]
+pub(crate) struct KmeansArgs {
+    /// What to read.
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    /// Number of clusters
+    #[arg(short = 'K', long, value_name = "K", value_parser = values::at_least_one, help_heading = "k-means")]
+    pub(crate) clusters: usize,
+
+    /// Also give the cluster of every row, from 1, in --json
+    #[arg(long, help_heading = "k-means")]
+    pub(crate) labels: bool,
 
     /// How to fit.
     #[command(flatten)]
@@ -239,8 +278,9 @@ pub(crate) struct FitArgs {
     pub(crate) max_iter: usize,
 
     /// Stop when the objective is this close to its limit, in nats per row; 0 runs to --max-iter
-    #[arg(long, value_name = "X", default_value = "1e-10", allow_negative_numbers = true, value_parser = values::tolerance, help_heading = "Fitting")]
-    pub(crate) tol: f64,
+    /// [default: 1e-10; of k-means where no row changes its center]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = values::tolerance, help_heading = "Fitting")]
+    pub(crate) tol: Option<f64>,
 
     /// Acceleration of EM; with --tol 0 every iteration is a plain one
     #[arg(long, value_enum, default_value_t, help_heading = "Fitting")]
@@ -257,6 +297,11 @@ impl FitArgs {
     const STARTS: usize = 20;
     const STARTS_OF_SMALL: usize = 50;
     const SMALL: usize = 2000;
+
+    /// The tolerance asked for, or the usual one.
+    pub(crate) fn tolerance(&self) -> f64 {
+        self.tol.unwrap_or(1e-10)
+    }
 
     /// Number of starts for a table of this many rows: one when the start is given.
     ///
@@ -279,10 +324,6 @@ impl FitArgs {
 /// What to write.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct OutputArgs {
-    /// How many candidates the printed table lists; --json and --report always list all
-    #[arg(long, value_enum, default_value_t, value_name = "ROWS", help_heading = "Output")]
-    pub(crate) table: TableRows,
-
     /// Write the fitted model here
     #[arg(long, value_name = "OUT.json", help_heading = "Output")]
     pub(crate) model: Option<PathBuf>,

@@ -35,41 +35,50 @@ pub(crate) fn run(cli: Cli) -> Result<u8, Error> {
     }
 }
 
-/// The data for components of `kind`, with notes about the file told to standard error.
+/// The data for components of `kind`, with notes about the file told to standard error. Gaussians integrate out
+/// what is missing; counts must be complete.
 fn read(path: &Path, selection: &Selection, kind: Kind) -> Result<Table, Error> {
+    match kind {
+        Kind::Gaussian => read_table(path, selection),
+        Kind::Poisson => {
+            let table = read_complete(path, selection, "Poisson components need every value")?;
+            check_counts(&table).map_err(|message| table.error(message))?;
+            Ok(table)
+        }
+    }
+}
+
+/// The same without missing values, for the reason given.
+fn read_complete(path: &Path, selection: &Selection, why: &str) -> Result<Table, Error> {
+    let table = read_table(path, selection)?;
+    let Some(at) = table.values.iter().position(|value| value.is_nan()) else { return Ok(table) };
+    let more = match table.missing() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let cure = if matches!(selection.columns, Columns::OfModel(_)) {
+        "fill the cell or remove the row"
+    } else {
+        "fill the cell, remove the row, or choose other columns with --columns"
+    };
+    Err(table.error(format!("{} is missing{more}; {why}: {cure}", place(&table, at))))
+}
+
+fn read_table(path: &Path, selection: &Selection) -> Result<Table, Error> {
     let table = table::read(path, selection)?;
     if !selection.quiet {
         table.notes.iter().for_each(|note| tell(&format!("{}: {note}", table.source)));
     }
-    let free = !matches!(selection.columns, Columns::OfModel(_));
-    check(&table, kind, free).map_err(|message| table.error(message))?;
     Ok(table)
 }
 
-/// Refuses, for counts, missing values and anything but one column of whole numbers. Whether the
-/// columns are `free` to be chosen makes a cure. Gaussians integrate out what is missing.
-fn check(table: &Table, kind: Kind, free: bool) -> Result<(), String> {
-    if kind == Kind::Gaussian {
-        return Ok(());
-    }
-    let place = |at: usize| {
-        format!("{}, column \"{}\"", table.place(at / table.d()), table.columns[at % table.d()])
-    };
-    if let Some(at) = table.values.iter().position(|value| value.is_nan()) {
-        let more = match table.missing() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more)"),
-        };
-        let cure = if free {
-            "fill the cell, remove the row, or choose other columns with --columns"
-        } else {
-            "fill the cell or remove the row"
-        };
-        return Err(format!(
-            "{} is missing{more}; Poisson components need every value: {cure}",
-            place(at)
-        ));
-    }
+/// Where value number `at` stands in the file.
+fn place(table: &Table, at: usize) -> String {
+    format!("{}, column \"{}\"", table.place(at / table.d()), table.columns[at % table.d()])
+}
+
+/// Refuses anything but one column of whole numbers.
+fn check_counts(table: &Table) -> Result<(), String> {
     if table.d() != 1 {
         return Err(format!(
             "has {} columns of numbers, but --component poisson models one column of counts; choose it with --columns",
@@ -80,7 +89,7 @@ fn check(table: &Table, kind: Kind, free: bool) -> Result<(), String> {
     match table.values.iter().position(|&value| !is_count(value)) {
         Some(at) => Err(format!(
             "{}: {} is not a count; Poisson components need whole numbers from 0 to 2^53",
-            place(at),
+            place(table, at),
             table.values[at]
         )),
         None => Ok(()),

@@ -12,10 +12,10 @@ use crate::{
 pub(crate) const EXIT_CODE: u8 = 2;
 
 /// Families that [`crate::args::Family`] knows, in the words of the command line.
-const FAMILIES: &str = "mixture";
+const FAMILIES: &str = "mixture, kmeans";
 
 /// Families that other versions of the contract name.
-const LATER: [&str; 7] = ["kmeans", "hmm", "ppca", "factor", "ica", "topics", "impute"];
+const LATER: [&str; 6] = ["hmm", "ppca", "factor", "ica", "topics", "impute"];
 
 /// Why a command cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +91,16 @@ pub(crate) enum StartProblem {
     /// Numbers that make no model.
     #[error("{0}")]
     Params(#[from] ParamsError),
+    /// Centers of another width.
+    #[error("its centers have {found} columns, the data {expected}")]
+    Columns {
+        /// Columns in the file.
+        found: usize,
+        /// Columns of the data.
+        expected: usize,
+    },
     /// A model of another size.
-    #[error("it has {found} components, --components asks for {expected}")]
+    #[error("it has {found} components, {expected} are asked for")]
     Components {
         /// Components in the file.
         found: usize,

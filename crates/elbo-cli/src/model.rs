@@ -1,5 +1,6 @@
 //! A model as the command knows it: one of the library's mixtures, applied to rows of a table.
 
+mod centers;
 mod file;
 mod params;
 
@@ -15,6 +16,7 @@ use crate::{
     output::Params,
     summary::{Component, Kind},
 };
+pub(crate) use centers::{CentersFacts, CentersParams, SavedCenters, SavedModel};
 pub(crate) use file::{FitFacts, ModelProblem, Saved};
 pub(crate) use params::{LARGEST_COUNT, ParamsError, gaussian_from, poisson_from};
 
@@ -135,7 +137,7 @@ impl Model {
                 mixture.responsibilities(Rows::new(chunk, chunk.len() / self.d(), self.d()))
             }),
             Self::Poisson(mixture) => {
-                self.by_chunk(values, |chunk| mixture.responsibilities(&counts(chunk)))
+                self.by_chunk(values, |chunk| mixture.responsibilities(&counts(chunk)[..]))
             }
         }
     }
@@ -219,7 +221,7 @@ mod tests {
         let values: Vec<f64> = (0..2 * CHUNK + 77).map(|row| (row * 7919 % 23) as f64).collect();
         let mixture = poissons([2.0, 9.0]);
         let model = Model::Poisson(mixture.clone());
-        let whole = mixture.responsibilities(&counts(&values)).unwrap();
+        let whole = mixture.responsibilities(&counts(&values)[..]).unwrap();
         assert_eq!(model.responsibilities(&values), Ok(whole));
         let mut densities = vec![0.0; values.len()];
         mixture.log_density_into(&counts(&values), &mut densities).unwrap();

@@ -12,6 +12,7 @@
     reason = "a page is written once, as the text that it is"
 )]
 
+mod clusters;
 mod color;
 mod dots;
 mod scatter;
@@ -25,6 +26,7 @@ use crate::{
     number::{count, fixed},
     summary::{Drawn, Kind, MixtureSummary},
 };
+pub(crate) use clusters::kmeans;
 use svg::{escape, minus};
 
 /// The style sheet, but for the colors of components.
@@ -102,6 +104,10 @@ fn header(summary: &MixtureSummary) -> String {
     if summary.missing > 0 {
         tiles.push(("missing cells".into(), count(summary.missing)));
     }
+    header_of(&summary.source, &model_name(summary), &tiles)
+}
+
+fn header_of(source: &str, title: &str, tiles: &[(String, String)]) -> String {
     let tiles: String = tiles
         .iter()
         .map(|(label, value)| {
@@ -110,8 +116,8 @@ fn header(summary: &MixtureSummary) -> String {
         .collect();
     format!(
         "<header>\n<p class=\"source\">{}</p>\n<h1>{}</h1>\n<dl class=\"tiles\">\n{tiles}</dl>\n</header>\n",
-        escape(&summary.source),
-        escape(&model_name(summary))
+        escape(source),
+        escape(title)
     )
 }
 

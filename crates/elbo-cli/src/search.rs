@@ -263,7 +263,7 @@ fn rate_prior(values: &[f64], weights: Option<&[f64]>) -> Gamma {
 }
 
 /// Moves the bar at the end of every run, and looks at the clock at every iteration.
-struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     bar: &'a ProgressBar,
     begun: Instant,
     ended: AtomicUsize,
@@ -272,17 +272,19 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(bar: &'a ProgressBar, runs: usize) -> Self {
+    /// Of so many runs.
+    pub(crate) fn new(bar: &'a ProgressBar, runs: usize) -> Self {
         let clocks = (0..runs).map(|_| [AtomicU64::new(0), AtomicU64::new(0)]).collect();
         Self { bar, begun: Instant::now(), ended: AtomicUsize::new(0), clocks }
     }
 
     /// Moves the bar over the runs that never began.
-    fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.bar.inc((self.clocks.len() - self.ended.load(Ordering::Relaxed)) as u64);
     }
 
-    fn seconds_per_iteration(&self, run: usize, iterations: usize) -> Option<f64> {
+    /// Seconds on the wall clock for one iteration of a run, if it made two.
+    pub(crate) fn seconds_per_iteration(&self, run: usize, iterations: usize) -> Option<f64> {
         let [first, last] = self.clocks[run].each_ref().map(|clock| clock.load(Ordering::Relaxed));
         (iterations > 1).then(|| (last - first) as f64 / 1e9 / (iterations - 1) as f64)
     }

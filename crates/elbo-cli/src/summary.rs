@@ -104,6 +104,25 @@ impl MixtureSummary {
     }
 }
 
+/// Fitted centers as plain numbers: what the terminal and the report show.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterSummary {
+    /// The same as a mixture of round Gaussians with one variance, for pictures: weights are shares of the rows.
+    pub(crate) mixture: MixtureSummary,
+    /// Rows of each cluster, or their total weight.
+    pub(crate) sizes: Vec<f64>,
+    /// Root mean squared distance of the rows of each cluster to its center.
+    pub(crate) spreads: Vec<f64>,
+    /// Sum of squared distances.
+    pub(crate) inertia: f64,
+    /// Share of the squared distances to the mean of all rows that centers explain; not known of a model alone.
+    pub(crate) explained: Option<f64>,
+    /// How the best start ended, in a word or two; empty if that is not known.
+    pub(crate) ending: String,
+    /// Starts that reached the best optimum, and all.
+    pub(crate) reached: (usize, usize),
+}
+
 /// Distribution of a component.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,5 +1,7 @@
 //! Text for a terminal: aligned tables, and color only where it is welcome.
 
+mod clusters;
+
 use std::{
     env,
     io::{self, IsTerminal, Write},
@@ -13,6 +15,8 @@ use crate::{
     number::{Style, count, fixed, significant},
     summary::{Candidate, Component, Kind, MixtureSummary},
 };
+
+pub(crate) use clusters::clusters;
 
 /// Longer tables of candidates are cut unless all rows are asked for.
 const MOST_CANDIDATES: usize = 24;

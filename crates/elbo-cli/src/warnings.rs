@@ -3,7 +3,7 @@
 use elbo::{
     core::{Criterion, Repairs, Standing},
     linalg::extreme_eigenvalues,
-    mixture::Estimation,
+    mixture::{Estimation, FittedKMeans},
 };
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     number::{fixed, significant},
     search::{Candidate, Fit, Search, Selection},
     summary::{Component, Kind},
+    table::Table,
 };
 
 /// Below this smallest eigenvalue of its correlations a component is nearly flat.
@@ -36,6 +37,36 @@ pub(crate) fn about(search: &Search<'_>, selection: &Selection, chosen: usize) -
     components(search, fit, &mut warnings);
     warnings.extend(repairs(fit.report.repairs));
     choice(search, selection, chosen, &mut warnings);
+    warnings
+}
+
+/// The warnings about fitted centers.
+pub(crate) fn about_clusters(fitted: &FittedKMeans, table: &Table) -> Vec<String> {
+    let report = &fitted.report;
+    let mut warnings = Vec::new();
+    if !report.stopped.is_converged() {
+        let stopped = explain::stopped(&report.stopped, report.iterations, table);
+        warnings.push(format!("the best start {stopped}"));
+    }
+    let (starts, reached) = (fitted.runs.ends.len(), fitted.runs.reached_best());
+    if starts > 1 && (reached == 1 || 5 * reached < starts) {
+        warnings.push(format!(
+            "the starts disagree: only {reached} of {starts} reached the least inertia; more --starts may find less"
+        ));
+    }
+    for j in fitted.empty() {
+        warnings.push(format!(
+            "boundary: cluster {} is empty: there are not enough distinct rows; ask for fewer --clusters",
+            j + 1
+        ));
+    }
+    warnings.extend(repairs(report.repairs));
+    let moved = report.repairs.moved_components;
+    if moved > 0 {
+        warnings.push(format!(
+            "on the way, centers that had lost their rows were moved to the rows that cost most {moved} times"
+        ));
+    }
     warnings
 }
 

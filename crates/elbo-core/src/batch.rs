@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::DataError;
+use crate::{DataError, Label};
 
 /// A borrowed set of independent data units that can be cut without a copy: rows, sequences, documents.
 pub trait Batch: Copy + Send + Sync {
@@ -41,23 +41,23 @@ impl<T: Sync> Batch for &[T] {
 }
 
 /// Dense rows, `n × d`, borrowed with any non-negative strides, so that row-major, column-major and sub-matrix
-/// views all come in without a copy.
+/// views all come in without a copy. Numbers are stored as `f64` unless said otherwise.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
-    data: &'a [f64],
+pub struct Rows<'a, T = f64> {
+    data: &'a [T],
     n: usize,
     d: usize,
     row_stride: usize,
     column_stride: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a, T: Copy> Rows<'a, T> {
     /// Rows stored one after the other: `data[i·d + j]` is column `j` of row `i`.
     ///
     /// # Panics
     ///
     /// If `data.len() ≠ n·d` or `d = 0`.
-    pub fn new(data: &'a [f64], n: usize, d: usize) -> Self {
+    pub fn new(data: &'a [T], n: usize, d: usize) -> Self {
         assert!(d > 0 && data.len() == n * d, "{} values are not {n} × {d}", data.len());
         Self { data, n, d, row_stride: d, column_stride: 1 }
     }
@@ -67,7 +67,7 @@ impl<'a> Rows<'a> {
     /// # Panics
     ///
     /// If `data.len() ≠ n·d` or `d = 0`.
-    pub fn column_major(data: &'a [f64], n: usize, d: usize) -> Self {
+    pub fn column_major(data: &'a [T], n: usize, d: usize) -> Self {
         assert!(d > 0 && data.len() == n * d, "{} values are not {n} × {d}", data.len());
         Self { data, n, d, row_stride: 1, column_stride: n.max(1) }
     }
@@ -78,7 +78,7 @@ impl<'a> Rows<'a> {
     ///
     /// If `d = 0`, or a row or column would reach beyond `data`.
     pub fn with_strides(
-        data: &'a [f64],
+        data: &'a [T],
         n: usize,
         d: usize,
         row_stride: usize,
@@ -105,7 +105,7 @@ impl<'a> Rows<'a> {
     /// # Panics
     ///
     /// If `i` or `j` is out of range.
-    pub fn get(&self, i: usize, j: usize) -> f64 {
+    pub fn get(&self, i: usize, j: usize) -> T {
         assert!(i < self.n && j < self.d, "({i}, {j}) is outside {} × {}", self.n, self.d);
         self.data[i * self.row_stride + j * self.column_stride]
     }
@@ -115,7 +115,7 @@ impl<'a> Rows<'a> {
     /// # Panics
     ///
     /// If `out` is not `d` long.
-    pub fn copy_row(&self, i: usize, out: &mut [f64]) {
+    pub fn copy_row(&self, i: usize, out: &mut [T]) {
         assert_eq!(out.len(), self.d, "a row has {} values", self.d);
         for (j, x) in out.iter_mut().enumerate() {
             *x = self.get(i, j);
@@ -123,7 +123,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The raw view: storage, row stride, column stride.
-    pub fn raw(&self) -> (&'a [f64], usize, usize) {
+    pub fn raw(&self) -> (&'a [T], usize, usize) {
         (self.data, self.row_stride, self.column_stride)
     }
 
@@ -133,16 +133,19 @@ impl<'a> Rows<'a> {
     /// let rows = elbo_core::Rows::new(&[1.0, 2.0, 3.0, f64::NAN], 2, 2);
     /// assert!(!rows.all(f64::is_finite) && rows.all(|x| !x.is_infinite()));
     /// ```
-    pub fn all(&self, fits: impl Fn(f64) -> bool) -> bool {
+    pub fn all(&self, fits: impl Fn(f64) -> bool) -> bool
+    where
+        T: Into<f64>,
+    {
         if self.column_stride == 1 && self.row_stride == self.d {
             // whole chunks without a branch, so that the loop runs on vectors of numbers
             let numbers = &self.data[..self.n * self.d];
             return numbers
                 .chunks(1024)
-                .all(|chunk| chunk.iter().fold(true, |all, x| all & fits(*x)));
+                .all(|chunk| chunk.iter().fold(true, |all, x| all & fits((*x).into())));
         }
         let at = |row: usize, column: usize| row * self.row_stride + column * self.column_stride;
-        (0..self.n).all(|i| (0..self.d).all(|j| fits(self.data[at(i, j)])))
+        (0..self.n).all(|i| (0..self.d).all(|j| fits(self.data[at(i, j)].into())))
     }
 
     /// The first value that is NaN or infinite, as an error that names its row and column.
@@ -150,13 +153,17 @@ impl<'a> Rows<'a> {
     /// # Errors
     ///
     /// [`DataError::NotFinite`].
-    pub fn check_finite(&self) -> Result<(), DataError> {
+    pub fn check_finite(&self) -> Result<(), DataError>
+    where
+        T: Into<f64>,
+    {
         if self.all(f64::is_finite) {
             return Ok(());
         }
         for row in 0..self.n {
             for column in 0..self.d {
-                let value = self.data[row * self.row_stride + column * self.column_stride];
+                let value: f64 =
+                    self.data[row * self.row_stride + column * self.column_stride].into();
                 if !value.is_finite() {
                     return Err(DataError::NotFinite { row, column, value });
                 }
@@ -166,7 +173,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-impl Batch for Rows<'_> {
+impl<T: Copy + Send + Sync> Batch for Rows<'_, T> {
     fn len(&self) -> usize {
         self.n
     }
@@ -239,17 +246,19 @@ impl OwnedRows {
     }
 }
 
-/// Units with optional non-negative weights; a unit of weight 2 counts as if it had been seen twice.
+/// Units with optional non-negative weights, a unit of weight 2 counting as if it had been seen twice, and with what is
+/// known of their components, if anything is.
 #[derive(Clone, Copy, Debug)]
 pub struct Weighted<'w, B> {
     units: B,
     weights: Option<&'w [f64]>,
+    labels: Option<&'w [Label]>,
 }
 
 impl<'w, B: Batch> Weighted<'w, B> {
     /// Every unit counts once.
     pub fn uniform(units: B) -> Self {
-        Self { units, weights: None }
+        Self { units, weights: None, labels: None }
     }
 
     /// Unit `i` counts `weights[i]` times; fractions are welcome.
@@ -259,8 +268,7 @@ impl<'w, B: Batch> Weighted<'w, B> {
     /// [`DataError::Weights`] if there is not one weight per unit, [`DataError::Weight`] if one is negative or
     /// not finite, or none is positive.
     pub fn new(units: B, weights: &'w [f64]) -> Result<Self, DataError> {
-        check_weights(weights, units.len())?;
-        Ok(Self { units, weights: Some(weights) })
+        Self::uniform(units).with_weights(Some(weights))
     }
 
     /// The same with weights that there may be.
@@ -269,12 +277,39 @@ impl<'w, B: Batch> Weighted<'w, B> {
     ///
     /// As [`new`](Self::new).
     pub fn of(units: B, weights: Option<&'w [f64]>) -> Result<Self, DataError> {
-        weights.map_or_else(|| Ok(Self::uniform(units)), |weights| Self::new(units, weights))
+        Self::uniform(units).with_weights(weights)
+    }
+
+    /// The same units and labels with these weights, or with each unit counting once.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_weights(self, weights: Option<&'w [f64]>) -> Result<Self, DataError> {
+        if let Some(weights) = weights {
+            check_weights(weights, self.units.len())?;
+        }
+        Ok(Self { weights, ..self })
+    }
+
+    /// The same units and weights; unit `i` comes from a component that `labels[i]` allows. Whether a model has such
+    /// components is asked when it meets the data.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unpaired`] if there is not one label per unit.
+    pub fn with_labels(self, labels: &'w [Label]) -> Result<Self, DataError> {
+        check_labels(labels, self.units.len())?;
+        Ok(Self { labels: Some(labels), ..self })
     }
 
     /// Part of what was checked as a whole; its weights may all be zero.
-    pub(crate) fn checked(units: B, weights: Option<&'w [f64]>) -> Self {
-        Self { units, weights }
+    pub(crate) fn checked(
+        units: B,
+        weights: Option<&'w [f64]>,
+        labels: Option<&'w [Label]>,
+    ) -> Self {
+        Self { units, weights, labels }
     }
 
     /// The units.
@@ -286,6 +321,34 @@ impl<'w, B: Batch> Weighted<'w, B> {
     pub fn weights(&self) -> Option<&'w [f64]> {
         self.weights
     }
+
+    /// The labels, or `None` where nothing is known of any unit.
+    pub fn labels(&self) -> Option<&'w [Label]> {
+        self.labels
+    }
+
+    /// Has every unit that counts a possible component among `k`? For [`LatentModel::check`](crate::LatentModel::check).
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Label`], naming the first that has not.
+    pub fn check_labels(&self, k: usize) -> Result<(), DataError> {
+        let counts = |row: usize| self.weights.is_none_or(|weights| weights[row] > 0.0);
+        let bad = |(row, label): &(usize, &Label)| !label.allows_any(k) && counts(*row);
+        match self.labels.into_iter().flatten().enumerate().find(bad) {
+            None => Ok(()),
+            Some((row, label)) => Err(DataError::Label { row, label: *label, components: k }),
+        }
+    }
+}
+
+/// Fails unless there is one label for each of `units` units.
+pub(crate) fn check_labels(labels: &[Label], units: usize) -> Result<(), DataError> {
+    if labels.len() == units {
+        return Ok(());
+    }
+    let (of, with) = ("labels", "observations");
+    Err(DataError::Unpaired { of, left: labels.len(), with, right: units })
 }
 
 /// Fails unless these are weights of `units` units.
@@ -314,7 +377,11 @@ impl<B: Batch> Batch for Weighted<'_, B> {
     }
 
     fn slice(&self, range: Range<usize>) -> Self {
-        Self { units: self.units.slice(range.clone()), weights: self.weights.map(|w| &w[range]) }
+        Self {
+            units: self.units.slice(range.clone()),
+            weights: self.weights.map(|w| &w[range.clone()]),
+            labels: self.labels.map(|labels| &labels[range]),
+        }
     }
 
     fn observations(&self) -> f64 {

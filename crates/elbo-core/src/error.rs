@@ -1,6 +1,6 @@
 //! What can be wrong with data, with an E-step and with an M-step; and what was repaired.
 
-use crate::SourceError;
+use crate::{Label, SourceError};
 
 /// Why data cannot be used at all. Rows, columns and sequences count from 0.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -133,6 +133,18 @@ pub enum DataError {
         /// The weight found.
         weight: f64,
     },
+    /// A label that allows none of the model's components.
+    #[error(
+        "the label of observation {row}, {label:?}, allows none of the components 0 to {}; ask for more components or correct the label", components - 1
+    )]
+    Label {
+        /// Observation, from 0.
+        row: usize,
+        /// Its label.
+        label: Label,
+        /// Components of the model.
+        components: usize,
+    },
     /// They cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -155,6 +167,9 @@ impl DataError {
             Self::Sum { row: r, sum } => Self::Sum { row: row(r), sum },
             Self::Norm { row: r, norm } => Self::Norm { row: row(r), norm },
             Self::Weight { row: r, weight } => Self::Weight { row: row(r), weight },
+            Self::Label { row: r, label, components } => {
+                Self::Label { row: row(r), label, components }
+            }
             other => other,
         }
     }
@@ -315,6 +330,18 @@ pub enum EstimateError {
 }
 
 impl EstimateError {
+    /// The component that it is about, if it is about one.
+    pub fn component(&self) -> Option<usize> {
+        match self {
+            Self::NoWeight { component, .. }
+            | Self::Singular { component, .. }
+            | Self::Infeasible { component, .. }
+            | Self::NoMode { component, .. }
+            | Self::Boundary { component, .. } => Some(*component),
+            Self::Unsupported { .. } | Self::NoPrior { .. } | Self::NotSettled { .. } => None,
+        }
+    }
+
     /// The same error, told of component `index`: a family that estimates one component calls it 0.
     #[must_use]
     pub fn at(mut self, index: usize) -> Self {
@@ -337,6 +364,8 @@ impl EstimateError {
 pub struct Repairs {
     /// Components without data that kept their former parameters.
     pub kept_components: usize,
+    /// Components without data that were moved to where the fit was worst.
+    pub moved_components: usize,
     /// Draws of latent variables whose statistics had no estimate and that were made again.
     pub redrawn: usize,
     /// Batches of online or pieces of incremental EM after which there was no estimate and parameters stayed.
@@ -347,16 +376,22 @@ impl Repairs {
     /// Adds the counts of another step.
     pub fn merge(&mut self, other: Self) {
         self.kept_components += other.kept_components;
+        self.moved_components += other.moved_components;
         self.redrawn += other.redrawn;
         self.skipped_batches += other.skipped_batches;
     }
 
-    pub(crate) fn counts(&self) -> [usize; 3] {
-        [self.kept_components, self.redrawn, self.skipped_batches]
+    pub(crate) fn counts(&self) -> [usize; 4] {
+        [self.kept_components, self.redrawn, self.skipped_batches, self.moved_components]
     }
 
-    pub(crate) fn counts_mut(&mut self) -> [&mut usize; 3] {
-        [&mut self.kept_components, &mut self.redrawn, &mut self.skipped_batches]
+    pub(crate) fn counts_mut(&mut self) -> [&mut usize; 4] {
+        [
+            &mut self.kept_components,
+            &mut self.redrawn,
+            &mut self.skipped_batches,
+            &mut self.moved_components,
+        ]
     }
 
     /// Was nothing repaired?

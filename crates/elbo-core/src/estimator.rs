@@ -216,6 +216,12 @@ pub trait Estimator<F: Family>: Clone + Send + Sync {
     /// Component `j` of `next` becomes that of `current` again: it is not to be changed.
     fn keep(current: &Self::Fits, j: usize, next: &mut Self::Fits);
 
+    /// Does component `j` stay as it is, whatever the data? See [`Freeze`](crate::Freeze).
+    fn is_frozen(&self, j: usize) -> bool {
+        let _ = j;
+        false
+    }
+
     /// Moves `next` halfway back to `current`, where the M-step may overshoot; see [`Family::retreat`].
     fn retreat(current: &Self::Fits, next: &mut Self::Fits) -> bool {
         let _ = (current, next);
@@ -224,8 +230,7 @@ pub trait Estimator<F: Family>: Clone + Send + Sync {
 
     /// Number of free parameters of all components, shared ones counted once.
     fn free_parameters(&self, fits: &Self::Fits) -> usize {
-        let points = Self::points(fits);
-        points[0].free_parameters(points.len())
+        F::free_parameters_all(Self::points(fits))
     }
 }
 

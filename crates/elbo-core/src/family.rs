@@ -46,11 +46,29 @@ pub trait Family: Clone + Send + Sync {
     /// The first value that cannot, by row and column.
     fn check(&self, data: Self::Batch<'_>) -> Result<(), DataError>;
 
+    /// Can components that go together score these data? The first is asked for all, unless components differ in kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    fn check_all(points: &[Self], data: Self::Batch<'_>) -> Result<(), DataError> {
+        points.first().map_or(Ok(()), |first| first.check(data))
+    }
+
     /// Statistics of this component's shape with nothing observed.
     fn new_stats(&self) -> Self::Stats;
 
     /// Room for `k` components of this one's shape.
     fn new_packed(&self, k: usize) -> Self::Packed;
+
+    /// Room for these components: of the first one's shape, unless components differ in kind.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    fn new_packed_all(points: &[Self]) -> Self::Packed {
+        points[0].new_packed(points.len())
+    }
 
     /// Scratch for blocks of at most [`BLOCK`] rows.
     fn new_scratch(packed: &Self::Packed) -> Self::Scratch;
@@ -181,11 +199,25 @@ pub trait Family: Clone + Send + Sync {
     /// Number of free parameters of `k` components like this one, shared ones counted once.
     fn free_parameters(&self, k: usize) -> usize;
 
+    /// Number of free parameters of these components, shared ones counted once. As many like the first one, unless
+    /// components differ in kind.
+    fn free_parameters_all(points: &[Self]) -> usize {
+        points.first().map_or(0, |first| first.free_parameters(points.len()))
+    }
+
     /// Appearance of degeneracy: how near this component is to a point mass, judged against `all` the data's
     /// statistics: the smallest ratio over directions of its variance to theirs, or 1 where that has no meaning.
     fn relative_spread(&self, all: &Self::Stats) -> f64 {
         let _ = all;
         1.0
+    }
+
+    /// [`relative_spread`](Self::relative_spread) of each component against all data, given the statistics of each.
+    fn relative_spreads(points: &[Self], stats: &[Self::Stats]) -> Vec<f64> {
+        let Some((first, others)) = stats.split_first() else { return Vec::new() };
+        let mut all = first.clone();
+        others.iter().for_each(|other| all.merge(other));
+        points.iter().map(|point| point.relative_spread(&all)).collect()
     }
 
     /// `out[i] = ln p(xᵢ)`, in nats. Allocates a packed form and a scratch: for one-off calls.

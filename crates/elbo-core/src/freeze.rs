@@ -1,6 +1,6 @@
 //! Partial updates: components that an estimator leaves as they are.
 
-use crate::{EstimateError, Estimator, Family, Repairs};
+use crate::{EstimateError, Estimator, Family, PointEstimator, Repairs};
 
 /// Estimates as `E` does, but leaves some components, or all, exactly as they were at the start.
 ///
@@ -61,7 +61,8 @@ impl<F: Family, E: Estimator<F>> Estimator<F> for Freeze<E> {
     const HAS_PRIOR: bool = E::HAS_PRIOR;
 
     fn start(&self, points: Vec<F>, weight: f64) -> Result<E::Fits, EstimateError> {
-        let is_shared = points[0].free_parameters(2) < 2 * points[0].free_parameters(1);
+        let alone: usize = points.iter().map(|point| point.free_parameters(1)).sum();
+        let is_shared = F::free_parameters_all(&points) < alone;
         let frozen = (0..points.len()).filter(|j| self.is_frozen(*j)).count();
         if is_shared && frozen > 0 && frozen < points.len() {
             return Err(EstimateError::Unsupported {
@@ -111,15 +112,23 @@ impl<F: Family, E: Estimator<F>> Estimator<F> for Freeze<E> {
         E::keep(current, j, next);
     }
 
+    fn is_frozen(&self, j: usize) -> bool {
+        self.is_frozen(j)
+    }
+
     fn retreat(current: &E::Fits, next: &mut E::Fits) -> bool {
         E::retreat(current, next)
     }
 
     fn free_parameters(&self, fits: &E::Fits) -> usize {
-        let points = E::points(fits);
-        match (0..points.len()).filter(|j| !self.is_frozen(*j)).count() {
-            0 => 0,
-            free => points[0].free_parameters(free),
-        }
+        let points = E::points(fits).iter().enumerate();
+        let free = points.filter(|(j, _)| !self.is_frozen(*j)).map(|(_, point)| point.clone());
+        F::free_parameters_all(&free.collect::<Vec<F>>())
+    }
+}
+
+impl<F: Family, E: PointEstimator<F>> PointEstimator<F> for Freeze<E> {
+    fn set_points(fits: &mut E::Fits, points: Vec<F>) {
+        E::set_points(fits, points);
     }
 }

@@ -90,13 +90,16 @@ mod batch;
 pub mod criteria;
 mod distributed;
 mod draw;
+mod either;
 mod error;
 mod estimator;
 mod expected;
 mod family;
 mod fit;
 mod freeze;
+mod hold;
 mod inference;
+mod label;
 mod model;
 mod parameters;
 mod resample;
@@ -111,6 +114,7 @@ mod wire;
 pub use batch::{Batch, Matrix, MatrixMut, OwnedRows, Rows, Weighted};
 pub use distributed::{Distributed, DistributedScratch, PartialEStep, Shards, WorkerError};
 pub use draw::Draw;
+pub use either::{Either, EitherPacked, EitherScratch, EitherStats, Sides, SidesFits};
 pub use error::{DataError, EStepError, EstimateError, Repairs};
 pub use estimator::{
     Conjugate, ConjugatePrior, EmpiricalBayes, Estimator, Evidence, MaximumAPosteriori,
@@ -127,7 +131,9 @@ pub use fit::{
     map_in_order, mix, resume, resume_source,
 };
 pub use freeze::Freeze;
+pub use hold::{Blocks, Hold};
 pub use inference::{Inference, RowError};
+pub use label::Label;
 pub use model::LatentModel;
 pub use parameters::{FlatParameters, Range, take_front};
 pub use resample::{

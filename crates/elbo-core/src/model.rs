@@ -26,6 +26,11 @@ pub trait LatentModel: Send + Sync {
     /// parameters alone.
     const REMEMBERS: bool = false;
 
+    /// Does no step lower the objective? That is what makes a method EM, and the rule. Where there is no such number (collapsed
+    /// methods), or steps are not carried to their end, falls are no failure: the run ends when two changes in a row are within
+    /// tolerance, and nothing is accelerated.
+    const ASCENDS: bool = true;
+
     /// Can these data be used with such parameters? Called for every piece of the data before the first E-step, so that only
     /// what is wrong with units by themselves can be found here. Rows count from the first of the piece.
     ///
@@ -109,6 +114,12 @@ pub trait LatentModel: Send + Sync {
     fn penalty(&self, params: &Self::Params) -> f64 {
         let _ = params;
         0.0
+    }
+
+    /// Relative rounding of the data term of one unit: that of the numbers that scores are computed in. Single precision
+    /// says so here, so that a fall of the objective by rounding is not taken for a step that does not maximize.
+    fn precision(&self) -> f64 {
+        f64::EPSILON
     }
 
     /// Number of free parameters, for information criteria.

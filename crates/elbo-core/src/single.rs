@@ -39,6 +39,10 @@ impl<F: Family, E: Estimator<F>> SingleModel<F, E> {
         Self { estimator, family: PhantomData }
     }
 
+    pub(crate) fn estimator(&self) -> &E {
+        &self.estimator
+    }
+
     /// Parameters to start from; a posterior starts as if it had seen `observations` ideal ones.
     ///
     /// # Errors

@@ -2,7 +2,11 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use crate::{Batch, DataError, LatentModel, Rows, Weighted, batch::check_weights, family::BLOCK};
+use crate::{
+    Batch, DataError, Label, LatentModel, Rows, Weighted,
+    batch::{check_labels, check_weights},
+    family::BLOCK,
+};
 
 /// Units of data that can be shown range by range, as often as needed: a slice of memory, a file, a table of a data base.
 ///
@@ -118,17 +122,19 @@ impl<M: LatentModel> ChunkSource for Shown<'_, M> {
     }
 }
 
-/// The rows of a source with weights kept in memory, or each counting once: the data of mixtures and single distributions.
+/// The rows of a source with weights, or each counting once, and labels, if there are any, kept in memory: the data of
+/// mixtures and single distributions.
 #[derive(Clone, Debug)]
 pub struct WeightedSource<S> {
     rows: S,
     weights: Option<Vec<f64>>,
+    labels: Option<Vec<Label>>,
 }
 
 impl<S: for<'a> ChunkSource<Chunk<'a> = Rows<'a>>> WeightedSource<S> {
     /// Every row counts once.
     pub fn uniform(rows: S) -> Self {
-        Self { rows, weights: None }
+        Self { rows, weights: None, labels: None }
     }
 
     /// Row `i` counts `weights[i]` times.
@@ -138,7 +144,17 @@ impl<S: for<'a> ChunkSource<Chunk<'a> = Rows<'a>>> WeightedSource<S> {
     /// As [`Weighted::new`].
     pub fn new(rows: S, weights: Vec<f64>) -> Result<Self, DataError> {
         check_weights(&weights, rows.len())?;
-        Ok(Self { rows, weights: Some(weights) })
+        Ok(Self { weights: Some(weights), ..Self::uniform(rows) })
+    }
+
+    /// The same rows and weights; row `i` comes from a component that `labels[i]` allows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Weighted::with_labels`].
+    pub fn with_labels(self, labels: Vec<Label>) -> Result<Self, DataError> {
+        check_labels(&labels, self.rows.len())?;
+        Ok(Self { labels: Some(labels), ..self })
     }
 
     /// The rows.
@@ -160,7 +176,8 @@ impl<S: for<'a> ChunkSource<Chunk<'a> = Rows<'a>>> ChunkSource for WeightedSourc
         see: impl for<'a> FnOnce(Self::Chunk<'a>) -> R,
     ) -> Result<R, SourceError> {
         let weights = self.weights.as_ref().map(|weights| &weights[units.clone()]);
-        self.rows.with(units, |rows| see(Weighted::checked(rows, weights)))
+        let labels = self.labels.as_ref().map(|labels| &labels[units.clone()]);
+        self.rows.with(units, |rows| see(Weighted::checked(rows, weights, labels)))
     }
 
     fn observations(&self) -> f64 {

@@ -1,6 +1,6 @@
 //! Which components look like artifacts of an unbounded likelihood.
 
-use crate::{Estimator, Family, Statistics};
+use crate::{Estimator, Family};
 
 /// Below this ratio of variances in some direction, a component is all but flat there.
 const FLAT: f64 = 1e-6;
@@ -22,11 +22,7 @@ pub fn spurious_components<F: Family, E: Estimator<F>>(
     if points.len() < 2 || E::HAS_PRIOR {
         return Vec::new();
     }
-    let mut all = stats[0].clone();
-    for other in &stats[1..] {
-        all.merge(other);
-    }
-    let spreads: Vec<f64> = points.iter().map(|point| point.relative_spread(&all)).collect();
+    let spreads = F::relative_spreads(points, stats);
     let widest = spreads.iter().copied().fold(0.0, f64::max);
     let suspicious = |j: &usize| {
         let few = weights[*j] < 2.0 * points[*j].free_parameters(1) as f64;

@@ -3,8 +3,8 @@
 use std::f64::consts::TAU;
 
 use elbo_core::{
-    DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix, MatrixMut,
-    Range, Repairs, Statistics, add_scaled, take_front,
+    Blocks, DataError, EstimateError, ExpectedLogLikelihood, Family, FlatParameters, Matrix,
+    MatrixMut, Range, Repairs, Statistics, add_scaled, take_front,
 };
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -241,6 +241,43 @@ impl Statistics for GaussianStats {
 
     fn align(&mut self, like: &Self) {
         *self = Self { origin: like.origin, sums: self.about(like.origin) };
+    }
+}
+
+/// The blocks of parameters of a Gaussian, for [`Hold`](elbo_core::Hold).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GaussianBlock {
+    /// The mean.
+    Mean,
+    /// The variance, or covariance.
+    Covariance,
+}
+
+impl Blocks for Gaussian {
+    type Block = GaussianBlock;
+
+    fn hold(&self, block: GaussianBlock, stats: &mut GaussianStats) {
+        let [weight, first, second] = stats.about(self.mean);
+        let sums = match block {
+            GaussianBlock::Mean => [weight, 0.0, second],
+            // The variance of one that is this wide: Σw(x − μ)² = wσ² about the new mean.
+            GaussianBlock::Covariance => {
+                let between = if weight > 0.0 { first * (first / weight) } else { 0.0 };
+                [weight, first, weight * self.variance + between]
+            }
+        };
+        *stats = GaussianStats { origin: self.mean, sums };
+    }
+
+    fn keep(&self, block: GaussianBlock, next: &mut Self) {
+        match block {
+            GaussianBlock::Mean => next.mean = self.mean,
+            GaussianBlock::Covariance => next.variance = self.variance,
+        }
+    }
+
+    fn block_parameters(&self, _: GaussianBlock, k: usize) -> usize {
+        k
     }
 }
 

@@ -59,6 +59,7 @@
 //! | [`Dirichlet`] | [`Rows`] of shares | |
 //! | [`MultivariateGaussian`] | [`Rows`] | [`NormalInverseWishart`] |
 //! | [`LowRankGaussian`], [`MultivariateStudentT`] | [`Rows`] | |
+//! | [`UniformBox`], noise | [`Rows`] | itself: nothing is estimated |
 //! | [`VonMisesFisher`] | [`Rows`] of norm 1 | [`VonMisesFisherPrior`] |
 //! | [`Wishart`], [`InverseWishart`] | [`Rows`] of matrices | |
 //! | [`LinearGaussian`] | pairs of [`Rows`]: covariates, responses | [`MatrixNormalInverseWishart`] |
@@ -149,6 +150,7 @@ mod student_t;
 mod support;
 mod tally;
 mod uniform;
+mod uniform_box;
 mod univariate;
 mod von_mises;
 mod von_mises_fisher;
@@ -174,7 +176,7 @@ pub use dirichlet_multinomial::{
 pub use error::ParameterError;
 pub use exponential::{Exponential, ExponentialPacked, ExponentialStats};
 pub use gamma::{Gamma, GammaPacked, GammaScratch, GammaStats};
-pub use gaussian::{Gaussian, GaussianPacked, GaussianStats};
+pub use gaussian::{Gaussian, GaussianBlock, GaussianPacked, GaussianStats};
 pub use geometric::{Geometric, GeometricPacked, GeometricScratch, GeometricStats};
 pub use independent::{
     Column, ColumnPrior, ColumnStats, Independent, IndependentPacked, IndependentPrior,
@@ -210,6 +212,7 @@ pub use regression::{
 };
 pub use student_t::{StudentT, StudentTPacked, StudentTScratch, StudentTStats};
 pub use uniform::{Uniform, UniformPacked};
+pub use uniform_box::{UniformBox, UniformBoxPacked};
 pub use univariate::{Number, Univariate};
 pub use von_mises::{VonMises, VonMisesPacked, VonMisesScratch, VonMisesStats};
 pub use von_mises_fisher::{

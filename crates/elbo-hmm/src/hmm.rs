@@ -181,7 +181,7 @@ impl<F: Family> Hmm<F> {
     /// Number of free parameters: `k² − 1` of the chain and those of the emissions, shared ones counted once.
     pub fn free_parameters(&self) -> usize {
         let k = self.k();
-        k * k - 1 + self.emission[0].free_parameters(k)
+        k * k - 1 + F::free_parameters_all(&self.emission)
     }
 
     /// `ℓ = ln p(x)`, summed over sequences as often as each counts, in nats. Cost: `k²` multiply-adds per step.
@@ -431,8 +431,8 @@ impl<F: Family> Hmm<F> {
         ) -> Result<(), StepError>,
     ) -> Result<(), HmmError> {
         let k = self.k();
-        self.emission[0].check(data.steps())?;
-        let mut packed = self.emission[0].new_packed(k);
+        F::check_all(&self.emission, data.steps())?;
+        let mut packed = F::new_packed_all(&self.emission);
         for (j, emission) in self.emission.iter().enumerate() {
             emission.pack(j, &mut packed);
         }

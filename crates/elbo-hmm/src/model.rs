@@ -76,6 +76,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
         ))
     }
 
+    /// The estimators of the initial law, of transition rows and of emissions.
+    pub(crate) fn estimators(&self) -> (&W, &W, &E) {
+        (&self.initial, &self.transition, &self.emission)
+    }
+
     /// The estimator of emissions.
     pub(crate) fn emission(&self) -> &E {
         &self.emission
@@ -119,9 +124,9 @@ impl<F: Family, P: ConjugatePrior<F>>
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
     /// Makes the packed forms of fits that go together.
     fn pack(initial: W::Fits, transition: W::Fits, emission: E::Fits) -> Self {
-        let (first, k) = (&E::points(&emission)[0], E::points(&emission).len());
-        let law = &W::points(&initial)[0];
-        let (packed, packed_initial) = (first.new_packed(k), law.new_packed(1));
+        let points = E::points(&emission);
+        let (law, k) = (&W::points(&initial)[0], points.len());
+        let (packed, packed_initial) = (F::new_packed_all(points), law.new_packed(1));
         let (packed_transition, chain) = (law.new_packed(k), Chain::new(k));
         let mut params = Self {
             initial,
@@ -168,7 +173,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
     /// The same with other points.
     pub(crate) fn at(
         &self,
-        initial: Categorical,
+        initial: Vec<Categorical>,
         transition: Vec<Categorical>,
         emission: Vec<F>,
     ) -> Self
@@ -177,7 +182,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
         W: PointEstimator<Categorical>,
     {
         let mut moved = self.clone();
-        W::set_points(&mut moved.initial, vec![initial]);
+        W::set_points(&mut moved.initial, initial);
         W::set_points(&mut moved.transition, transition);
         E::set_points(&mut moved.emission, emission);
         moved.repack();
@@ -185,8 +190,8 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
     }
 
     /// The points that these parameters are or stand for: initial law, transition rows, emissions.
-    pub(crate) fn points(&self) -> (&Categorical, &[Categorical], &[F]) {
-        (&W::points(&self.initial)[0], W::points(&self.transition), E::points(&self.emission))
+    pub(crate) fn points(&self) -> (&[Categorical], &[Categorical], &[F]) {
+        (W::points(&self.initial), W::points(&self.transition), E::points(&self.emission))
     }
 
     /// Refreshes the packed forms after parameters have changed.

@@ -2,14 +2,15 @@
 
 use elbo_core::{
     Batch, CompleteDataModel, ExpectedLogLikelihood, Family, FlatModel, FlatParameters,
-    PointEstimator, Range, Uncertainty, UncertaintyError, uncertainty::oakes,
+    PointEstimator, Range, Uncertainty, UncertaintyError,
+    uncertainty::{oakes, score_free, with_free, write_free},
 };
 use elbo_dist::Categorical;
 
 use crate::{Fitted, HmmModel, Sequences};
 
 /// The log ratios of the initial law and of each transition row, then the coordinates of the emissions, what they share
-/// once.
+/// once; nothing of what is frozen.
 ///
 /// Parameters are called `initial[j]`, `transition[i,j]` and `state j …`.
 impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categorical>> FlatModel
@@ -17,23 +18,25 @@ impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categor
 {
     fn write_unconstrained(&self, params: &Self::Params, out: &mut Vec<f64>) {
         let (initial, transition, emission) = params.points();
-        initial.write_unconstrained(out);
-        Categorical::write_all_unconstrained(transition, out);
-        F::write_all_unconstrained(emission, out);
+        let (of_initial, of_transition, of_emission) = self.estimators();
+        write_free(of_initial, initial, out);
+        write_free(of_transition, transition, out);
+        write_free(of_emission, emission, out);
     }
 
     fn with_unconstrained(&self, params: &Self::Params, mut from: &[f64]) -> Self::Params {
         let (initial, transition, emission) = params.points();
-        let initial = initial.with_unconstrained(&mut from);
-        let transition = Categorical::with_all_unconstrained(transition, &mut from);
-        let emission = F::with_all_unconstrained(emission, &mut from);
+        let (of_initial, of_transition, of_emission) = self.estimators();
+        let initial = with_free(of_initial, initial, &mut from);
+        let transition = with_free(of_transition, transition, &mut from);
+        let emission = with_free(of_emission, emission, &mut from);
         assert!(from.is_empty(), "{} coordinates too many", from.len());
         params.at(initial, transition, emission)
     }
 
     fn for_each_parameter(&self, params: &Self::Params, see: &mut dyn FnMut(&str, f64, Range)) {
         let (initial, transition, emission) = params.points();
-        for (j, p) in initial.probabilities().iter().enumerate() {
+        for (j, p) in initial[0].probabilities().iter().enumerate() {
             see(&format!("initial[{j}]"), *p, Range::Probability);
         }
         for (i, row) in transition.iter().enumerate() {
@@ -57,9 +60,7 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
             points.iter().zip(stats).map(|(point, s)| point.expected_log_likelihood(s)).sum()
         }
         let (initial, transition, emission) = params.points();
-        initial.expected_log_likelihood(&stats.0[0])
-            + sum(transition, &stats.1)
-            + sum(emission, &stats.2)
+        sum(initial, &stats.0) + sum(transition, &stats.1) + sum(emission, &stats.2)
     }
 
     fn score_into(
@@ -70,12 +71,11 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
         out: &mut [f64],
     ) {
         let (initial, transition, emission) = params.points();
-        let k = transition.len();
-        let (of_initial, rest) = out.split_at_mut(k - 1);
-        let (of_transition, of_emission) = rest.split_at_mut(k * (k - 1));
-        initial.score_into(&stats.0[0], steps, of_initial);
-        Categorical::score_all_into(transition, &stats.1, &steps[k - 1..], of_transition);
-        F::score_all_into(emission, &stats.2, &steps[k * k - 1..], of_emission);
+        let (of_initial, of_transition, of_emission) = self.estimators();
+        let (mut steps, mut out) = (steps, out);
+        score_free(of_initial, initial, &stats.0, &mut steps, &mut out);
+        score_free(of_transition, transition, &stats.1, &mut steps, &mut out);
+        score_free(of_emission, emission, &stats.2, &mut steps, &mut out);
     }
 }
 

@@ -105,7 +105,7 @@ pub fn all_at_once_is_one_at_a_time<S: Sample>(
     components: &[S::Family],
     sample: &WeightedSample<S>,
 ) {
-    let mut packed = components[0].new_packed(components.len());
+    let mut packed = S::Family::new_packed_all(components);
     for (j, component) in components.iter().enumerate() {
         component.pack(j, &mut packed);
     }

@@ -73,7 +73,7 @@ pub fn scores_are_derivatives_of_the_log_likelihood<S: Sample>(
     S::Family::write_all_unconstrained(components, &mut flat);
     assert_eq!(
         flat.len(),
-        components[0].free_parameters(components.len()),
+        S::Family::free_parameters_all(components),
         "one coordinate per free parameter, shared ones once"
     );
     let at = |flat: &[f64]| {

@@ -36,7 +36,9 @@
 //!
 //! None.
 
+mod dense;
 mod eigen;
+mod leading;
 mod low_rank;
 mod moments;
 mod simd;
@@ -44,13 +46,15 @@ mod spd;
 mod triangular;
 mod vector;
 
+pub use dense::{View, add_cross_product_lower, multiply_into};
 pub use eigen::{
     EigenError, SymmetricEigen, extreme_eigenvalues, smallest_generalized_eigenvalue,
     symmetric_eigen,
 };
+pub use leading::{LeadingEigen, leading_eigen};
 pub use low_rank::{LowRankError, LowRankPlusDiagonal};
 pub use moments::{MomentsError, Rows, WeightedMoments, weighted_mean_and_scatter};
-pub use simd::{Kernel, Level, LevelError, MAX_LANES, MAX_TILE, Simd};
+pub use simd::{Kernel, Lanes, Level, LevelError, MAX_LANES, MAX_TILE, MAX_WIDTH, Number, Simd};
 pub use spd::{
     Jitter, NotPositiveDefinite, add_outer, cholesky_in_place, cholesky_relative,
     cholesky_with_jitter, log_det_from_cholesky, mahalanobis_squared, mirror_lower,

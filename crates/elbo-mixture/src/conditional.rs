@@ -1,6 +1,6 @@
 //! Marginals, conditionals and moments of mixtures of Gaussians: regression by conditioning.
 
-use elbo_core::{BLOCK_STRIDE, Batch, DataError, EStepError, Rows, add_scaled};
+use elbo_core::{BLOCK_STRIDE, Batch, DataError, EStepError, Rows, Weighted, add_scaled};
 use elbo_dist::{Categorical, MultivariateGaussian};
 use elbo_linalg::log_sum_exp;
 
@@ -122,7 +122,7 @@ impl Mixture<MultivariateGaussian> {
         let (p, q) = (given.len(), left.len());
         let mut means = vec![0.0; rows.len() * q];
         let mut apart = vec![0.0; p];
-        self.marginal(given)?.for_each_block(rows, None, |block| {
+        self.marginal(given)?.for_each_block(Weighted::uniform(rows), |block| {
             let of_block = means[block.start * q..].chunks_exact_mut(q).take(block.n);
             for (i, out) in of_block.enumerate() {
                 for (j, component) in self.components().iter().enumerate() {

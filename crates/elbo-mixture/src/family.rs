@@ -17,7 +17,8 @@ pub struct MixturePacked<F: Family> {
     /// `ln π` of component `c` of mixture `j` at `j·m + c`.
     log_weights: Vec<f64>,
     components: F::Packed,
-    empty: F::Stats,
+    /// Nothing observed of any component.
+    empty: Vec<F::Stats>,
 }
 
 /// Responsibilities of a block, and what was observed since the last [`Family::finish`].
@@ -50,7 +51,7 @@ impl<F: Family> Family for Mixture<F> {
     type Scratch = MixtureFamilyScratch<F>;
 
     fn check(&self, data: F::Batch<'_>) -> Result<(), DataError> {
-        self.components()[0].check(data)
+        F::check_all(self.components(), data)
     }
 
     fn new_stats(&self) -> Self::Stats {
@@ -59,13 +60,18 @@ impl<F: Family> Family for Mixture<F> {
     }
 
     fn new_packed(&self, k: usize) -> MixturePacked<F> {
-        let (m, first) = (self.k(), &self.components()[0]);
+        Self::new_packed_all(&vec![self.clone(); k])
+    }
+
+    fn new_packed_all(points: &[Self]) -> MixturePacked<F> {
+        let (k, m) = (points.len(), points[0].k());
+        let components: Vec<F> = points.iter().flat_map(|p| p.components()).cloned().collect();
         MixturePacked {
             k,
             m,
             log_weights: vec![0.0; k * m],
-            components: first.new_packed(k * m),
-            empty: first.new_stats(),
+            components: F::new_packed_all(&components),
+            empty: components.iter().map(Family::new_stats).collect(),
         }
     }
 
@@ -77,7 +83,7 @@ impl<F: Family> Family for Mixture<F> {
             unusual: Vec::with_capacity(BLOCK),
             keep_all: vec![0.0; packed.m],
             counts: vec![0.0; all],
-            stats: vec![packed.empty.clone(); all],
+            stats: packed.empty.clone(),
             is_fresh: true,
             family: F::new_scratch(&packed.components),
         }
@@ -184,10 +190,7 @@ impl<F: Family> Family for Mixture<F> {
 
     /// That of the tightest component.
     fn relative_spread(&self, all: &Self::Stats) -> f64 {
-        let mut whole = all.1[0].clone();
-        all.1[1..].iter().for_each(|stats| whole.merge(stats));
-        let spreads = self.components().iter().map(|component| component.relative_spread(&whole));
-        spreads.fold(1.0, f64::min)
+        F::relative_spreads(self.components(), &all.1).into_iter().fold(1.0, f64::min)
     }
 }
 

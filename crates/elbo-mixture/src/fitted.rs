@@ -7,7 +7,9 @@ use elbo_core::{
 };
 use elbo_dist::Categorical;
 
-use crate::{Mixture, MixtureError, MixtureModel, MixtureParams, MixtureStats, start::Starts};
+use crate::{
+    Mixture, MixtureError, MixtureModel, MixtureParams, MixtureStats, groups::Groups, start::Starts,
+};
 
 /// A fitted mixture and how it was found.
 #[derive(Clone, Debug)]
@@ -19,7 +21,7 @@ pub struct Fitted<F> {
     pub report: Report,
     /// How every run ended.
     pub runs: Runs,
-    /// `ℓ = Σᵢ wᵢ ln p(xᵢ)` of all rows at `mixture`, in nats, without any prior.
+    /// `ℓ = Σᵢ wᵢ ln p(xᵢ)` of all rows at `mixture`, jointly with their labels, in nats, without any prior.
     pub log_likelihood: f64,
     /// `Σᵢ wᵢ ln maxⱼ γᵢⱼ ≤ 0`, in nats: 0 where every row surely belongs to one component.
     pub log_certainty: f64,
@@ -37,6 +39,27 @@ pub enum Start<F> {
         /// Number of runs.
         runs: usize,
         /// Gives the shape (dimension, structure, number of categories); its values do not matter.
+        template: F,
+    },
+    /// The same, with further components that start as they are: noise, or components of another family.
+    Beside {
+        /// Number of components shaped like `template`.
+        k: usize,
+        /// Number of runs.
+        runs: usize,
+        /// Gives their shape, as in `Spread`.
+        template: F,
+        /// The components after them.
+        others: Vec<F>,
+    },
+    /// `runs` starts with `k` components, each estimated from a few random rows: for regressions and other components that
+    /// one row says too little about.
+    Groups {
+        /// Number of components.
+        k: usize,
+        /// Number of runs.
+        runs: usize,
+        /// Gives the shape, as in `Spread`.
         template: F,
     },
     /// One run from this mixture.
@@ -100,13 +123,33 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         settings: &Settings,
         observer: &impl Observer<MixtureParams<F, E, W>>,
     ) -> Result<Fitted<F>, FitError> {
+        let restarts = self.fit_restarts(data, start, settings, observer)?;
+        Self::finish(&Shown::<Self>(data), restarts, settings)
+    }
+
+    /// The same fits, ending in the parameters and statistics of the best run: posteriors under variational Bayes.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit).
+    ///
+    /// # Panics
+    ///
+    /// As [`fit`](Self::fit).
+    pub fn fit_restarts<'d>(
+        &self,
+        data: Weighted<'d, F::Batch<'d>>,
+        start: &Start<F>,
+        settings: &Settings,
+        observer: &impl Observer<MixtureParams<F, E, W>>,
+    ) -> Result<Restarts<MixtureParams<F, E, W>, MixtureStats<F>>, FitError> {
         if data.is_empty() {
             return Err(DataError::Empty.into());
         }
-        let restarts = match start {
+        match start {
             Start::At(mixture) => {
                 let start = |_| Ok(self.start(mixture.clone(), data.observations())?);
-                fit_restarts(self, data, 1, start, settings, observer)?
+                fit_restarts(self, data, 1, start, settings, observer)
             }
             Start::Labels { labels, template } => {
                 assert_eq!(labels.len(), data.len(), "one label per row");
@@ -115,21 +158,68 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
                     let mixture = self.components_from_labels(template, data, labels, k)?;
                     Ok(self.start(mixture, data.observations())?)
                 };
-                fit_restarts(self, data, 1, start, settings, observer)?
+                fit_restarts(self, data, 1, start, settings, observer)
             }
             Start::Spread { k, runs, template } => {
-                assert!(*k > 0, "a mixture needs a component");
-                let n = data.weights().map_or(data.len(), |weights| {
-                    weights.iter().filter(|weight| **weight > 0.0).count()
-                });
-                if n < *k {
-                    return Err(DataError::TooFew { n, needed: *k }.into());
-                }
-                let starts = Starts::new(self, template, data, *k, settings.seed)?;
-                fit_restarts(self, data, *runs, |run| starts.make(run), settings, observer)?
+                self.fit_spread(data, (*k, &[]), *runs, template, settings, observer)
             }
-        };
-        Self::finish(&Shown::<Self>(data), restarts, settings)
+            Start::Groups { k, runs, template } => {
+                assert!(*k > 0, "a mixture needs a component");
+                let groups = Groups::new(self, template, data, *k, settings.seed)?;
+                let start = |run| Ok(self.start(groups.make(run)?, data.observations())?);
+                fit_restarts(self, data, *runs, start, settings, observer)
+            }
+            Start::Beside { k, runs, template, others } => {
+                self.fit_spread(data, (*k, others), *runs, template, settings, observer)
+            }
+        }
+    }
+
+    /// Goes on from the components in descending order of weight, as long as that raises the objective: sticks know an
+    /// order. Where labels name components they stay as they are.
+    pub(crate) fn sort_components<'d>(
+        &self,
+        data: Weighted<'d, F::Batch<'d>>,
+        mut fitted: Fitted<F>,
+        settings: &Settings,
+        observer: &impl Observer<MixtureParams<F, E, W>>,
+    ) -> Result<Fitted<F>, FitError> {
+        if data.labels().is_some() {
+            return Ok(fitted);
+        }
+        for _ in 0..fitted.mixture.k() {
+            if fitted.mixture.weights().is_sorted_by(|a, b| a >= b) {
+                break;
+            }
+            let sorted = Start::At(fitted.mixture.sorted_by_weight());
+            let again = self.fit(data, &sorted, settings, observer)?;
+            if again.report.objective <= fitted.report.objective {
+                break;
+            }
+            fitted = Fitted { runs: fitted.runs, ..again };
+        }
+        Ok(fitted)
+    }
+
+    /// From starts of `k` components at rows, beside others.
+    fn fit_spread<'d>(
+        &self,
+        data: Weighted<'d, F::Batch<'d>>,
+        (k, others): (usize, &[F]),
+        runs: usize,
+        template: &F,
+        settings: &Settings,
+        observer: &impl Observer<MixtureParams<F, E, W>>,
+    ) -> Result<Restarts<MixtureParams<F, E, W>, MixtureStats<F>>, FitError> {
+        assert!(k > 0, "a mixture needs a component");
+        let n = data
+            .weights()
+            .map_or(data.len(), |weights| weights.iter().filter(|weight| **weight > 0.0).count());
+        if n < k {
+            return Err(DataError::TooFew { n, needed: k }.into());
+        }
+        let starts = Starts::new(self, template, data, (k, others), settings.seed)?;
+        fit_restarts(self, data, runs, |run| starts.make(run), settings, observer)
     }
 
     /// Fits the mixture to data that may be larger than memory, from each of these starts, and keeps the best sound end.
@@ -171,9 +261,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         let mixture = restarts.best.params.to_mixture();
         let mut sums = (0.0, 0.0);
         for_each_piece(source, settings.pieces, |start, data| {
-            mixture
-                .add_fit_and_certainty(data.units(), data.weights(), &mut sums)
-                .map_err(|error| at_row(error, start))
+            mixture.add_fit_and_certainty(data, &mut sums).map_err(|error| at_row(error, start))
         })?;
         let (log_likelihood, log_certainty) = sums;
         let (counts, stats) = &restarts.best.stats;

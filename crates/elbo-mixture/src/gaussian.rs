@@ -1,16 +1,19 @@
 //! Gaussian mixtures for users: one builder over structures, estimators and numbers of components.
 
 use elbo_core::{
-    Batch, Criterion, DataError, EstimateError, Family, FitError, Folds, MaximumAPosteriori,
+    Batch, Criterion, DataError, EstimateError, Family, FitError, Folds, Label, MaximumAPosteriori,
     MaximumLikelihood, Observer, Rows, Selection, Settings, Stopped, Uncertainty, UncertaintyError,
     VariationalBayes, Weighted,
 };
 use elbo_dist::{
     CovarianceStructure, Dirichlet, MultivariateGaussian, NormalInverseWishart, ParameterError,
+    StickBreaking,
 };
 use elbo_linalg::weighted_mean_and_scatter;
 
-use crate::{Fitted, Mixture, MixtureModel, MixtureParams, Start, columns::Columns};
+use crate::{
+    Fitted, Mixture, MixtureModel, MixtureParams, NoisyGaussianMixture, Start, columns::Columns,
+};
 
 /// How the components of a [`GaussianMixture`] are estimated, with data-scaled default priors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +33,17 @@ pub enum Estimation {
     VariationalBayes,
 }
 
+/// What is expected of the weights of a [`GaussianMixture`] under MAP or variational Bayes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum WeightPrior {
+    /// A symmetric Dirichlet distribution of this concentration for each component. Far below 1, under variational Bayes,
+    /// it empties components that the data do not need; the total, not each, is what should stay as components are added.
+    Dirichlet(f64),
+    /// The sticks of a Dirichlet process of this concentration, truncated at the number of components: about as many come
+    /// new as the data grow by a factor `e`. Components end in descending order of weight, which sticks expect.
+    DirichletProcess(f64),
+}
+
 /// Fits a mixture of multivariate Gaussians.
 ///
 /// ```
@@ -46,12 +60,14 @@ pub enum Estimation {
 /// ```
 #[derive(Clone, Debug)]
 pub struct GaussianMixture {
-    k: usize,
-    structure: CovarianceStructure,
-    estimation: Estimation,
-    starts: usize,
-    start_at: Option<Mixture<MultivariateGaussian>>,
-    settings: Settings,
+    pub(crate) k: usize,
+    pub(crate) structure: CovarianceStructure,
+    pub(crate) estimation: Estimation,
+    pub(crate) starts: usize,
+    pub(crate) start_at: Option<Mixture<MultivariateGaussian>>,
+    labels: Option<Vec<Label>>,
+    pub(crate) weights_prior: Option<WeightPrior>,
+    pub(crate) settings: Settings,
 }
 
 impl GaussianMixture {
@@ -68,6 +84,8 @@ impl GaussianMixture {
             estimation: Estimation::default(),
             starts: 20,
             start_at: None,
+            labels: None,
+            weights_prior: None,
             settings: Settings::default(),
         }
     }
@@ -103,6 +121,53 @@ impl GaussianMixture {
     pub fn start_at(mut self, mixture: Mixture<MultivariateGaussian>) -> Self {
         self.k = mixture.k();
         self.start_at = Some(mixture);
+        self
+    }
+
+    /// What is known of the component of each row: an `Option<usize>` where it is known or not, a [`Label`] where some
+    /// components are ruled out. In place of labels that the data carry.
+    ///
+    /// ```
+    /// use elbo_mixture::{CovarianceStructure, GaussianMixture, Rows};
+    ///
+    /// let data = [0.0, 0.4, 1.9, 2.1, 5.0, 5.2];
+    /// let labels = [Some(1), None, None, None, None, Some(0)];
+    /// let fitted = GaussianMixture::new(2)
+    ///     .structure(CovarianceStructure::EII)
+    ///     .labels(labels)
+    ///     .fit(Rows::new(&data, 6, 1).into())?;
+    /// assert!(fitted.mixture.components()[1].mean()[0] < fitted.mixture.components()[0].mean()[0]);
+    /// # Ok::<(), elbo_mixture::FitError>(())
+    /// ```
+    #[must_use]
+    pub fn labels(mut self, labels: impl IntoIterator<Item = impl Into<Label>>) -> Self {
+        self.labels = Some(labels.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The prior of the weights, in place of the one that [`Estimation`] names.
+    ///
+    /// ```
+    /// use elbo_mixture::{Estimation, GaussianMixture, Rows, WeightPrior};
+    ///
+    /// let data: Vec<f64> = (0..60).map(|i| f64::from(i % 2) * 10.0 + f64::from(i * 37 % 60) / 30.0).collect();
+    /// let fitted = GaussianMixture::new(8)
+    ///     .estimation(Estimation::VariationalBayes)
+    ///     .weights_prior(WeightPrior::DirichletProcess(1.0))
+    ///     .fit(Rows::new(&data, 60, 1).into())?;
+    /// let used = fitted.mixture.weights().iter().filter(|weight| **weight > 0.05).count();
+    /// assert_eq!(used, 2);
+    /// # Ok::<(), elbo_mixture::FitError>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Unless its concentration is positive and finite.
+    #[must_use]
+    pub fn weights_prior(mut self, prior: WeightPrior) -> Self {
+        let (WeightPrior::Dirichlet(alpha) | WeightPrior::DirichletProcess(alpha)) = prior;
+        assert!(alpha > 0.0 && alpha.is_finite(), "{alpha} is no concentration");
+        self.weights_prior = Some(prior);
         self
     }
 
@@ -151,6 +216,7 @@ impl GaussianMixture {
         data: Weighted<'_, Rows<'_>>,
         observer: &impl GaussianObserver,
     ) -> Result<Fitted<MultivariateGaussian>, FitError> {
+        let data = self.labeled(data)?;
         let rows = data.units();
         if rows.is_empty() {
             return Err(DataError::Empty.into());
@@ -164,18 +230,33 @@ impl GaussianMixture {
             Some(mixture) => Start::At(mixture.clone()),
             None => Start::Spread { k: self.k, runs: self.starts, template },
         };
-        match self.estimation {
-            Estimation::MaximumLikelihood => {
-                MixtureModel::ml().fit(data, &start, &self.settings, observer)
+        let settings = &self.settings;
+        let usual = WeightPrior::Dirichlet(match self.estimation {
+            Estimation::VariationalBayes => 1.0 / self.k as f64,
+            _ => 1.0,
+        });
+        match (self.estimation, self.weights_prior.unwrap_or(usual)) {
+            (Estimation::MaximumLikelihood, _) => {
+                self.refuse_weights_prior()?;
+                MixtureModel::ml().fit(data, &start, settings, observer)
             }
-            Estimation::MaximumAPosteriori => {
-                let model = MixtureModel::map(self.default_prior(data)?, self.weight_prior(1.0));
-                model.fit(data, &start, &self.settings, observer)
+            (Estimation::MaximumAPosteriori, WeightPrior::Dirichlet(alpha)) => {
+                let model = MixtureModel::map(self.default_prior(data)?, self.weight_prior(alpha));
+                model.fit(data, &start, settings, observer)
             }
-            Estimation::VariationalBayes => {
-                let weights = self.weight_prior(1.0 / self.k as f64);
-                let model = MixtureModel::vb(self.default_prior(data)?, weights);
-                model.fit(data, &start, &self.settings, observer)
+            (Estimation::MaximumAPosteriori, WeightPrior::DirichletProcess(alpha)) => {
+                let model = MixtureModel::map(self.default_prior(data)?, self.sticks(alpha));
+                let fitted = model.fit(data, &start, settings, observer)?;
+                model.sort_components(data, fitted, settings, observer)
+            }
+            (Estimation::VariationalBayes, WeightPrior::Dirichlet(alpha)) => {
+                let model = MixtureModel::vb(self.default_prior(data)?, self.weight_prior(alpha));
+                model.fit(data, &start, settings, observer)
+            }
+            (Estimation::VariationalBayes, WeightPrior::DirichletProcess(alpha)) => {
+                let model = MixtureModel::vb(self.default_prior(data)?, self.sticks(alpha));
+                let fitted = model.fit(data, &start, settings, observer)?;
+                model.sort_components(data, fitted, settings, observer)
             }
         }
     }
@@ -212,16 +293,34 @@ impl GaussianMixture {
         structures: &[CovarianceStructure],
         folds: &Folds,
     ) -> GaussianSelection {
-        let rows = data.units();
         elbo_core::cross_validate(
             grid(components, structures),
             folds,
             data.weights(),
             |(k, structure), weights| {
-                self.candidate(*k, *structure).fit(Weighted::of(rows, weights)?)
+                self.candidate(*k, *structure).fit(data.with_weights(weights)?)
             },
-            |_, fitted, weights| fitted.mixture.score(Weighted::new(rows, weights)?),
+            |_, fitted, weights| {
+                fitted.mixture.score(self.labeled(data)?.with_weights(Some(weights))?)
+            },
         )
+    }
+
+    /// The data with the labels that this builder was given, if it was.
+    pub(crate) fn labeled<'d>(
+        &'d self,
+        data: Weighted<'d, Rows<'d>>,
+    ) -> Result<Weighted<'d, Rows<'d>>, DataError> {
+        match &self.labels {
+            Some(labels) => data.with_labels(labels),
+            None => Ok(data),
+        }
+    }
+
+    /// The same with a component of uniform noise after the others: see [`NoisyGaussianMixture`].
+    #[must_use]
+    pub fn with_noise(self) -> NoisyGaussianMixture {
+        NoisyGaussianMixture::new(self)
     }
 
     fn candidate(&self, k: usize, structure: CovarianceStructure) -> Self {
@@ -250,6 +349,7 @@ impl GaussianMixture {
         fitted: &Fitted<MultivariateGaussian>,
         data: Weighted<'_, Rows<'_>>,
     ) -> Result<Uncertainty, UncertaintyError> {
+        let data = self.labeled(data)?;
         match self.estimation {
             Estimation::MaximumLikelihood => MixtureModel::ml().standard_errors(fitted, data),
             Estimation::MaximumAPosteriori => {
@@ -258,7 +358,15 @@ impl GaussianMixture {
                     FitError::Start(error) => UncertaintyError::Estimate(error),
                     _ => unreachable!("priors come from data alone"),
                 })?;
-                MixtureModel::map(prior, self.weight_prior(1.0)).standard_errors(fitted, data)
+                match self.weights_prior.unwrap_or(WeightPrior::Dirichlet(1.0)) {
+                    WeightPrior::Dirichlet(alpha) => {
+                        MixtureModel::map(prior, self.weight_prior(alpha))
+                            .standard_errors(fitted, data)
+                    }
+                    WeightPrior::DirichletProcess(alpha) => {
+                        MixtureModel::map(prior, self.sticks(alpha)).standard_errors(fitted, data)
+                    }
+                }
             }
             Estimation::VariationalBayes => Err(EstimateError::Unsupported {
                 what: "the observed information",
@@ -268,7 +376,7 @@ impl GaussianMixture {
         }
     }
 
-    fn default_prior(
+    pub(crate) fn default_prior(
         &self,
         data: Weighted<'_, Rows<'_>>,
     ) -> Result<NormalInverseWishart, FitError> {
@@ -296,8 +404,25 @@ impl GaussianMixture {
         })
     }
 
-    fn weight_prior(&self, alpha: f64) -> Dirichlet {
+    pub(crate) fn weight_prior(&self, alpha: f64) -> Dirichlet {
         Dirichlet::symmetric(self.k, alpha).expect("a positive number for each component")
+    }
+}
+
+impl GaussianMixture {
+    fn sticks(&self, alpha: f64) -> StickBreaking {
+        StickBreaking::dirichlet_process(self.k, alpha).expect("components and a concentration")
+    }
+
+    /// Maximum likelihood knows no prior; that one was asked for is not ignored.
+    pub(crate) fn refuse_weights_prior(&self) -> Result<(), EstimateError> {
+        match self.weights_prior {
+            None => Ok(()),
+            Some(_) => Err(EstimateError::Unsupported {
+                what: "a prior of the weights",
+                structure: "maximum likelihood",
+            }),
+        }
     }
 }
 
@@ -313,25 +438,39 @@ fn grid(
     components.iter().flat_map(|k| structures.iter().map(|structure| (*k, *structure))).collect()
 }
 
-/// Watches fits of Gaussian mixtures under any [`Estimation`]. Everything that observes all three is one:
+/// Watches fits of Gaussian mixtures under any [`Estimation`] and [`WeightPrior`]. Everything that observes all is one:
 /// implement `Observer<P>` for every `P`.
-pub trait GaussianObserver: Observer<MlParams> + Observer<MapParams> + Observer<VbParams> {}
+pub trait GaussianObserver:
+    Observer<MlParams>
+    + Observer<MapParams>
+    + Observer<MapParams<StickBreaking>>
+    + Observer<VbParams>
+    + Observer<VbParams<StickBreaking>>
+{
+}
 
-impl<O: Observer<MlParams> + Observer<MapParams> + Observer<VbParams>> GaussianObserver for O {}
+impl<O> GaussianObserver for O where
+    O: Observer<MlParams>
+        + Observer<MapParams>
+        + Observer<MapParams<StickBreaking>>
+        + Observer<VbParams>
+        + Observer<VbParams<StickBreaking>>
+{
+}
 
 /// Parameters of a Gaussian mixture under maximum likelihood.
 pub type MlParams = MixtureParams<MultivariateGaussian, MaximumLikelihood, MaximumLikelihood>;
-/// Parameters of a Gaussian mixture under MAP.
-pub type MapParams = MixtureParams<
+/// Parameters of a Gaussian mixture under MAP; `W` is the prior of the weights.
+pub type MapParams<W = Dirichlet> = MixtureParams<
     MultivariateGaussian,
     MaximumAPosteriori<NormalInverseWishart>,
-    MaximumAPosteriori<Dirichlet>,
+    MaximumAPosteriori<W>,
 >;
-/// Parameters of a Gaussian mixture under variational Bayes.
-pub type VbParams = MixtureParams<
+/// Parameters of a Gaussian mixture under variational Bayes; `W` is the prior of the weights.
+pub type VbParams<W = Dirichlet> = MixtureParams<
     MultivariateGaussian,
     VariationalBayes<NormalInverseWishart>,
-    VariationalBayes<Dirichlet>,
+    VariationalBayes<W>,
 >;
 
 /// Mean and covariance of rows that miss nothing.

@@ -20,7 +20,7 @@
 //! # Should I use this crate?
 //!
 //! To find groups in rows that have no order, or to describe a density: yes. If rows follow each other in time, take
-//! `elbo-hmm`. If you only need centers and hard labels on very large data, k-means is cheaper.
+//! `elbo-hmm`. If you only need centers and hard labels on very large data, [`KMeans`] is cheaper.
 //!
 //! # Notation
 //!
@@ -37,26 +37,37 @@ mod conditional;
 mod family;
 mod fitted;
 mod gaussian;
+mod groups;
+mod kmeans;
+mod known;
 mod merging;
 mod mixture;
 mod model;
+mod noise;
+mod predictive;
 mod start;
 mod uncertainty;
 
 pub use elbo_core::{
-    Acceleration, CancelToken, Criterion, DataError, EstimateError, Event, FitError, Folds,
-    Observer, Report, Rows, Scored, Settings, Stopped, Tolerance, Uncertainty, UncertaintyError,
-    Variant, Weighted,
+    Acceleration, CancelToken, Criterion, DataError, Either, EstimateError, Event, FitError, Folds,
+    Label, Observer, Report, Rows, Scored, Settings, Stopped, Tolerance, Uncertainty,
+    UncertaintyError, Variant, Weighted,
 };
 pub use elbo_dist::{
     Categorical, CovarianceStructure, Dirichlet, Gaussian, MultivariateGaussian,
-    NormalInverseWishart, Poisson,
+    NormalInverseWishart, Poisson, StickBreaking, UniformBox,
 };
 pub use family::{MixtureFamilyScratch, MixturePacked};
 pub use fitted::{Fitted, Start};
 pub use gaussian::{
-    Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams, VbParams,
+    Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams,
+    VbParams, WeightPrior,
+};
+pub use kmeans::{
+    Centers, CentersError, Comparisons, ExactKMeans, FittedKMeans, KMeans, KMeansParams, Spread,
+    exact_kmeans,
 };
 pub use merging::{Merger, Merging};
 pub use mixture::{Mixture, MixtureError};
 pub use model::{MixtureModel, MixtureParams, MixtureScratch, MixtureStats};
+pub use noise::{GaussianOrNoise, NoisyGaussianMixture};

@@ -65,7 +65,7 @@ impl<F: Family> Mixture<F> {
         let data = data.into();
         let (n, k) = (data.len(), self.k());
         let mut shares = vec![vec![0.0; n]; k];
-        self.for_each_block(data.units(), data.weights(), |block| {
+        self.for_each_block(data, |block| {
             for (j, shares) in shares.iter_mut().enumerate() {
                 let of_block = &block.responsibilities[j * BLOCK_STRIDE..][..block.n];
                 shares[block.start..][..block.n].copy_from_slice(of_block);

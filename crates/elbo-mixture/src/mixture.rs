@@ -1,7 +1,7 @@
 //! A mixture of points: densities, responsibilities, labels, draws.
 
 use elbo_core::{
-    BLOCK, BLOCK_STRIDE, Batch, DataError, EStepError, Family, FitError, MatrixMut, Weighted,
+    BLOCK, BLOCK_STRIDE, Batch, DataError, EStepError, Family, FitError, Label, MatrixMut, Weighted,
 };
 use elbo_dist::{Categorical, ParameterError};
 use elbo_linalg::{SoftmaxError, softmax_columns};
@@ -128,9 +128,21 @@ impl<F: Family> Mixture<F> {
         &self.components
     }
 
+    /// The same mixture, its components in descending order of weight; equals keep their order.
+    #[must_use]
+    pub fn sorted_by_weight(&self) -> Self {
+        let mut order: Vec<usize> = (0..self.k()).collect();
+        order.sort_by(|a, b| self.weights()[*b].total_cmp(&self.weights()[*a]));
+        let shares: Vec<f64> = order.iter().map(|j| self.weights()[*j]).collect();
+        Self {
+            weights: Categorical::from_weights(&shares).expect("the weights of a mixture"),
+            components: order.iter().map(|j| self.components[*j].clone()).collect(),
+        }
+    }
+
     /// Number of free parameters: `k − 1` weights and those of the components, shared ones counted once.
     pub fn free_parameters(&self) -> usize {
-        self.k() - 1 + self.components[0].free_parameters(self.k())
+        self.k() - 1 + F::free_parameters_all(&self.components)
     }
 
     /// `out[i] = ln p(xᵢ)`, in nats.
@@ -148,13 +160,13 @@ impl<F: Family> Mixture<F> {
         out: &mut [f64],
     ) -> Result<(), MixtureError> {
         assert_eq!(out.len(), data.len(), "one log density per row");
-        self.for_each_block(data, None, |block| {
+        self.for_each_block(data.into(), |block| {
             out[block.start..][..block.n].copy_from_slice(block.log_densities);
         })
     }
 
-    /// `ℓ = Σᵢ wᵢ ln p(xᵢ)`, in nats, of plain or weighted rows. A row of weight zero counts for nothing, even where it is
-    /// impossible.
+    /// `ℓ = Σᵢ wᵢ ln p(xᵢ)`, in nats, of plain or weighted rows, jointly with their labels where there are any. A row of
+    /// weight zero counts for nothing, even where it is impossible.
     ///
     /// # Errors
     ///
@@ -165,7 +177,7 @@ impl<F: Family> Mixture<F> {
     ) -> Result<f64, MixtureError> {
         let data = data.into();
         let mut sum = 0.0;
-        self.for_each_block(data.units(), data.weights(), |block| {
+        self.for_each_block(data, |block| {
             sum += match data.weights() {
                 None => block.log_densities.iter().sum::<f64>(),
                 Some(weights) => {
@@ -192,15 +204,18 @@ impl<F: Family> Mixture<F> {
         Ok((log_likelihood, data.observations()))
     }
 
-    /// `γᵢⱼ = p(zᵢ = j ∣ xᵢ)` as `n × k`, row by row.
+    /// `γᵢⱼ = p(zᵢ = j ∣ xᵢ)` as `n × k`, row by row; given their labels, where rows have any. Weights do not matter.
     ///
     /// # Errors
     ///
     /// As [`log_density_into`](Self::log_density_into).
-    pub fn responsibilities(&self, data: F::Batch<'_>) -> Result<Vec<f64>, MixtureError> {
-        let k = self.k();
+    pub fn responsibilities<'a>(
+        &self,
+        data: impl Into<Weighted<'a, F::Batch<'a>>>,
+    ) -> Result<Vec<f64>, MixtureError> {
+        let (data, k) = (data.into().with_weights(None)?, self.k());
         let mut all = vec![0.0; data.len() * k];
-        self.for_each_block(data, None, |block| {
+        self.for_each_block(data, |block| {
             for (i, row) in all[block.start * k..][..block.n * k].chunks_exact_mut(k).enumerate() {
                 for (j, x) in row.iter_mut().enumerate() {
                     *x = block.responsibilities[j * BLOCK_STRIDE + i];
@@ -210,14 +225,18 @@ impl<F: Family> Mixture<F> {
         Ok(all)
     }
 
-    /// The most probable component of each row, the first of equals.
+    /// The most probable component of each row, the first of equals; among those that its label allows, where it has one.
     ///
     /// # Errors
     ///
     /// As [`log_density_into`](Self::log_density_into).
-    pub fn labels(&self, data: F::Batch<'_>) -> Result<Vec<usize>, MixtureError> {
+    pub fn labels<'a>(
+        &self,
+        data: impl Into<Weighted<'a, F::Batch<'a>>>,
+    ) -> Result<Vec<usize>, MixtureError> {
+        let data = data.into().with_weights(None)?;
         let mut labels = vec![0; data.len()];
-        self.for_each_block(data, None, |block| {
+        self.for_each_block(data, |block| {
             for (i, label) in labels[block.start..][..block.n].iter_mut().enumerate() {
                 let share = |j: usize| block.responsibilities[j * BLOCK_STRIDE + i];
                 *label =
@@ -236,14 +255,17 @@ impl<F: Family> Mixture<F> {
     /// # Panics
     ///
     /// If `out` is not as long as the data.
-    pub fn uncertainty_into(
+    pub fn uncertainty_into<'a>(
         &self,
-        data: F::Batch<'_>,
+        data: impl Into<Weighted<'a, F::Batch<'a>>>,
         out: &mut [f64],
-    ) -> Result<(), MixtureError> {
+    ) -> Result<(), MixtureError>
+    where
+        F::Batch<'a>: 'a,
+    {
+        let (data, k) = (data.into(), self.k());
         assert_eq!(out.len(), data.len(), "one uncertainty per row");
-        let k = self.k();
-        self.for_each_block(data, None, |block| {
+        self.for_each_block(data, |block| {
             for (i, out) in out[block.start..][..block.n].iter_mut().enumerate() {
                 let share = |j: usize| block.responsibilities[j * BLOCK_STRIDE + i];
                 let label = (1..k).fold(0, |best, j| if share(j) > share(best) { j } else { best });
@@ -256,13 +278,12 @@ impl<F: Family> Mixture<F> {
     /// Adds `Σᵢ wᵢ ln p(xᵢ)` and `Σᵢ wᵢ ln maxⱼ γᵢⱼ`: fit and certainty, what information criteria are made of.
     pub(crate) fn add_fit_and_certainty(
         &self,
-        data: F::Batch<'_>,
-        weights: Option<&[f64]>,
+        data: Weighted<'_, F::Batch<'_>>,
         (fit, certainty): &mut (f64, f64),
     ) -> Result<(), MixtureError> {
-        self.for_each_block(data, weights, |block| {
+        self.for_each_block(data, |block| {
             for i in 0..block.n {
-                let weight = weights.map_or(1.0, |w| w[block.start + i]);
+                let weight = data.weights().map_or(1.0, |w| w[block.start + i]);
                 let share = |j: usize| block.responsibilities[j * BLOCK_STRIDE + i];
                 *fit += weight * block.log_densities[i];
                 *certainty += weight * (0..self.k()).map(share).fold(0.0, f64::max).ln();
@@ -277,13 +298,13 @@ impl<F: Family> Mixture<F> {
 
     pub(crate) fn for_each_block(
         &self,
-        data: F::Batch<'_>,
-        weights: Option<&[f64]>,
+        data: Weighted<'_, F::Batch<'_>>,
         mut see: impl FnMut(Block<'_>),
     ) -> Result<(), MixtureError> {
         let k = self.k();
-        self.components[0].check(data)?;
-        let mut packed = self.components[0].new_packed(k);
+        F::check_all(&self.components, data.units())?;
+        data.check_labels(k)?;
+        let mut packed = F::new_packed_all(&self.components);
         for (j, component) in self.components.iter().enumerate() {
             component.pack(j, &mut packed);
         }
@@ -296,12 +317,15 @@ impl<F: Family> Mixture<F> {
             let n = rows.len();
             F::score_all(
                 &packed,
-                rows,
+                rows.units(),
                 MatrixMut::new(&mut block, k, n, BLOCK_STRIDE),
                 &mut scratch,
             );
-            if let Some(weights) = weights {
-                ignore_weightless(&mut block, &weights[start..][..n]);
+            if let Some(labels) = rows.labels() {
+                forbid(&mut block, labels);
+            }
+            if let Some(weights) = rows.weights() {
+                ignore_weightless(&mut block, weights);
             }
             posterior(&mut block, &log_weights, &keep_all, &mut log_densities[..n])
                 .map_err(|e| e.offset(start))?;
@@ -315,6 +339,14 @@ impl<F: Family> Mixture<F> {
 pub(crate) fn ignore_weightless(block: &mut [f64], weights: &[f64]) {
     for (i, _) in weights.iter().enumerate().filter(|(_, weight)| **weight == 0.0) {
         block.iter_mut().skip(i).step_by(BLOCK_STRIDE).for_each(|score| *score = 0.0);
+    }
+}
+
+/// Puts `−∞` in place of the scores of components that a row's label forbids.
+pub(crate) fn forbid(block: &mut [f64], labels: &[Label]) {
+    for (i, label) in labels.iter().enumerate().filter(|(_, label)| **label != Label::Unknown) {
+        let scores = block.iter_mut().skip(i).step_by(BLOCK_STRIDE).enumerate();
+        scores.filter(|(j, _)| !label.allows(*j)).for_each(|(_, x)| *x = f64::NEG_INFINITY);
     }
 }
 

@@ -13,7 +13,7 @@ use elbo_linalg::add_row_sums;
 
 use crate::{
     Mixture,
-    mixture::{ignore_weightless, posterior},
+    mixture::{forbid, ignore_weightless, posterior},
 };
 
 /// A finite mixture `p(x) = Σⱼ πⱼ p(x ∣ θⱼ)` of any [`Family`] `F`, its components estimated by `E` and its weights by `W`.
@@ -56,6 +56,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
     /// A mixture with these estimators of components and weights.
     pub fn new(components: E, weights: W) -> Self {
         Self { components, weights, family: PhantomData }
+    }
+
+    /// The estimators of components and of weights.
+    pub(crate) fn estimators(&self) -> (&E, &W) {
+        (&self.components, &self.weights)
     }
 
     /// Parameters to start from: these weights and components. A posterior starts as if it had seen `observations`
@@ -113,8 +118,9 @@ impl<F: Family, P: ConjugatePrior<F>, W: ConjugatePrior<Categorical>>
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureParams<F, E, W> {
     /// Makes the packed forms of fits that go together.
     fn pack(weights: W::Fits, components: E::Fits) -> Self {
-        let (first, k) = (&E::points(&components)[0], E::points(&components).len());
-        let (packed, packed_weights) = (first.new_packed(k), W::points(&weights)[0].new_packed(1));
+        let (points, k) = (E::points(&components), E::points(&components).len());
+        let packed = F::new_packed_all(points);
+        let packed_weights = W::points(&weights)[0].new_packed(1);
         let (log_weights, thresholds) = (vec![0.0; k], vec![0.0; k]);
         let mut params =
             Self { weights, components, packed, packed_weights, log_weights, thresholds };
@@ -146,21 +152,21 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureParams<F, E, 
     }
 
     /// The same with other points.
-    pub(crate) fn at(&self, weights: Categorical, components: Vec<F>) -> Self
+    pub(crate) fn at(&self, weights: Vec<Categorical>, components: Vec<F>) -> Self
     where
         E: PointEstimator<F>,
         W: PointEstimator<Categorical>,
     {
         let mut moved = self.clone();
-        W::set_points(&mut moved.weights, vec![weights]);
+        W::set_points(&mut moved.weights, weights);
         E::set_points(&mut moved.components, components);
         moved.repack();
         moved
     }
 
-    /// The points that these parameters are or stand for.
-    pub(crate) fn points(&self) -> (&Categorical, &[F]) {
-        (&W::points(&self.weights)[0], E::points(&self.components))
+    /// The points that these parameters are or stand for: the weights, alone, and the components.
+    pub(crate) fn points(&self) -> (&[Categorical], &[F]) {
+        (W::points(&self.weights), E::points(&self.components))
     }
 
     /// The packed components.
@@ -187,7 +193,8 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
     type Scratch = MixtureScratch<F::Scratch>;
 
     fn check(&self, params: &Self::Params, data: Self::Data<'_>) -> Result<(), DataError> {
-        E::points(&params.components)[0].check(data.units())
+        data.check_labels(params.k())?;
+        F::check_all(E::points(&params.components), data.units())
     }
 
     fn new_stats(&self, params: &Self::Params) -> Self::Stats {
@@ -227,12 +234,16 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for Mixt
             let block = data.slice(start..data.len().min(start + BLOCK));
             let n = block.len();
             let scores = MatrixMut::new(&mut scratch.block, k, n, BLOCK_STRIDE);
-            if matches!(how, Inference::Soft) {
+            // What cannot matter beside the best component may, where a label forbids that one.
+            if matches!(how, Inference::Soft) && block.labels().is_none() {
                 let log_weights = &params.log_weights;
                 let family = &mut scratch.family;
                 F::score_relevant(&params.packed, block.units(), log_weights, scores, family);
             } else {
                 F::score_all(&params.packed, block.units(), scores, &mut scratch.family);
+            }
+            if let Some(labels) = block.labels() {
+                forbid(&mut scratch.block, labels);
             }
             data_term +=
                 assign(params, how, block.weights(), n, scratch).map_err(|e| e.offset(start))?;

@@ -7,13 +7,19 @@ use elbo_core::{
 use elbo_dist::Categorical;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use crate::{Mixture, MixtureModel, MixtureParams};
+use crate::{
+    Mixture, MixtureModel, MixtureParams,
+    known::{KnownRows, arrange},
+};
 
 /// Makes starts: `k` components at rows of the data.
 ///
 /// Runs take turns among four kinds, which find different optima: rows picked by k-means++ (in the metric of the
 /// one-component fit) or at random; EM begun there with components as wide as all the data, or after one step of
 /// classification EM, which gives each the shape of the rows nearest to it.
+///
+/// A component of which rows are known starts at one of them. Where there are enough for all components, the first run
+/// starts from what they tell alone.
 ///
 /// Source: Arthur & Vassilvitskii (2007), with the greedy choice among `2 + log₂ k` candidates.
 #[derive(Debug)]
@@ -22,7 +28,11 @@ pub(crate) struct Starts<'m, 'd, F: Family, E, W> {
     data: Weighted<'d, F::Batch<'d>>,
     /// All the data as one component.
     one: F,
+    known: KnownRows,
+    /// Number of components that are put at rows.
     k: usize,
+    /// Components that come after them and start as they are.
+    others: &'m [F],
     seed: u64,
 }
 
@@ -42,23 +52,31 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         model: &'m MixtureModel<F, E, W>,
         template: &F,
         data: Weighted<'d, F::Batch<'d>>,
-        k: usize,
+        (k, others): (usize, &'m [F]),
         seed: u64,
     ) -> Result<Self, FitError> {
         template.check(data.units())?;
+        F::check_all(others, data.units())?;
+        data.check_labels(k + others.len())?;
         let one = model.one_component(template, data)?;
-        Ok(Self { model, data, one, k, seed })
+        Ok(Self { model, data, one, known: KnownRows::new(data, k), k, others, seed })
     }
 
     /// The start of a run.
     pub(crate) fn make(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
+        if run == 0
+            && let Some(told) = self.model.from_known_rows(&self.one, self.data, &self.known)
+        {
+            let told = self.beside_others(told.into_parts());
+            return Ok(self.model.start(told, self.data.observations())?);
+        }
         let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, run as u64));
         let pick = if run % 4 < 2 { Pick::Spread } else { Pick::Random };
         let mut components = Vec::with_capacity(self.k);
         for row in self.rows(pick, &mut rng)? {
             components.push(self.one.moved_to(self.data.units(), row)?);
         }
-        let uniform = Mixture::from_parts(Categorical::uniform(self.k), components);
+        let uniform = self.beside_others((Categorical::uniform(self.k), components));
         let params = self.model.start(uniform, self.data.observations())?;
         if run.is_multiple_of(2) {
             return Ok(params);
@@ -73,7 +91,20 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         Ok(fit(self.model, self.data, params, &settings, &())?.params)
     }
 
-    /// `k` rows that differ from each other, as far as scores can tell: components that start equal stay equal.
+    /// These weights and components beside the others, each of which starts with a `k`-th of the weight of all these.
+    fn beside_others(&self, (weights, mut components): (Categorical, Vec<F>)) -> Mixture<F> {
+        if self.others.is_empty() {
+            return Mixture::from_parts(weights, components);
+        }
+        components.extend_from_slice(self.others);
+        let mut shares = weights.probabilities().to_vec();
+        shares.resize(components.len(), 1.0 / self.k as f64);
+        let weights = Categorical::from_weights(&shares).expect("positive shares");
+        Mixture::from_parts(weights, components)
+    }
+
+    /// A row for each component. They differ from each other, as far as scores can tell, unless they are known: components
+    /// that start equal stay equal.
     fn rows(&self, pick: Pick, rng: &mut ChaCha8Rng) -> Result<Vec<usize>, FitError> {
         let (units, n) = (self.data.units(), self.data.len());
         let weight = |i: usize| self.data.weights().map_or(1.0, |w| w[i]);
@@ -81,11 +112,19 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         let seen: Vec<usize> = (0..n).filter(|i| weight(*i) > 0.0).collect();
         let highest =
             |scores: &[f64]| seen.iter().map(|i| scores[*i]).fold(f64::NEG_INFINITY, f64::max);
-        let first = draw(rng, n, weight).ok_or(DataError::Empty)?;
-        let mut rows = vec![first];
+        let known = self.known.draw(rng);
+        let mut rows: Vec<usize> = known.iter().copied().flatten().collect();
+        let given = rows.len();
+        if rows.is_empty() {
+            rows.push(draw(rng, n, weight).ok_or(DataError::Empty)?);
+        }
         // Best score of each row under the components chosen so far, and the best of those.
-        let mut best = vec![0.0; n];
-        self.one.moved_to(units, first)?.log_density_into(units, &mut best);
+        let mut best = vec![f64::NEG_INFINITY; n];
+        let mut scores = vec![0.0; n];
+        for row in &rows {
+            self.one.moved_to(units, *row)?.log_density_into(units, &mut scores);
+            best.iter_mut().zip(&scores).for_each(|(best, score)| *best = best.max(*score));
+        }
         let mut peak = highest(&best);
         let candidates = match pick {
             Pick::Spread => 2 + self.k.ilog2() as usize,
@@ -118,7 +157,7 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
                 peak = peak.max(highest(&best));
             }
         }
-        Ok(rows)
+        Ok(arrange(&known, &rows[given..], self.data.labels()))
     }
 }
 

@@ -1,15 +1,16 @@
 //! Standard errors of mixtures: coordinates, complete-data scores, and what labels hide.
 
 use elbo_core::{
-    Batch, CompleteDataModel, ExpectedLogLikelihood, Family, FlatModel, FlatParameters, LouisModel,
-    Matrix, PointEstimator, Range, Statistics, Uncertainty, UncertaintyError, Weighted, add_scaled,
-    uncertainty::oakes,
+    Batch, CompleteDataModel, ExpectedLogLikelihood, Family, FlatModel, FlatParameters,
+    LatentModel, LouisModel, Matrix, PointEstimator, Range, Uncertainty, UncertaintyError,
+    Weighted, add_scaled,
+    uncertainty::{oakes, score_free, with_free, write_free},
 };
-use elbo_dist::{Categorical, CategoricalStats};
+use elbo_dist::Categorical;
 
-use crate::{Fitted, MixtureError, MixtureModel, MixtureParams};
+use crate::{Fitted, MixtureError, MixtureModel, MixtureParams, MixtureStats};
 
-/// The log ratios of the weights, then the coordinates of the components, what they share once.
+/// The log ratios of the weights, then the coordinates of the components, what they share once; nothing of what is frozen.
 ///
 /// Parameters are called `weight j` and `component j …`; those that components share are shown for each of them.
 impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categorical>> FlatModel
@@ -17,21 +18,23 @@ impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categor
 {
     fn write_unconstrained(&self, params: &Self::Params, out: &mut Vec<f64>) {
         let (weights, components) = params.points();
-        weights.write_unconstrained(out);
-        F::write_all_unconstrained(components, out);
+        let (of_components, of_weights) = self.estimators();
+        write_free(of_weights, weights, out);
+        write_free(of_components, components, out);
     }
 
     fn with_unconstrained(&self, params: &Self::Params, mut from: &[f64]) -> Self::Params {
         let (weights, components) = params.points();
-        let weights = weights.with_unconstrained(&mut from);
-        let components = F::with_all_unconstrained(components, &mut from);
+        let (of_components, of_weights) = self.estimators();
+        let weights = with_free(of_weights, weights, &mut from);
+        let components = with_free(of_components, components, &mut from);
         assert!(from.is_empty(), "{} coordinates too many", from.len());
         params.at(weights, components)
     }
 
     fn for_each_parameter(&self, params: &Self::Params, see: &mut dyn FnMut(&str, f64, Range)) {
         let (weights, components) = params.points();
-        for (j, weight) in weights.probabilities().iter().enumerate() {
+        for (j, weight) in weights[0].probabilities().iter().enumerate() {
             see(&format!("weight {j}"), *weight, Range::Probability);
         }
         for (j, component) in components.iter().enumerate() {
@@ -48,7 +51,7 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
     fn expected_log_likelihood(&self, params: &Self::Params, (counts, stats): &Self::Stats) -> f64 {
         let (weights, components) = params.points();
         let of_components = components.iter().zip(stats);
-        weights.expected_log_likelihood(&counts[0])
+        weights[0].expected_log_likelihood(&counts[0])
             + of_components.map(|(c, stats)| c.expected_log_likelihood(stats)).sum::<f64>()
     }
 
@@ -60,9 +63,10 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
         out: &mut [f64],
     ) {
         let (weights, components) = params.points();
-        let (head, tail) = out.split_at_mut(weights.unconstrained_len());
-        weights.score_into(&counts[0], steps, head);
-        F::score_all_into(components, stats, &steps[head.len()..], tail);
+        let (of_components, of_weights) = self.estimators();
+        let (mut steps, mut out) = (steps, out);
+        score_free(of_weights, weights, counts, &mut steps, &mut out);
+        score_free(of_components, components, stats, &mut steps, &mut out);
     }
 }
 
@@ -83,16 +87,16 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
             return Err(UncertaintyError::Incomplete);
         }
         let responsibilities =
-            params.to_mixture().responsibilities(data.units()).map_err(|error| match error {
+            params.to_mixture().responsibilities(data).map_err(|error| match error {
                 MixtureError::EStep(error) => UncertaintyError::EStep(error),
                 MixtureError::Data(error) => UncertaintyError::Data(error),
                 _ => unreachable!("the mixture exists"),
             })?;
-        let mut rows = RowScores::new(params, steps);
+        let mut rows = RowScores::new(self, params, steps);
         for (i, shares) in responsibilities.chunks_exact(k).enumerate() {
             let weight = data.weights().map_or(1.0, |weights| weights[i]);
             if weight > 0.0 {
-                rows.observe(params, data.units().slice(i..i + 1));
+                rows.observe(self, params, data.units().slice(i..i + 1));
                 rows.add_variance(shares, weight, out);
             }
         }
@@ -103,8 +107,7 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
 /// The complete-data scores of one row, under each label.
 struct RowScores<'a, F: Family> {
     steps: &'a [f64],
-    counts: CategoricalStats,
-    stats: Vec<F::Stats>,
+    stats: MixtureStats<F>,
     scratch: F::Scratch,
     /// `k × p`.
     scores: Vec<f64>,
@@ -113,14 +116,14 @@ struct RowScores<'a, F: Family> {
 
 impl<'a, F: ExpectedLogLikelihood> RowScores<'a, F> {
     fn new<E: PointEstimator<F>, W: PointEstimator<Categorical>>(
+        model: &MixtureModel<F, E, W>,
         params: &MixtureParams<F, E, W>,
         steps: &'a [f64],
     ) -> Self {
         let (k, p) = (params.k(), steps.len());
         Self {
             steps,
-            counts: CategoricalStats::new(k),
-            stats: params.points().1.iter().map(Family::new_stats).collect(),
+            stats: model.new_stats(params),
             scratch: F::new_scratch(params.packed()),
             scores: vec![0.0; k * p],
             mean: vec![0.0; p],
@@ -129,25 +132,23 @@ impl<'a, F: ExpectedLogLikelihood> RowScores<'a, F> {
 
     fn observe<E: PointEstimator<F>, W: PointEstimator<Categorical>>(
         &mut self,
+        model: &MixtureModel<F, E, W>,
         params: &MixtureParams<F, E, W>,
         row: F::Batch<'_>,
     ) {
         let (k, p) = (params.k(), self.steps.len());
-        let (weights, components) = params.points();
-        let head_len = weights.unconstrained_len();
         let mut label = vec![0.0; k];
         for j in 0..k {
             label.fill(0.0);
             label[j] = 1.0;
-            self.counts.counts_mut().copy_from_slice(&label);
-            self.stats.iter_mut().for_each(Statistics::set_zero);
-            F::reset_all(params.packed(), &mut self.stats);
+            model.reset(params, &mut self.stats);
+            let (counts, stats) = &mut self.stats;
+            counts[0].counts_mut().copy_from_slice(&label);
             let shares = Matrix::new(&label, k, 1, 1);
-            F::observe_all(params.packed(), &mut self.stats, row, shares, &mut self.scratch);
-            F::finish(params.packed(), &mut self.stats, &mut self.scratch);
-            let (head, tail) = self.scores[j * p..][..p].split_at_mut(head_len);
-            weights.score_into(&self.counts, self.steps, head);
-            F::score_all_into(components, &self.stats, &self.steps[head_len..], tail);
+            F::observe_all(params.packed(), stats, row, shares, &mut self.scratch);
+            F::finish(params.packed(), stats, &mut self.scratch);
+            let scores = &mut self.scores[j * p..][..p];
+            model.score_into(params, &self.stats, self.steps, scores);
         }
     }
 

@@ -6,6 +6,8 @@
 //! |---|---|---|
 //! | find groups in rows, estimate a density | [`mixture`] (`elbo-mixture`) | `mixture` |
 //! | segment or decode sequences | [`hmm`] (`elbo-hmm`) | `hmm` |
+//! | find factors behind correlated columns, reduce dimensions | [`factor`] (`elbo-factor`) | `factor` |
+//! | find topics in documents | [`topics`] (`elbo-topics`) | `topics` |
 //! | estimate one distribution from weighted data, update a conjugate prior | [`dist`] (`elbo-dist`) | always |
 //! | fit data in files larger than memory | [`io`] (`elbo-io`) | `io` |
 //! | write a latent-variable model of your own | [`core`] (`elbo-core`) | always |
@@ -24,7 +26,7 @@
 //!
 //! # Crate features
 //!
-//! - **mixture**, **hmm** (on): the model families.
+//! - **mixture**, **hmm**, **factor**, **topics** (on): the model families.
 //! - **rayon** (on): threads; the same bits on any number of them.
 //! - **io** (off): files larger than memory as data; **parquet** (off): Parquet files, too.
 //! - **serde** (off): `Serialize` and `Deserialize` for everything fitted.
@@ -32,6 +34,8 @@
 
 pub use elbo_core as core;
 pub use elbo_dist as dist;
+#[cfg(feature = "factor")]
+pub use elbo_factor as factor;
 #[cfg(feature = "hmm")]
 pub use elbo_hmm as hmm;
 #[cfg(feature = "io")]
@@ -39,6 +43,8 @@ pub use elbo_io as io;
 pub use elbo_linalg as linalg;
 #[cfg(feature = "mixture")]
 pub use elbo_mixture as mixture;
+#[cfg(feature = "topics")]
+pub use elbo_topics as topics;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

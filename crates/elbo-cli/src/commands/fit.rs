@@ -1,7 +1,10 @@
 //! `elbo fit`.
 
 mod found;
+mod kmeans;
 mod mixture;
+
+pub(super) use kmeans::summary as clusters;
 
 use crate::{args::Family, error::Error};
 
@@ -12,5 +15,6 @@ pub(super) fn run(family: Family) -> Result<u8, Error> {
             Err(Error::UnknownFamily { family: words.into_iter().next().unwrap_or_default() })
         }
         Family::Mixture(args) => mixture::run(&args),
+        Family::Kmeans(args) => kmeans::run(&args),
     }
 }

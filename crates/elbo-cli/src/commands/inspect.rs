@@ -6,7 +6,7 @@ use elbo::core::Criterion;
 use crate::{
     args::Inspect,
     error::Error,
-    model::Saved,
+    model::{Saved, SavedModel},
     number::{count, fixed},
     summary::{MixtureSummary, describe},
     text::{self, Paint},
@@ -14,7 +14,14 @@ use crate::{
 
 /// Shows a fitted model.
 pub(super) fn run(args: &Inspect) -> Result<(), Error> {
-    let saved = Saved::read(&args.model)?;
+    let saved = match SavedModel::read(&args.model)? {
+        SavedModel::Mixture(saved) => saved,
+        SavedModel::Centers(saved) if args.terminal.json => return print(|out| saved.write(out)),
+        SavedModel::Centers(saved) => {
+            let summary = super::fit::clusters(&saved, false);
+            return print(|mut out| text::clusters(&mut out, Paint::for_stdout(), &summary));
+        }
+    };
     if args.terminal.json {
         return print(|out| saved.write(out));
     }

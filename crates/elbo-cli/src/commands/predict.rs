@@ -4,9 +4,16 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{pool, prepare, print, quoted, read, write_file};
+use super::{pool, prepare, print, quoted, read, read_complete, write_file};
+use elbo::core::Rows;
+
 use crate::{
-    args::Predict, error::Error, explain, model::Saved, number::exact, output::write_json,
+    args::Predict,
+    error::Error,
+    explain,
+    model::{Saved, SavedCenters, SavedModel},
+    number::exact,
+    output::write_json,
 };
 
 /// What `--json` prints.
@@ -27,8 +34,66 @@ struct Output<'a> {
 
 /// Says to which component each row belongs.
 pub(super) fn run(args: &Predict) -> Result<(), Error> {
-    let saved = Saved::read(&args.input.model)?;
     args.out.as_deref().map_or(Ok(()), prepare)?;
+    match SavedModel::read(&args.input.model)? {
+        SavedModel::Mixture(saved) => components(args, &saved),
+        SavedModel::Centers(saved) => clusters(args, &saved),
+    }
+}
+
+/// What `--json` prints of centers.
+#[derive(Serialize)]
+struct Clusters<'a> {
+    n: usize,
+    k: usize,
+    columns: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ids: Option<&'a [String]>,
+    /// The nearest center of each row, from 1.
+    labels: Vec<usize>,
+    /// How far it is.
+    distances: Vec<f64>,
+}
+
+/// Says which center is nearest to each row, and how near.
+fn clusters(args: &Predict, saved: &SavedCenters) -> Result<(), Error> {
+    let selection = args.input.selection(&saved.columns, None);
+    let table = read_complete(&args.input.data, &selection, "k-means needs complete rows")?;
+    let rows = Rows::new(&table.values, table.n(), table.d());
+    let nearest = pool(args.input.threads)?.install(|| saved.centers.nearest(rows));
+    let nearest = nearest.map_err(|error| table.error(explain::data(&error, &table)))?;
+    let (labels, distances) =
+        nearest.into_iter().map(|(label, square)| (label + 1, square.sqrt())).unzip();
+    let output = Clusters {
+        n: table.n(),
+        k: saved.centers.k(),
+        columns: &saved.columns,
+        ids: table.ids.as_deref(),
+        labels,
+        distances,
+    };
+    let write = |out: &mut dyn Write| {
+        if args.input.terminal.json {
+            return write_json(out, &output);
+        }
+        let id = args.input.id.as_deref().zip(output.ids);
+        let head = id.map_or(String::new(), |(name, _)| quoted(name) + ",");
+        writeln!(out, "{head}label,distance")?;
+        for row in 0..output.n {
+            let head = id.map_or(String::new(), |(_, ids)| quoted(&ids[row]) + ",");
+            let distance = exact(output.distances[row]);
+            writeln!(out, "{head}{},{distance}", output.labels[row])?;
+        }
+        Ok(())
+    };
+    match &args.out {
+        Some(path) => write_file(path, write),
+        None => print(write),
+    }
+}
+
+/// Says to which component each row belongs, and how surely.
+fn components(args: &Predict, saved: &Saved) -> Result<(), Error> {
     let selection = args.input.selection(&saved.columns, None);
     let table = read(&args.input.data, &selection, saved.model.kind())?;
     let probabilities = pool(args.input.threads)?

@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// The value of `format` in every model file.
-const FORMAT: &str = "elbo-model";
+pub(super) const FORMAT: &str = "elbo-model";
 
 /// The version of the format that is written and read.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 
 /// A model with what is known of it.
 #[derive(Debug)]
@@ -96,6 +96,9 @@ pub(crate) enum ModelProblem {
         /// The family.
         found: String,
     },
+    /// Centers where a density is needed.
+    #[error("holds k-means centers, which have no density; give a mixture (elbo fit mixture)")]
+    NoDensity,
     /// Parameters that are none.
     #[error("is a damaged model file: {0}")]
     Params(#[from] ParamsError),
@@ -121,6 +124,21 @@ struct Wire<P> {
     fit: Option<FitFacts>,
 }
 
+/// The content of a model file of this version, whatever its family.
+pub(super) fn checked(text: &[u8]) -> Result<Value, ModelProblem> {
+    let value: Value = serde_json::from_slice(text).map_err(ModelProblem::Json)?;
+    if value.get("format").and_then(Value::as_str) != Some(FORMAT) {
+        return Err(ModelProblem::Format);
+    }
+    match value.get("version") {
+        Some(version) if version.as_u64() == Some(VERSION) => Ok(value),
+        other => {
+            let found = other.map_or("none".into(), Value::to_string);
+            Err(ModelProblem::Version { found })
+        }
+    }
+}
+
 impl Saved {
     /// Reads the model file at `path`.
     ///
@@ -137,16 +155,12 @@ impl Saved {
     }
 
     fn parse(text: &[u8]) -> Result<Self, ModelProblem> {
-        let value: Value = serde_json::from_slice(text).map_err(ModelProblem::Json)?;
-        if value.get("format").and_then(Value::as_str) != Some(FORMAT) {
-            return Err(ModelProblem::Format);
-        }
-        match value.get("version") {
-            Some(version) if version.as_u64() == Some(VERSION) => {}
-            other => {
-                let found = other.map_or("none".into(), Value::to_string);
-                return Err(ModelProblem::Version { found });
-            }
+        Self::of(checked(text)?)
+    }
+
+    pub(super) fn of(value: Value) -> Result<Self, ModelProblem> {
+        if value.get("family").and_then(Value::as_str) == Some("kmeans") {
+            return Err(ModelProblem::NoDensity);
         }
         let wire: Wire<Value> = serde_json::from_value(value).map_err(ModelProblem::Fields)?;
         if wire.family != "mixture" {

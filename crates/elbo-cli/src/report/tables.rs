@@ -172,11 +172,11 @@ pub(super) fn run(facts: &[(String, String)]) -> String {
 }
 
 /// The number of a component on its color.
-fn badge(at: usize) -> String {
+pub(super) fn badge(at: usize) -> String {
     format!("<span class=\"badge k{}\">{}</span>", color::index(at), at + 1)
 }
 
-fn table(caption: &str, header: &[impl AsRef<str>], rows: &str) -> String {
+pub(super) fn table(caption: &str, header: &[impl AsRef<str>], rows: &str) -> String {
     table_with(&escape(caption), header, rows, "numbers")
 }
 

@@ -5,5 +5,6 @@ mod data;
 mod fit;
 #[cfg(target_os = "linux")] // signals, and who awaits them
 mod interrupt;
+mod kmeans;
 mod models;
 mod support;

@@ -198,8 +198,10 @@ where
         index: usize,
     ) -> Self {
         let (stats, zero) = (model.new_stats(&start), Objective { data_term: 0.0, penalty: 0.0 });
-        let is_plain =
-            M::REMEMBERS || settings.variant != Variant::Soft || settings.tolerance.is_zero();
+        let is_plain = M::REMEMBERS
+            || !M::ASCENDS
+            || settings.variant != Variant::Soft
+            || settings.tolerance.is_zero();
         let acceleration = if is_plain { Acceleration::None } else { settings.acceleration };
         let spare = Point { params: start.clone(), stats: stats.clone(), objective: zero };
         let seed = mix(settings.seed, index as u64);
@@ -215,7 +217,7 @@ where
             schedule,
             here: Point { params: start, stats, objective: zero },
             spare,
-            progress: Progress::new(data.observations(), settings.tolerance),
+            progress: Progress::new(data.observations(), settings.tolerance, model.precision()),
             repairs: Repairs::default(),
             e_steps: 0,
             concluded: None,
@@ -386,6 +388,7 @@ where
         let mut retreats = 0;
         loop {
             let verdict = match self.evaluate_spare(iteration + 1) {
+                Ok(()) if !M::ASCENDS => self.progress.note(self.spare.objective, None),
                 Ok(()) => self.progress.advance(self.spare.objective, kind),
                 Err(EStepError::Cancelled) => {
                     return (Verdict::Reject(Stopped::Cancelled), retreats);
@@ -593,6 +596,8 @@ struct Progress {
     trace: Vec<f64>,
     observations: f64,
     tolerance: Tolerance,
+    /// Relative rounding of a data term.
+    precision: f64,
     gap: Option<f64>,
     largest_fall: f64,
     last_gain: f64,
@@ -617,11 +622,12 @@ enum Kind {
 }
 
 impl Progress {
-    fn new(observations: f64, tolerance: Tolerance) -> Self {
+    fn new(observations: f64, tolerance: Tolerance, precision: f64) -> Self {
         Self {
             trace: Vec::with_capacity(64),
             observations,
             tolerance,
+            precision,
             gap: None,
             largest_fall: 0.0,
             last_gain: f64::NAN,
@@ -646,11 +652,11 @@ impl Progress {
             self.trace.push(total);
             return Verdict::Continue;
         }
-        // The sum over n rows of terms of size |ℓ| carries some n·ε·|ℓ| of rounding; 10⁻¹² leaves room for the chain
-        // of operations behind each term.
+        // The sum over n rows of terms of size |ℓ| carries some n·ε·|ℓ| of rounding; 4500 ε (10⁻¹² in double precision)
+        // leaves room for the chain of operations behind each term.
         let size = next.data_term.abs() + next.penalty.abs() + self.observations;
         self.largest_fall = self.largest_fall.max(-gain);
-        if -gain > 1e-12 * size {
+        if -gain > 4500.0 * self.precision * size {
             return Verdict::Reject(Stopped::ObjectiveFell { amount: -gain });
         }
         self.trace.push(total);
@@ -733,8 +739,8 @@ impl Progress {
         (!self.trace.is_empty()).then_some(())
     }
 
-    /// Takes note of an iteration of a schedule, whose objective may fall: it ends after `last` iterations, or where there is
-    /// no last one, when two changes in a row are within tolerance.
+    /// Takes note of an iteration whose objective may fall, of a schedule or a model that does not ascend: it ends after `last`
+    /// iterations, or where there is no last one, when two changes in a row are within tolerance.
     fn note(&mut self, next: Objective, last: Option<usize>) -> Verdict {
         let total = next.total();
         if !total.is_finite() {

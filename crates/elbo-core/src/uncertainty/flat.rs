@@ -1,5 +1,6 @@
 //! What a model shows of itself so that its fit gets standard errors.
 
+use super::{score_free, with_free, write_free};
 use crate::{
     ExpectedLogLikelihood, Family, FlatParameters, LatentModel, PointEstimator, Range, SingleModel,
     gradient_by_differences,
@@ -73,11 +74,11 @@ pub trait LouisModel: CompleteDataModel {
 
 impl<F: Family + FlatParameters, E: PointEstimator<F>> FlatModel for SingleModel<F, E> {
     fn write_unconstrained(&self, params: &Self::Params, out: &mut Vec<f64>) {
-        F::write_all_unconstrained(E::points(params.fits()), out);
+        write_free(self.estimator(), E::points(params.fits()), out);
     }
 
     fn with_unconstrained(&self, params: &Self::Params, mut from: &[f64]) -> Self::Params {
-        let points = F::with_all_unconstrained(E::points(params.fits()), &mut from);
+        let points = with_free(self.estimator(), E::points(params.fits()), &mut from);
         assert!(from.is_empty(), "{} coordinates too many", from.len());
         params.at(points)
     }
@@ -99,7 +100,8 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>> CompleteDataModel for Singl
         steps: &[f64],
         out: &mut [f64],
     ) {
-        F::score_all_into(E::points(params.fits()), stats, steps, out);
+        let (mut steps, mut out) = (steps, out);
+        score_free(self.estimator(), E::points(params.fits()), stats, &mut steps, &mut out);
     }
 }
 

@@ -25,6 +25,7 @@ mod differences;
 mod error;
 mod finish;
 mod flat;
+mod free;
 mod local;
 mod matrix;
 mod report;
@@ -32,5 +33,6 @@ mod routes;
 
 pub use error::UncertaintyError;
 pub use flat::{CompleteDataModel, FlatModel, LouisModel};
+pub use free::{score_free, with_free, write_free};
 pub use report::{Method, ParameterEstimate, Uncertainty};
 pub use routes::{hessian, louis, oakes, sem};

@@ -1,6 +1,7 @@
 //! The multivariate Gaussian in all covariance structures.
 
 mod axes;
+mod blocks;
 mod completion;
 mod elimination;
 mod flat;

@@ -230,7 +230,7 @@ fn column_major_rows_score_alike() {
     p.log_density_into(Rows::new(&by_row, 2, 3), &mut a);
     p.log_density_into(Rows::column_major(&by_column, 2, 3), &mut b);
     assert_eq!(a, b);
-    assert!(Rows::new(&[], 0, 3).is_empty());
+    assert!(Rows::<f64>::new(&[], 0, 3).is_empty());
     p.log_density_into(Rows::new(&[], 0, 3), &mut []);
 }
 

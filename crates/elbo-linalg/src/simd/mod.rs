@@ -17,13 +17,16 @@ use core::ops::{Add, AddAssign, Div, Mul, Sub};
 #[cfg(test)]
 mod accuracy;
 mod elementary;
+mod lanes;
 mod level;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+mod single;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use lanes::{Lanes, MAX_WIDTH, Number};
 pub use level::{Level, LevelError};
 
 /// The largest [`Simd::LANES`] of any instruction set.
@@ -88,6 +91,9 @@ pub trait Simd:
     /// One truth value per lane.
     type Mask: Copy;
 
+    /// Twice as many `f32` in a register of the same size (four where two `f64` are plain Rust).
+    type Single: Lanes<f32>;
+
     /// Numbers per vector: 2, 4 or 8.
     const LANES: usize;
 
@@ -110,6 +116,20 @@ pub trait Simd:
     ///
     /// If the slice is shorter.
     fn store(self, to: &mut [f64]);
+
+    /// The first `LANES` numbers of a slice of single precision.
+    ///
+    /// # Panics
+    ///
+    /// If the slice is shorter.
+    fn load_single(from: &[f32]) -> Self;
+
+    /// Overwrites the first `LANES` numbers of a slice of single precision, rounding to nearest.
+    ///
+    /// # Panics
+    ///
+    /// If the slice is shorter.
+    fn store_single(self, to: &mut [f32]);
 
     /// `self · factor + addend`, rounded once where the CPU has the instruction (all levels but portable).
     #[must_use]

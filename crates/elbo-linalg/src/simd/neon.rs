@@ -6,9 +6,10 @@
 
 use core::arch::aarch64::{
     float64x2_t, uint64x2_t, vaddq_f64, vaddvq_f64, vandq_u64, vbslq_f64, vcgeq_f64, vcgtq_f64,
-    vcltq_f64, vdivq_f64, vdupq_n_f64, vdupq_n_u64, vfmaq_f64, vgetq_lane_u64, vld1q_f64,
-    vmulq_f64, vorrq_u64, vreinterpretq_f64_u64, vreinterpretq_u64_f64, vrndnq_f64, vshlq_n_u64,
-    vshrq_n_u64, vsqrtq_f64, vst1q_f64, vsubq_f64, vtrn1q_f64, vtrn2q_f64,
+    vcltq_f64, vcvt_f32_f64, vcvt_f64_f32, vdivq_f64, vdupq_n_f64, vdupq_n_u64, vfmaq_f64,
+    vgetq_lane_u64, vld1_f32, vld1q_f64, vmulq_f64, vorrq_u64, vreinterpretq_f64_u64,
+    vreinterpretq_u64_f64, vrndnq_f64, vshlq_n_u64, vshrq_n_u64, vsqrtq_f64, vst1_f32, vst1q_f64,
+    vsubq_f64, vtrn1q_f64, vtrn2q_f64,
 };
 
 use super::{MAX_LANES, Simd, registers};
@@ -26,6 +27,7 @@ super::operators! { Neon,
 
 impl Simd for Neon {
     type Mask = uint64x2_t;
+    type Single = super::single::NeonSingle;
     const LANES: usize = 2;
     const TILE: usize = 4;
 
@@ -39,6 +41,20 @@ impl Simd for Neon {
         assert!(from.len() >= 2, "a vector is 2 numbers, the slice {}", from.len());
         // SAFETY: two numbers are there; no alignment beyond theirs is needed.
         unsafe { Self(vld1q_f64(from.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn load_single(from: &[f32]) -> Self {
+        assert!(from.len() >= 2, "a vector is 2 numbers, the slice {}", from.len());
+        // SAFETY: two numbers are there; no alignment beyond theirs is needed.
+        unsafe { Self(vcvt_f64_f32(vld1_f32(from.as_ptr()))) }
+    }
+
+    #[inline(always)]
+    fn store_single(self, to: &mut [f32]) {
+        assert!(to.len() >= 2, "a vector is 2 numbers, the slice {}", to.len());
+        // SAFETY: two numbers are there; no alignment beyond theirs is needed.
+        unsafe { vst1_f32(to.as_mut_ptr(), vcvt_f32_f64(self.0)) }
     }
 
     #[inline(always)]

@@ -15,6 +15,7 @@ super::operators! { Portable,
 
 impl Simd for Portable {
     type Mask = [bool; 2];
+    type Single = super::single::PortableSingle;
     const LANES: usize = 2;
     const TILE: usize = 2;
 
@@ -27,6 +28,20 @@ impl Simd for Portable {
     fn load(from: &[f64]) -> Self {
         let from = &from[..2];
         Self([from[0], from[1]])
+    }
+
+    #[inline(always)]
+    fn load_single(from: &[f32]) -> Self {
+        let from = &from[..2];
+        Self([f64::from(from[0]), f64::from(from[1])])
+    }
+
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "single precision is what is asked for")]
+    fn store_single(self, to: &mut [f32]) {
+        let to = &mut to[..2];
+        to[0] = self.0[0] as f32;
+        to[1] = self.0[1] as f32;
     }
 
     #[inline(always)]

@@ -7,19 +7,20 @@
 
 use core::arch::x86_64::{
     __m256d, __m256i, __m512d, __mmask8, _CMP_GE_OQ, _CMP_LT_OQ, _MM_FROUND_NO_EXC,
-    _MM_FROUND_TO_NEAREST_INT, _mm256_add_epi32, _mm256_add_pd, _mm256_and_si256, _mm256_blendv_pd,
-    _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_cmpgt_epi64, _mm256_div_pd,
-    _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_maskload_pd, _mm256_maskstore_pd,
+    _MM_FROUND_TO_NEAREST_INT, _mm_loadu_ps, _mm_storeu_ps, _mm256_add_epi32, _mm256_add_pd,
+    _mm256_and_si256, _mm256_blendv_pd, _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd,
+    _mm256_cmpgt_epi64, _mm256_cvtpd_ps, _mm256_cvtps_pd, _mm256_div_pd, _mm256_fmadd_pd,
+    _mm256_loadu_pd, _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskstore_pd,
     _mm256_maskz_compress_epi32, _mm256_max_pd, _mm256_min_pd, _mm256_movemask_pd, _mm256_mul_pd,
     _mm256_or_si256, _mm256_permute2f128_pd, _mm256_round_pd, _mm256_set1_epi32,
     _mm256_set1_epi64x, _mm256_set1_pd, _mm256_setr_epi32, _mm256_setr_epi64x, _mm256_slli_epi64,
-    _mm256_sqrt_pd, _mm256_srli_epi64, _mm256_storeu_pd, _mm256_storeu_si256, _mm256_sub_pd,
-    _mm256_unpackhi_pd, _mm256_unpacklo_pd, _mm512_add_pd, _mm512_cmp_pd_mask, _mm512_div_pd,
-    _mm512_fmadd_pd, _mm512_getexp_pd, _mm512_getmant_pd, _mm512_loadu_pd, _mm512_mask_blend_pd,
-    _mm512_mask_loadu_pd, _mm512_mask_storeu_pd, _mm512_max_pd, _mm512_min_pd, _mm512_mul_pd,
-    _mm512_reduce_add_pd, _mm512_roundscale_pd, _mm512_scalef_pd, _mm512_set1_pd,
-    _mm512_shuffle_f64x2, _mm512_sqrt_pd, _mm512_storeu_pd, _mm512_sub_pd, _mm512_unpackhi_pd,
-    _mm512_unpacklo_pd,
+    _mm256_sqrt_pd, _mm256_srli_epi64, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_storeu_si256,
+    _mm256_sub_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd, _mm512_add_pd, _mm512_cmp_pd_mask,
+    _mm512_cvtpd_ps, _mm512_cvtps_pd, _mm512_div_pd, _mm512_fmadd_pd, _mm512_getexp_pd,
+    _mm512_getmant_pd, _mm512_loadu_pd, _mm512_mask_blend_pd, _mm512_mask_loadu_pd,
+    _mm512_mask_storeu_pd, _mm512_max_pd, _mm512_min_pd, _mm512_mul_pd, _mm512_reduce_add_pd,
+    _mm512_roundscale_pd, _mm512_scalef_pd, _mm512_set1_pd, _mm512_shuffle_f64x2, _mm512_sqrt_pd,
+    _mm512_storeu_pd, _mm512_sub_pd, _mm512_unpackhi_pd, _mm512_unpacklo_pd,
 };
 
 use super::{MAX_LANES, Simd, registers};
@@ -37,6 +38,7 @@ super::operators! { Avx2,
 
 impl Simd for Avx2 {
     type Mask = __m256d;
+    type Single = super::single::Avx2Single;
     const LANES: usize = 4;
     const TILE: usize = 2;
 
@@ -50,6 +52,20 @@ impl Simd for Avx2 {
         assert!(from.len() >= 4, "a vector is 4 numbers, the slice {}", from.len());
         // SAFETY: the CPU has the features, and four numbers are there; no alignment is needed.
         unsafe { Self(_mm256_loadu_pd(from.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn load_single(from: &[f32]) -> Self {
+        assert!(from.len() >= 4, "a vector is 4 numbers, the slice {}", from.len());
+        // SAFETY: the CPU has the features, and four numbers are there; no alignment is needed.
+        unsafe { Self(_mm256_cvtps_pd(_mm_loadu_ps(from.as_ptr()))) }
+    }
+
+    #[inline(always)]
+    fn store_single(self, to: &mut [f32]) {
+        assert!(to.len() >= 4, "a vector is 4 numbers, the slice {}", to.len());
+        // SAFETY: the CPU has the features, and four numbers are there; no alignment is needed.
+        unsafe { _mm_storeu_ps(to.as_mut_ptr(), _mm256_cvtpd_ps(self.0)) }
     }
 
     #[inline(always)]
@@ -199,6 +215,7 @@ super::operators! { Avx512,
 
 impl Simd for Avx512 {
     type Mask = __mmask8;
+    type Single = super::single::Avx512Single;
     const LANES: usize = 8;
     const TILE: usize = 4;
 
@@ -212,6 +229,20 @@ impl Simd for Avx512 {
         assert!(from.len() >= 8, "a vector is 8 numbers, the slice {}", from.len());
         // SAFETY: the CPU has the features, and eight numbers are there; no alignment is needed.
         unsafe { Self(_mm512_loadu_pd(from.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn load_single(from: &[f32]) -> Self {
+        assert!(from.len() >= 8, "a vector is 8 numbers, the slice {}", from.len());
+        // SAFETY: the CPU has the features, and eight numbers are there; no alignment is needed.
+        unsafe { Self(_mm512_cvtps_pd(_mm256_loadu_ps(from.as_ptr()))) }
+    }
+
+    #[inline(always)]
+    fn store_single(self, to: &mut [f32]) {
+        assert!(to.len() >= 8, "a vector is 8 numbers, the slice {}", to.len());
+        // SAFETY: the CPU has the features, and eight numbers are there; no alignment is needed.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr(), _mm512_cvtpd_ps(self.0)) }
     }
 
     #[inline(always)]

@@ -1,6 +1,9 @@
 //! What is frozen stays to the bit; the rest ends at the optimum given it.
 
-use elbo_core::{EstimateError, FitError, Freeze, LatentModel, MaximumLikelihood};
+use elbo_core::{
+    EstimateError, FitError, Freeze, LatentModel, MaximumLikelihood,
+    uncertainty::{hessian, louis},
+};
 use elbo_dist::{CovarianceStructure, Gaussian};
 use elbo_mixture::{Mixture, MixtureModel, MultivariateGaussian, Settings, Start, Tolerance};
 
@@ -134,4 +137,52 @@ fn components_that_share_a_covariance_are_frozen_all_or_none() {
     let start = Start::At(mixture());
     let error = some.fit(faithful.rows().into(), &start, &Settings::default(), &()).unwrap_err();
     assert!(matches!(error, FitError::Start(EstimateError::Unsupported { .. })), "{error}");
+}
+
+/// Two groups that never meet: each part has the standard errors of its textbook, and what is frozen has none.
+#[test]
+fn what_is_frozen_has_no_standard_error() {
+    let data: Vec<f64> =
+        (0..40).map(|i| f64::from(i % 4) + if i < 16 { 0.0 } else { 1e3 }).collect();
+    let component = |mean| Gaussian::new(mean, 1.25).unwrap();
+    let start = Mixture::new(vec![0.4, 0.6], vec![component(1.5), component(1001.5)]).unwrap();
+    let fit = |components: Freezing, weights: Freezing| {
+        let model = MixtureModel::new(components, weights);
+        let settings = Settings { tolerance: Tolerance::Gap(1e-14), ..Settings::default() };
+        let at = Start::At(start.clone());
+        let fitted = model.fit(data[..].into(), &at, &settings, &()).unwrap();
+        let params = model.start(fitted.mixture.clone(), 40.0).unwrap();
+        let by_oakes = model.standard_errors(&fitted, &data[..]).unwrap();
+        for other in [
+            hessian(&model, data[..].into(), &params).unwrap(),
+            louis(&model, data[..].into(), &params).unwrap(),
+        ] {
+            for (a, b) in by_oakes.parameters.iter().zip(&other.parameters) {
+                assert_eq!((&a.name, a.std_error.is_some()), (&b.name, b.std_error.is_some()));
+                let (a, b) = (a.std_error.unwrap_or(0.0), b.std_error.unwrap_or(0.0));
+                assert!((a - b).abs() <= 1e-5 * a, "{a} {b}");
+            }
+        }
+        move |name: &str| by_oakes.parameter(name).unwrap().std_error
+    };
+    let close = |found: Option<f64>, expected: f64| {
+        let found = found.unwrap();
+        assert!((found - expected).abs() < 1e-5 * expected, "{found} is not {expected}");
+    };
+    let of_mean = |n: f64| (1.25 / n).sqrt();
+    let of_weight = (0.4 * 0.6 / 40.0_f64).sqrt();
+
+    let known_weights = fit(free(), Freeze::all(MaximumLikelihood));
+    assert_eq!(known_weights("weight 0"), None);
+    close(known_weights("component 0 mean"), of_mean(16.0));
+    close(known_weights("component 1 variance"), 1.25 * (2.0 / 24.0_f64).sqrt());
+
+    let known_background = fit(Freeze::only(MaximumLikelihood, vec![0]), free());
+    assert_eq!(known_background("component 0 mean"), None);
+    close(known_background("component 1 mean"), of_mean(24.0));
+    close(known_background("weight 1"), of_weight);
+
+    let known_components = fit(Freeze::all(MaximumLikelihood), free());
+    assert_eq!(known_components("component 1 variance"), None);
+    close(known_components("weight 0"), of_weight);
 }

@@ -53,11 +53,16 @@ proptest! {
         mixture in mixture(), rows in vec((-6.0..6.0_f64, 0.1..3.0_f64), 5..60)
     ) {
         let (data, weights): (Vec<f64>, Vec<f64>) = rows.into_iter().unzip();
-        let shares = mixture.responsibilities(&data).unwrap();
+        let shares = mixture.responsibilities(&data[..]).unwrap();
         let merging = mixture.merging(Weighted::new(&data[..], &weights).unwrap()).unwrap();
         let k = mixture.k();
         let size = merging.entropy() + weights.iter().sum::<f64>();
         assert_close(merging.entropy(), entropy(&shares, &weights, &merging.groups(k)), size);
+        let mut uncertain = vec![f64::NAN; data.len()];
+        mixture.uncertainty_into(&data[..], &mut uncertain).unwrap();
+        for (uncertain, row) in uncertain.iter().zip(shares.chunks_exact(k)) {
+            assert_close(*uncertain, 1.0 - row.iter().copied().fold(0.0, f64::max), 1.0);
+        }
         prop_assert_eq!(merging.mergers().len(), k - 1);
         for (done, merger) in merging.mergers().iter().enumerate() {
             let groups = merging.groups(k - done - 1);

@@ -3,7 +3,7 @@
 use std::env;
 
 use elbo::{
-    core::{End, FitError, Standing},
+    core::{End, FitError, Runs, Standing},
     dist::CovarianceStructure,
 };
 
@@ -58,7 +58,7 @@ impl Found<'_> {
         match summary {
             Some(summary) if !args.terminal.json => {
                 let paint = Paint::for_stdout();
-                print(|mut out| text::mixture(&mut out, paint, &summary, args.table))
+                print(|mut out| text::mixture(&mut out, paint, &summary, self.args.table))
             }
             _ => print(|out| write_json(out, &self.output())),
         }
@@ -199,7 +199,7 @@ impl Found<'_> {
                     },
                 })
                 .collect(),
-            starts: starts(fit),
+            starts: starts(&fit.runs),
             warnings: self.warnings.clone(),
             run: self.circumstances(),
         }
@@ -208,15 +208,12 @@ impl Found<'_> {
     /// What somebody needs to know to do the same again.
     fn circumstances(&self) -> Vec<(String, String)> {
         let (args, report) = (self.args, &self.fit().report);
-        let words: Vec<_> = env::args_os().skip(1).collect();
-        let words = words.iter().map(|word| word.to_string_lossy());
-        let command = words.fold("elbo".to_string(), |line, word| line + " " + &word);
         let start = match &args.fit.start {
             Some(path) => path.display().to_string(),
             None => format!("{} per candidate, seed {}", self.fit().runs.ends.len(), args.fit.seed),
         };
         let mut facts = vec![
-            ("command", command),
+            ("command", command()),
             (
                 "estimator",
                 format!(
@@ -239,7 +236,7 @@ impl Found<'_> {
                 "stops",
                 format!(
                     "when {:e} nats per row are left to gain, or after {} iterations",
-                    args.fit.tol,
+                    args.fit.tolerance(),
                     count(args.fit.max_iter)
                 ),
             ),
@@ -293,7 +290,14 @@ fn scores(candidate: &Candidate, fit: &Fit) -> Scores {
     }
 }
 
-fn start_output(end: &End) -> StartOutput {
+/// The command line, as it was given.
+pub(super) fn command() -> String {
+    let words: Vec<_> = env::args_os().skip(1).collect();
+    let words = words.iter().map(|word| word.to_string_lossy());
+    words.fold("elbo".to_string(), |line, word| line + " " + &word)
+}
+
+pub(super) fn start_output(end: &End) -> StartOutput {
     match &end.outcome {
         Ok(report) => StartOutput {
             objective: report.objective,
@@ -308,10 +312,9 @@ fn start_output(end: &End) -> StartOutput {
 }
 
 /// The starts as pictures show them.
-fn starts(fit: &Fit) -> Vec<summary::Start> {
+pub(super) fn starts(runs: &Runs) -> Vec<summary::Start> {
     // The library counts how many sound ends make up the best optimum: they are its highest ones.
-    let mut sound: Vec<_> = fit
-        .runs
+    let mut sound: Vec<_> = runs
         .ends
         .iter()
         .filter_map(|end| end.outcome.as_ref().ok().map(|report| (end.run, report)))
@@ -319,15 +322,14 @@ fn starts(fit: &Fit) -> Vec<summary::Start> {
         .collect();
     sound.sort_by(|a, b| b.1.objective.total_cmp(&a.1.objective));
     let best: Vec<_> =
-        sound[..fit.runs.reached_best().min(sound.len())].iter().map(|(run, _)| *run).collect();
-    fit.runs
-        .ends
+        sound[..runs.reached_best().min(sound.len())].iter().map(|(run, _)| *run).collect();
+    runs.ends
         .iter()
         .map(|end| {
             let stopped = start_output(end).stopped;
             let trace =
                 end.outcome.as_ref().map_or(Vec::new(), |report| report.trace[1..].to_vec());
-            let (reached_best, kept) = (best.contains(&end.run), end.run == fit.runs.best);
+            let (reached_best, kept) = (best.contains(&end.run), end.run == runs.best);
             summary::Start { trace, reached_best, kept, stopped }
         })
         .collect()

@@ -153,7 +153,7 @@ fn plan<'t>(
         start,
         settings: Settings {
             acceleration: args.fit.accelerate.setting(),
-            tolerance: Tolerance::Gap(args.fit.tol),
+            tolerance: Tolerance::Gap(args.fit.tolerance()),
             max_iterations: args.fit.max_iter,
             seed: args.fit.seed,
             ..Settings::default()
