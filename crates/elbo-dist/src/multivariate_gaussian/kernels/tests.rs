@@ -467,3 +467,29 @@ fn scores_in_full_follow_where_all_matter_until_the_chunk_ends() {
     finish(&packed, &mut Moments::new(&packed), &mut scratch);
     assert_eq!(given_up(&packed, &apart, &mut scratch), 3 * 64);
 }
+
+#[test]
+fn what_is_given_up_lies_below_two_to_the_minus_sixty() {
+    // One row at the first mean; all that tells the components apart is in the bound.
+    let (k, d) = (3, 16);
+    let identity: Vec<f64> =
+        (0..d * d).map(|at| if at / d == at % d { 1.0 } else { 0.0 }).collect();
+    let log_weights = [0.5_f64, 0.25, 0.25].map(f64::ln);
+    let cut = 60.0 * 2_f64.ln() - log_weights[0];
+    for level in Level::available() {
+        for (gap, is_kept) in [(cut - 0.01, true), (cut + 0.01, false)] {
+            let mut packed = PackedGaussians::new(Shape::Full, k, d);
+            for (j, distance) in [0.0, (2.0 * gap).sqrt(), 1e3].into_iter().enumerate() {
+                let mut mean = vec![0.0; d];
+                mean[0] = distance;
+                packed.set(j, 0.0, &mean, &identity);
+            }
+            let x = vec![0.0; d];
+            let rows = Rows { data: &x, n: 1, d, row_stride: d, column_stride: 1 };
+            let (mut scores, mut scratch) = ([0.0; 3], Scratch::with_level(&packed, level));
+            score_relevant(&packed, rows, &log_weights, &mut scores, 1, &mut scratch);
+            assert_eq!(scores[1].is_finite(), is_kept, "{level} {gap}: {scores:?}");
+            assert_eq!((scores[0], scores[2]), (0.0, f64::NEG_INFINITY), "{level}");
+        }
+    }
+}
