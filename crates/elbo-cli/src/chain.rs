@@ -320,11 +320,11 @@ impl Chain {
                 (states, (0..n).map(row).collect())
             }
             Self::Poisson(hmm) => {
-                let (states, counts) = hmm.sample(n, rng, |state, rng| state.sample(rng));
+                let (states, counts) = hmm.sample(n, rng, Poisson::sample);
                 (states, counts.into_iter().map(|x| vec![x as f64]).collect())
             }
             Self::Categorical(hmm) => {
-                let (states, codes) = hmm.sample(n, rng, |state, rng| state.sample(rng));
+                let (states, codes) = hmm.sample(n, rng, Categorical::sample);
                 (states, codes.into_iter().map(|x| vec![f64::from(x)]).collect())
             }
         }

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let casino =
         Hmm::new(&[0.5, 0.5], &[[0.95, 0.05], [0.1, 0.9]], vec![Categorical::uniform(6), loaded])?;
     let mut rng = ChaCha8Rng::seed_from_u64(1998);
-    let (truth, rolls) = casino.sample(3000, &mut rng, |die, rng| die.sample(rng));
+    let (truth, rolls) = casino.sample(3000, &mut rng, Categorical::sample);
     let data = Sequences::one(&rolls[..]);
     let right = |states: &[usize]| {
         let hits = states.iter().zip(&truth).filter(|(a, b)| a == b).count();

@@ -9,17 +9,16 @@ use crate::support::{Folder, number, numbers, refused};
 const EARTHQUAKES: &str = "13 14 8 10 16 26 32 27 18 32 36 24 22 23 22 18 25 21 21 14 8 11 14 23 18 17 19 20 22 19 13 26 13 14 22 24 21 22 26 21 23 24 27 41 31 27 35 26 28 36 39 21 17 22 17 19 15 34 10 15 22 18 15 20 15 22 19 16 30 27 29 23 20 16 21 21 25 16 18 15 18 14 10 15 8 15 6 11 8 7 18 16 13 12 13 20 15 16 12 18 15 16 13 15 16 11 11";
 
 fn earthquakes() -> Folder {
-    let rows: String = EARTHQUAKES
-        .split(' ')
-        .enumerate()
-        .map(|(i, count)| format!("{},{count}\n", 1900 + i))
-        .collect();
-    Folder::new(&format!("year,count\n{rows}"))
+    let mut rows = vec!["year,count".to_string()];
+    rows.extend(
+        EARTHQUAKES.split(' ').enumerate().map(|(i, count)| format!("{},{count}", 1900 + i)),
+    );
+    Folder::new(&(rows.join("\n") + "\n"))
 }
 
 const FIT: &str = "fit hmm data.csv --columns count --emission poisson";
 
-/// Zucchini & MacDonald (2009), chapters 3 and 6; by EM hmmlearn 0.3.3.
+/// Zucchini & `MacDonald` (2009), chapters 3 and 6; by EM hmmlearn 0.3.3.
 #[test]
 fn earthquakes_are_those_of_the_literature() {
     let folder = earthquakes();
@@ -81,12 +80,14 @@ fn the_promised_keys_are_there() {
 fn faithful() -> (Folder, Value) {
     let folder = Folder::of("faithful.csv");
     let text = folder.read("data.csv");
-    let mut lines = text.lines();
-    let mut data = format!("{},part\n", lines.next().unwrap());
-    for (i, line) in lines.enumerate() {
-        data += &format!("{line},{}\n", if i < 100 { "a" } else { "b, c" }.replace(", ", "-"));
-    }
-    folder.write("data.csv", &data);
+    let part = |i: usize| match i {
+        0 => "part",
+        1..=100 => "a",
+        _ => "b-c",
+    };
+    let data: Vec<String> =
+        text.lines().enumerate().map(|(i, line)| format!("{line},{}", part(i))).collect();
+    folder.write("data.csv", &(data.join("\n") + "\n"));
     let fit = folder.json("fit hmm data.csv --id part --states 2 --starts 4 --model model.json");
     (folder, fit)
 }

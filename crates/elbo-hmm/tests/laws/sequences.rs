@@ -116,7 +116,7 @@ fn offsets_that_miss_steps_are_a_bug_of_the_caller() {
 #[test]
 fn little_memory_changes_no_bit() {
     let x: Vec<f64> =
-        (0..3000).map(|t| ((t * t) % 17) as f64 + 90.0 * f64::from(t / 700 % 2)).collect();
+        (0..3000).map(|t| f64::from((t * t) % 17) + 90.0 * f64::from(t / 700 % 2)).collect();
     let gaussian = |mean: f64| elbo_hmm::Gaussian::new(mean, 1.0).unwrap();
     let rows = [[0.9, 0.1, 0.0], [0.0, 0.8, 0.2], [1e-200, 0.3, 0.7]];
     let hmm = Hmm::new(&[0.2, 0.3, 0.5], &rows, vec![gaussian(3.0), gaussian(9.0), gaussian(95.0)]);

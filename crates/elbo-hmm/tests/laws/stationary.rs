@@ -19,7 +19,7 @@ fn fit(k: usize, runs: usize) -> elbo_hmm::Fitted<Poisson> {
     HmmModel::ml().stationary().fit(data, &start, &Settings::default(), &()).unwrap()
 }
 
-/// Zucchini & MacDonald (2009), *Hidden Markov Models for Time Series*, chapter 3 and table 6.1 for the same series, to more
+/// Zucchini & `MacDonald` (2009), *Hidden Markov Models for Time Series*, chapter 3 and table 6.1 for the same series, to more
 /// digits by direct maximization (BFGS from 24 starts).
 #[test]
 fn earthquakes_end_at_the_optima_of_direct_maximization() {
@@ -99,7 +99,7 @@ proptest! {
         model.write_unconstrained(&params, &mut at);
         prop_assert_eq!(at.len(), 9);
         let mut score = vec![0.0; 9];
-        model.score_into(&params, &stats, &vec![1e-4; 9], &mut score);
+        model.score_into(&params, &stats, &[1e-4; 9], &mut score);
         for c in 0..9 {
             let value = |step: f64| {
                 let mut moved = at.clone();

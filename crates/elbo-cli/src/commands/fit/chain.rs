@@ -311,21 +311,19 @@ impl FoundChain<'_> {
         let row = |row: Row| {
             let mark = if row.chosen { "*" } else { "" };
             let states = row.states.to_string();
-            match row.scores {
-                Some(scores) => [
-                    mark.into(),
-                    states,
-                    fixed(scores.log_likelihood, 3),
-                    scores.df.to_string(),
-                    fixed(scores.bic, 2),
-                    fixed(scores.aic, 2),
-                    format!("{}/{}", scores.reached, scores.starts),
-                ],
-                None => {
-                    let none = || "-".to_string();
-                    [mark.into(), states, none(), none(), none(), none(), none()]
-                }
-            }
+            let Some(scores) = row.scores else {
+                let none = || "-".to_string();
+                return [mark.into(), states, none(), none(), none(), none(), none()];
+            };
+            [
+                mark.into(),
+                states,
+                fixed(scores.log_likelihood, 3),
+                scores.df.to_string(),
+                fixed(scores.bic, 2),
+                fixed(scores.aic, 2),
+                format!("{}/{}", scores.reached, scores.starts),
+            ]
         };
         self.rows().into_iter().map(row).collect()
     }
@@ -393,6 +391,8 @@ fn shares(posterior: &[f64], k: usize) -> Vec<f64> {
         elbo::core::add_scaled(&mut shares, 1.0, row);
     }
     let sum: f64 = shares.iter().sum();
-    shares.iter_mut().for_each(|share| *share /= sum);
+    for share in &mut shares {
+        *share /= sum;
+    }
     shares
 }
