@@ -37,9 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         })
         .collect();
     let (seen, held_out) = texts.split_at(400);
-    let corpus = |texts: &[Vec<u32>]| {
-        Corpus::from_tokens(vocabulary.len(), texts.iter().map(Vec::as_slice))
-    };
+    let corpus =
+        |texts: &[Vec<u32>]| Corpus::from_tokens(vocabulary.len(), texts.iter().map(Vec::as_slice));
     let train = corpus(seen)?;
     let half = |from: usize| {
         corpus(&held_out.iter().map(|text| text[from..from + 30].to_vec()).collect::<Vec<_>>())
