@@ -14,7 +14,7 @@ const SHOWN: usize = 30;
 const LAMBDA_STEPS: usize = 100;
 
 impl TopicModel {
-    /// What `LDAvis` (Sievert & Shirley 2014) shows, in the JSON that `pyLDAvis` has as its `to_json` gives and its page reads: the topics by
+    /// What `LDAvis` (Sievert & Shirley 2014) shows, in the JSON that `pyLDAvis` writes and its page reads: the topics by
     /// size, placed in the plane by their Jensen–Shannon divergences, and their most relevant words for every `λ`.
     ///
     /// Sizes are tokens of the documents given. Cost: the [shares](Self::shares) of all documents, and `100 k` partial sorts of
