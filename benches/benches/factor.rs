@@ -1,4 +1,5 @@
 //! Factor models: reading a sample, fitting it, one step on rows with missing values, independent components.
+#![allow(missing_docs, reason = "the macros of criterion make public items")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use elbo::core::Tolerance;

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, error::Error, ops::ControlFlow, path::Path, syn
 use elbo::{
     core::{
         Acceleration, Batch, Draw, EStepError, EstimateError, Event, FitError, Inference,
-        LatentModel, MaximumLikelihood, Observer, Repairs, Settings, SingleModel, Tolerance,
+        LatentModel, MaximumLikelihood, Moves, Observer, Repairs, Settings, SingleModel, Tolerance,
         Weighted, fit, fit_restarts,
     },
     dist::{Gaussian, LowRankGaussian, MultivariateGaussian, Poisson},
@@ -41,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let far = Settings {
             tolerance: Tolerance::Gap(1e-16),
             max_iterations: 50_000,
+            moves: Moves::none(),
             ..Settings::default()
         };
         let paths =
@@ -60,6 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let far = Settings {
             tolerance: Tolerance::Gap(1e-16),
             max_iterations: 50_000,
+            moves: Moves::none(),
             ..Settings::default()
         };
         let bottom = case.paths(&far);
@@ -67,6 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let ends = case.paths(&Settings {
                 acceleration,
                 max_iterations: 50_000,
+                moves: Moves::none(),
                 ..Settings::default()
             });
             let (mut steps, mut short) = (Vec::new(), 0.0_f64);

@@ -11,10 +11,11 @@ use elbo::mixture::{CovarianceStructure, Estimation};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    chain::Emission,
     summary::Kind,
     table::{Columns, Header, Selection},
 };
-pub(crate) use values::{ComponentRange, Covariances, TimeBudget};
+pub(crate) use values::{ComponentRange, Covariances, Starts, TimeBudget};
 
 /// Fit latent-variable models to a table of numbers, and explain, apply and sample them.
 #[derive(Debug, Parser)]
@@ -82,6 +83,8 @@ pub(crate) struct Fit {
 pub(crate) enum Family {
     /// Groups in continuous data or counts: a finite mixture of distributions
     Mixture(Box<MixtureArgs>),
+    /// Regimes in sequences: a chain of hidden states, each with a distribution of its own
+    Hmm(Box<HmmArgs>),
     /// Centers and hard labels, for many rows: k-means
     Kmeans(Box<KmeansArgs>),
     /// Anything else, to be refused with the list of families.
@@ -187,6 +190,44 @@ impl MixtureArgs {
     }
 }
 
+/// `elbo fit hmm`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  elbo fit hmm returns.csv --states 2
+      two regimes with full covariances; the rows are one sequence, in their order
+  elbo fit hmm counts.csv --emission poisson --states 1..4 --stationary --report counts.html
+      every number of states from 1 to 4; the best by BIC, with pictures
+  elbo fit hmm walks.csv --id animal --columns step,turn --emission diagonal --states 3
+      one sequence for each animal
+
+Rows of a sequence stand together, in the order of time. Missing rows and cells are allowed.")]
+pub(crate) struct HmmArgs {
+    /// What to read.
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    /// Number of states, or a range such as 1..4 (both ends included) to choose from by BIC
+    #[arg(short = 'K', long, value_name = "K", help_heading = "Hidden Markov model")]
+    pub(crate) states: ComponentRange,
+
+    /// What a state emits
+    #[arg(long, value_enum, default_value_t, help_heading = "Hidden Markov model")]
+    pub(crate) emission: Emission,
+
+    /// The first state of a sequence has the stationary law of the chain, as if it had gone on forever
+    #[arg(long, help_heading = "Hidden Markov model")]
+    pub(crate) stationary: bool,
+
+    /// How to fit.
+    #[command(flatten)]
+    pub(crate) fit: FitArgs,
+
+    /// What to write.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
 /// What to read.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DataArgs {
@@ -202,7 +243,7 @@ pub(crate) struct DataArgs {
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub(crate) weights: Option<String>,
 
-    /// Column that names the rows; it is not modeled
+    /// Column that names the rows, or the sequence that a row belongs to; it is not modeled
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub(crate) id: Option<String>,
 
@@ -257,9 +298,11 @@ pub(crate) struct FitArgs {
     #[arg(long, value_enum, default_value_t, help_heading = "Fitting")]
     pub(crate) estimator: EstimatorKind,
 
-    /// Number of random starts; the best fit is kept [default: 50, 20 above 2000 rows, 1 with --start]
-    #[arg(long, value_name = "N", value_parser = values::at_least_one, help_heading = "Fitting")]
-    starts: Option<usize>,
+    /// Number of random starts, of which each ten are followed by moves of components from the best end; the best fit is kept.
+    /// Or `hierarchical`: one start for each candidate, from one hierarchy of the rows; the fast way through many candidates [default:
+    /// 20, 1 with --start]
+    #[arg(long, value_name = "N", value_parser = values::starts, help_heading = "Fitting")]
+    starts: Option<Starts>,
 
     /// Start from the parameters in this file, in the shape of "params" of --json
     #[arg(long, value_name = "FILE.json", help_heading = "Fitting")]
@@ -292,32 +335,36 @@ pub(crate) struct FitArgs {
 }
 
 impl FitArgs {
-    /// Starts when neither `--starts` nor `--start` is given. Small tables have the most optima for
-    /// their size and cost next to nothing, so they get more.
+    /// Starts when neither `--starts` nor `--start` is given.
     const STARTS: usize = 20;
-    const STARTS_OF_SMALL: usize = 50;
-    const SMALL: usize = 2000;
 
     /// The tolerance asked for, or the usual one.
     pub(crate) fn tolerance(&self) -> f64 {
         self.tol.unwrap_or(1e-10)
     }
 
-    /// Number of starts for a table of this many rows: one when the start is given.
+    /// Number of starts: one when the start is given.
     ///
     /// # Errors
     ///
     /// One line when both `--start` and more than one of `--starts` are given.
-    pub(crate) fn starts(&self, rows: usize) -> Result<usize, String> {
+    pub(crate) fn starts(&self) -> Result<usize, String> {
         match (&self.start, self.starts) {
-            (Some(_), Some(n)) if n > 1 => Err(format!(
+            (Some(_), Some(Starts::Random(n))) if n > 1 => Err(format!(
                 "--starts {n} does not go with --start, which is a single start; leave one out"
             )),
-            (Some(_), _) => Ok(1),
-            (None, Some(n)) => Ok(n),
-            (None, None) if rows <= Self::SMALL => Ok(Self::STARTS_OF_SMALL),
+            (Some(_), Some(Starts::Hierarchical)) => {
+                Err("--starts hierarchical does not go with --start; leave one out".into())
+            }
+            (Some(_), _) | (None, Some(Starts::Hierarchical)) => Ok(1),
+            (None, Some(Starts::Random(n))) => Ok(n),
             (None, None) => Ok(Self::STARTS),
         }
+    }
+
+    /// Whether a hierarchy of the rows gives the starts.
+    pub(crate) fn is_hierarchical(&self) -> bool {
+        self.starts == Some(Starts::Hierarchical)
     }
 }
 
@@ -375,6 +422,10 @@ pub(crate) struct Predict {
     /// Model and data.
     #[command(flatten)]
     pub(crate) input: ModelAndData,
+
+    /// Of a hidden Markov model with --json: also the law of the state this many steps after the end
+    #[arg(long, value_name = "STEPS", help_heading = "Output")]
+    pub(crate) ahead: Option<usize>,
 
     /// Write here instead of to standard output
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -616,12 +667,14 @@ mod tests {
 
     #[test]
     fn a_given_start_is_the_only_one() {
-        assert_eq!(mixture("-K 2").fit.starts(2000), Ok(50));
-        assert_eq!(mixture("-K 2").fit.starts(2001), Ok(20));
-        assert_eq!(mixture("-K 2 --starts 3").fit.starts(100), Ok(3));
-        assert_eq!(mixture("-K 2 --start s.json").fit.starts(100), Ok(1));
-        assert_eq!(mixture("-K 2 --start s.json --starts 1").fit.starts(100), Ok(1));
-        assert!(mixture("-K 2 --start s.json --starts 2").fit.starts(100).is_err());
+        assert_eq!(mixture("-K 2").fit.starts(), Ok(20));
+        let hierarchical = mixture("-K 2 --starts hierarchical").fit;
+        assert_eq!((hierarchical.starts(), hierarchical.is_hierarchical()), (Ok(1), true));
+        assert!(mixture("-K 2 --start s.json --starts hierarchical").fit.starts().is_err());
+        assert_eq!(mixture("-K 2 --starts 3").fit.starts(), Ok(3));
+        assert_eq!(mixture("-K 2 --start s.json").fit.starts(), Ok(1));
+        assert_eq!(mixture("-K 2 --start s.json --starts 1").fit.starts(), Ok(1));
+        assert!(mixture("-K 2 --start s.json --starts 2").fit.starts().is_err());
     }
 
     #[test]

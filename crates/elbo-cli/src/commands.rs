@@ -1,5 +1,6 @@
 //! One module per command.
 
+mod chain;
 mod fit;
 mod inspect;
 mod predict;

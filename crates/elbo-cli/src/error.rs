@@ -12,10 +12,10 @@ use crate::{
 pub(crate) const EXIT_CODE: u8 = 2;
 
 /// Families that [`crate::args::Family`] knows, in the words of the command line.
-const FAMILIES: &str = "mixture, kmeans";
+const FAMILIES: &str = "mixture, kmeans, hmm";
 
 /// Families that other versions of the contract name.
-const LATER: [&str; 6] = ["hmm", "ppca", "factor", "ica", "topics", "impute"];
+const LATER: [&str; 5] = ["ppca", "factor", "ica", "topics", "impute"];
 
 /// Why a command cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,14 @@ pub(crate) enum StartProblem {
     /// Numbers that make no model.
     #[error("{0}")]
     Params(#[from] ParamsError),
+    /// A chain of another size.
+    #[error("it has {found} states, --states asks for {expected}")]
+    States {
+        /// States in the file.
+        found: usize,
+        /// States asked for.
+        expected: usize,
+    },
     /// Centers of another width.
     #[error("its centers have {found} columns, the data {expected}")]
     Columns {

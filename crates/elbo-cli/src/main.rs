@@ -1,6 +1,7 @@
 //! The `elbo` command: fits latent-variable models to a table of numbers and explains them.
 
 mod args;
+mod chain;
 mod commands;
 mod error;
 mod explain;

@@ -17,7 +17,7 @@ use crate::{
     summary::{Component, Kind},
 };
 pub(crate) use centers::{CentersFacts, CentersParams, SavedCenters, SavedModel};
-pub(crate) use file::{FitFacts, ModelProblem, Saved};
+pub(crate) use file::{FORMAT, FitFacts, ModelProblem, Saved, VERSION};
 pub(crate) use params::{LARGEST_COUNT, ParamsError, gaussian_from, poisson_from};
 
 /// Rows that one thread scores at a time: whole blocks of the library.

@@ -12,6 +12,7 @@
     reason = "a page is written once, as the text that it is"
 )]
 
+mod chain;
 mod clusters;
 mod color;
 mod dots;
@@ -26,6 +27,7 @@ use crate::{
     number::{count, fixed},
     summary::{Drawn, Kind, MixtureSummary},
 };
+pub(crate) use chain::{ChainPage, page as chain};
 pub(crate) use clusters::kmeans;
 use svg::{escape, minus};
 

@@ -3,7 +3,10 @@
 
 use std::{
     ops::ControlFlow,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,7 +16,7 @@ use elbo::{
         Scored, Scores, Settings, Weighted,
     },
     dist::{CovarianceStructure, Dirichlet, Gamma, Poisson},
-    mixture::{Estimation, Fitted, GaussianMixture, Mixture, MixtureModel, Rows, Start},
+    mixture::{Estimation, Fitted, GaussianMixture, Hierarchy, Mixture, MixtureModel, Rows, Start},
 };
 use indicatif::ProgressBar;
 
@@ -36,6 +39,8 @@ pub(crate) struct Search<'a> {
     pub(crate) estimation: Estimation,
     /// Starts of each candidate.
     pub(crate) starts: usize,
+    /// One start of each candidate instead, from a hierarchy of the rows.
+    pub(crate) hierarchical: bool,
     /// The start instead, for a single candidate.
     pub(crate) start: Option<Model>,
     /// All but the time budget, which is for the whole search.
@@ -109,11 +114,17 @@ impl Search<'_> {
             progress::fits((labels.len() * fits_each * self.starts) as u64)
         };
         let (first, own) = (labels[0], self.table.weights.as_deref());
+        let shared = self.hierarchical.then(|| self.hierarchy(own));
         let is_whole =
             |weights: Option<&[f64]>| weights.map(<[f64]>::as_ptr) == own.map(<[f64]>::as_ptr);
         let fit = |label: &Label, weights: Option<&[f64]>| {
             let must = *label == first && is_whole(weights);
-            self.candidate(*label, weights, must, deadline, &bar)
+            let hierarchy = match &shared {
+                Some(shared) if is_whole(weights) => Some(shared.clone()?),
+                Some(_) => Some(self.hierarchy(weights)?),
+                None => None,
+            };
+            self.candidate(*label, weights, hierarchy, must, deadline, &bar)
         };
         let selection = match &self.folds {
             None => core::select(labels, self.criterion, |label| fit(label, own)),
@@ -123,6 +134,12 @@ impl Search<'_> {
         };
         bar.finish_and_clear();
         selection
+    }
+
+    /// The hierarchy of the rows that have weight.
+    fn hierarchy(&self, weights: Option<&[f64]>) -> Result<Arc<Hierarchy>, FitError> {
+        let rows = Rows::new(&self.table.values, self.table.n(), self.table.d());
+        Ok(Arc::new(Hierarchy::of(Weighted::of(rows, weights)?)?))
     }
 
     /// Log-likelihood and total weight of rows.
@@ -143,6 +160,7 @@ impl Search<'_> {
         &self,
         label: Label,
         weights: Option<&[f64]>,
+        hierarchy: Option<Arc<Hierarchy>>,
         must: bool,
         deadline: Option<Instant>,
         bar: &ProgressBar,
@@ -164,7 +182,7 @@ impl Search<'_> {
             ..self.settings.clone()
         };
         let fit = match label.structure {
-            Some(structure) => self.gaussian(k, structure, weights, settings, &watch),
+            Some(structure) => self.gaussian((k, structure), weights, hierarchy, settings, &watch),
             None => self.poisson(k, weights, &settings, &watch),
         };
         watch.finish();
@@ -176,9 +194,9 @@ impl Search<'_> {
 
     fn gaussian(
         &self,
-        k: usize,
-        structure: CovarianceStructure,
+        (k, structure): (usize, CovarianceStructure),
         weights: Option<&[f64]>,
+        hierarchy: Option<Arc<Hierarchy>>,
         settings: Settings,
         watch: &Watch<'_>,
     ) -> Result<Fit, FitError> {
@@ -189,6 +207,9 @@ impl Search<'_> {
             .estimation(self.estimation)
             .starts(self.starts)
             .settings(settings);
+        if let Some(hierarchy) = hierarchy {
+            builder = builder.hierarchical(hierarchy);
+        }
         if let Some(Model::Gaussian(start)) = &self.start {
             builder = builder.start_at(start.clone());
         }

@@ -12,6 +12,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::{
     args::TableRows,
+    chain::Chain,
     number::{Style, count, fixed, significant},
     summary::{Candidate, Component, Kind, MixtureSummary},
 };
@@ -56,6 +57,49 @@ pub(crate) fn mixture(
     candidates(out, paint, summary, rows)?;
     parameters(out, paint, summary)?;
     warnings(out, paint, &summary.warnings)
+}
+
+/// Writes the states of a chain and its transitions; `shares` of the steps, where they are known.
+///
+/// # Errors
+///
+/// What `out` reports.
+pub(crate) fn chain(
+    out: &mut impl Write,
+    paint: Paint,
+    chain: &Chain,
+    columns: &[String],
+    shares: Option<&[f64]>,
+) -> io::Result<()> {
+    let shown = &columns[..columns.len().min(MOST_COLUMNS)];
+    let mut header: Vec<String> = vec!["state".into()];
+    header.extend(shares.map(|_| "share".into()));
+    header.extend(["initial".into(), "duration".into()]);
+    header.extend(shown.iter().flat_map(|name| [name.clone(), "±".into()]));
+    let mut grid = Grid::new(&header, &[]);
+    for (j, duration) in chain.mean_durations().into_iter().enumerate() {
+        let mut row = vec![(j + 1).to_string()];
+        row.extend(shares.map(|shares| fixed(shares[j], 3)));
+        row.extend([fixed(chain.initial()[j], 3), significant(duration, 3)]);
+        row.extend(
+            (0..shown.len()).flat_map(|c| {
+                [significant(chain.mean(j, c), 5), significant(chain.std_dev(j, c), 3)]
+            }),
+        );
+        grid.push(&row, false);
+    }
+    grid.write(out, paint)?;
+    writeln!(out)?;
+    let mut header = vec!["from \\ to".to_string()];
+    header.extend((1..=chain.k()).map(|j| j.to_string()));
+    let mut grid = Grid::new(&header, &[]);
+    for i in 0..chain.k() {
+        let mut row = vec![(i + 1).to_string()];
+        row.extend(chain.transition(i).iter().map(|p| fixed(*p, 4)));
+        grid.push(&row, false);
+    }
+    grid.write(out, paint)?;
+    writeln!(out)
 }
 
 /// Writes warnings, one to a line.
@@ -239,7 +283,7 @@ impl Paint {
 
 /// A table of text with aligned columns; numbers stand to the right.
 #[derive(Debug)]
-struct Grid {
+pub(crate) struct Grid {
     header: Vec<String>,
     /// Columns of words, which stand to the left.
     words: Vec<usize>,
@@ -258,12 +302,14 @@ enum Stress {
 }
 
 impl Grid {
-    fn new(header: &[impl AsRef<str>], words: &[usize]) -> Self {
+    /// An empty table; columns in `words` stand to the left.
+    pub(crate) fn new(header: &[impl AsRef<str>], words: &[usize]) -> Self {
         let header = header.iter().map(|name| printable(name.as_ref())).collect();
         Self { header, words: words.into(), rows: Vec::new() }
     }
 
-    fn push(&mut self, cells: &[String], strong: bool) {
+    /// Adds a row.
+    pub(crate) fn push(&mut self, cells: &[String], strong: bool) {
         let stress = if strong { Stress::Strong } else { Stress::None };
         self.rows.push((cells.iter().map(|cell| printable(cell)).collect(), stress));
     }
@@ -289,7 +335,8 @@ impl Grid {
         self.push(&row, candidate.chosen);
     }
 
-    fn write(&self, out: &mut impl Write, paint: Paint) -> io::Result<()> {
+    /// Writes all rows.
+    pub(crate) fn write(&self, out: &mut impl Write, paint: Paint) -> io::Result<()> {
         let mut widths: Vec<_> = self.header.iter().map(|name| name.width()).collect();
         for (cells, _) in &self.rows {
             let full = if cells.len() < widths.len() { cells.len() - 1 } else { cells.len() };

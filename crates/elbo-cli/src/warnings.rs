@@ -74,9 +74,13 @@ pub(crate) fn about_clusters(fitted: &FittedKMeans, table: &Table) -> Vec<String
 fn restarts(fit: &Fit) -> Vec<String> {
     let mut warnings = Vec::new();
     let (starts, reached) = (fit.runs.ends.len(), fit.runs.reached_best());
-    if reached == 0 {
+    if fit.runs.optima.is_empty() {
         warnings.push(format!(
             "none of {starts} starts ended at a sound optimum; use --estimator map, fewer components or a simpler --covariance"
+        ));
+    } else if reached == 0 {
+        warnings.push(format!(
+            "none of {starts} starts reached the best optimum, which was found by moving components; more --starts may find a better one"
         ));
     } else if starts > 1 && (reached == 1 || 5 * reached < starts) {
         let next = fit.runs.optima.get(1).map_or(String::new(), |second| {

@@ -91,6 +91,16 @@ pub enum DataError {
         /// Number of categories.
         categories: usize,
     },
+    /// A step that is labeled with a state that the model does not have.
+    #[error("step {row} is labeled with state {state}, the model has the states 0 to {}", states - 1)]
+    UnknownState {
+        /// Step, from 0.
+        row: usize,
+        /// The label found.
+        state: usize,
+        /// Number of states.
+        states: usize,
+    },
     /// A column that never varies, where the model needs a variance.
     #[error("column {column} is constant at {value}; leave it out, or add a prior")]
     ConstantColumn {
@@ -157,6 +167,9 @@ impl DataError {
             }
             Self::Category { row: r, value, categories } => {
                 Self::Category { row: row(r), value, categories }
+            }
+            Self::UnknownState { row: r, state, states } => {
+                Self::UnknownState { row: row(r), state, states }
             }
             Self::Sum { row: r, sum } => Self::Sum { row: row(r), sum },
             Self::Norm { row: r, norm } => Self::Norm { row: row(r), norm },

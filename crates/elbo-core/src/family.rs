@@ -39,6 +39,10 @@ pub trait Family: Clone + Send + Sync {
     /// What one worker needs to score and observe; made once, never per iteration.
     type Scratch: Send;
 
+    /// Does [`observe_all`](Self::observe_all) rely on what [`score_all`](Self::score_all) left in the scratch about the same
+    /// block? A model that keeps scores need not score again where it does not. True, unless a family says otherwise.
+    const OBSERVES_WHAT_IT_SCORED: bool = true;
+
     /// Can these data be scored at all?
     ///
     /// # Errors
@@ -83,6 +87,34 @@ pub trait Family: Clone + Send + Sync {
         out: MatrixMut<'_>,
         scratch: &mut Self::Scratch,
     );
+
+    /// For a family that reads densities from a table: `rows[i·stride + j]` = density of row `i` under component `j`, not its
+    /// logarithm, for a block as in [`score_all`](Self::score_all). What lies between the rows may be overwritten by zeros.
+    ///
+    /// False, `rows` being unspecified, where a density would underflow, and for every family that computes its scores, which is
+    /// the rule.
+    fn density_rows(
+        packed: &Self::Packed,
+        data: Self::Batch<'_>,
+        rows: &mut [f64],
+        stride: usize,
+    ) -> bool {
+        let _ = (packed, data, rows, stride);
+        false
+    }
+
+    /// The same as [`observe_all`](Self::observe_all) with the weights of a row side by side, `weights[i·stride + j]`; numbers
+    /// between the rows are zero. False, nothing being done, where a family does not offer it, which is the rule.
+    fn observe_rows(
+        packed: &Self::Packed,
+        data: Self::Batch<'_>,
+        weights: &[f64],
+        stride: usize,
+        scratch: &mut Self::Scratch,
+    ) -> bool {
+        let _ = (packed, data, weights, stride, scratch);
+        false
+    }
 
     /// [`score_all`](Self::score_all) for shares of a mixture with these weights, `ln πⱼ` or their expectations: a score may be
     /// `−∞` where `p(x ∣ θⱼ) < 2⁻⁶⁰ p(x)`, which no share and no sum over components can tell from what it is.
@@ -216,7 +248,9 @@ pub trait Family: Clone + Send + Sync {
     fn relative_spreads(points: &[Self], stats: &[Self::Stats]) -> Vec<f64> {
         let Some((first, others)) = stats.split_first() else { return Vec::new() };
         let mut all = first.clone();
-        others.iter().for_each(|other| all.merge(other));
+        for other in others {
+            all.merge(other);
+        }
         points.iter().map(|point| point.relative_spread(&all)).collect()
     }
 

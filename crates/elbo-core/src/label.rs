@@ -7,7 +7,7 @@
 /// log of its joint density with the label, `ln Σ_{j allowed} πⱼ p(x ∣ θⱼ)`. Models without components have nothing to
 /// ask of it.
 ///
-/// Source: semi-supervised mixtures: Nigam, McCallum, Thrun & Mitchell (2000), *Text classification from labeled and
+/// Source: semi-supervised mixtures: Nigam et al. (2000), *Text classification from labeled and
 /// unlabeled documents using EM*, Mach. Learn. 39.
 ///
 /// ```
@@ -73,7 +73,7 @@ impl Label {
         match self {
             Self::Unknown => None,
             Self::Known(component) => Some(component),
-            Self::AnyOf(set) => (set.count_ones() == 1).then(|| set.trailing_zeros() as usize),
+            Self::AnyOf(set) => set.is_power_of_two().then(|| set.trailing_zeros() as usize),
         }
     }
 }

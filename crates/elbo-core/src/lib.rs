@@ -125,10 +125,10 @@ pub use family::{BLOCK, BLOCK_STRIDE, Family, write_natural_all};
 #[cfg(feature = "tracing")]
 pub use fit::Traced;
 pub use fit::{
-    Acceleration, CancelToken, Checkpoint, EStep, EarlyStopping, End, Event, Fit, FitError,
-    Observer, Optimum, ParametersSettled, PathPoint, Report, Restarts, Runs, Settings, ShortRuns,
-    Stopped, Tolerance, Trajectory, Variant, fit, fit_restarts, fit_restarts_source, fit_source,
-    map_in_order, mix, resume, resume_source,
+    Acceleration, CancelToken, Change, Checkpoint, EStep, EarlyStopping, End, Event, Fit, FitError,
+    Moves, Observer, Optimum, ParametersSettled, PathPoint, Proposal, Report, Restarts, Runs,
+    Settings, ShortRuns, Starts, Stopped, Tolerance, Trajectory, Tried, Variant, fit, fit_restarts,
+    fit_restarts_source, fit_search, fit_source, map_in_order, mix, resume, resume_source,
 };
 pub use freeze::Freeze;
 pub use hold::{Blocks, Hold};

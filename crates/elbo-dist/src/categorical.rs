@@ -329,7 +329,14 @@ impl Statistics for CategoricalStats {
 pub struct CategoricalPacked {
     k: usize,
     table: Vec<f64>,
+    /// `e^table`, the components of a category side by side, each row filled up with zeros to [`width`](Self::width).
+    densities: Vec<f64>,
+    /// Per component: is no density too small for the table?
+    fits: Vec<bool>,
 }
+
+/// Densities in a table are at least this, or zero: 10⁻⁴⁰ leaves products with messages of chains far from underflow.
+const LEAST_LOG_DENSITY: f64 = -92.0;
 
 impl CategoricalPacked {
     /// The log probabilities of a category under each of the `k` components, in nats.
@@ -357,17 +364,31 @@ impl CategoricalPacked {
         self.table.len() / self.k
     }
 
+    /// Numbers in a row of densities: whole vectors on every instruction set.
+    fn width(&self) -> usize {
+        width(self.k)
+    }
+
     /// Overwrites component `j`.
     pub(crate) fn set(&mut self, j: usize, log_probabilities: impl ExactSizeIterator<Item = f64>) {
         let (categories, found) = (self.categories(), log_probabilities.len());
         assert_eq!(categories, found, "another number of categories");
-        for (cells, value) in self.table.chunks_exact_mut(self.k).zip(log_probabilities) {
+        let width = self.width();
+        self.fits[j] = true;
+        let rows = self.table.chunks_exact_mut(self.k).zip(self.densities.chunks_exact_mut(width));
+        for ((cells, densities), value) in rows.zip(log_probabilities) {
             cells[j] = value;
+            densities[j] = value.exp();
+            self.fits[j] &= value >= LEAST_LOG_DENSITY || value == f64::NEG_INFINITY;
         }
     }
 }
 
-/// Counts of the rows observed since the last [`Family::finish`], laid out like the packed table.
+fn width(k: usize) -> usize {
+    k.next_multiple_of(elbo_linalg::MAX_LANES)
+}
+
+/// Counts of the rows observed since the last [`Family::finish`], laid out like the densities of the packed form.
 #[derive(Clone, Debug)]
 pub struct CategoricalScratch {
     counts: Vec<f64>,
@@ -378,6 +399,8 @@ impl Family for Categorical {
     type Stats = CategoricalStats;
     type Packed = CategoricalPacked;
     type Scratch = CategoricalScratch;
+
+    const OBSERVES_WHAT_IT_SCORED: bool = false;
 
     fn check(&self, data: &[u32]) -> Result<(), DataError> {
         let categories = self.categories();
@@ -393,11 +416,17 @@ impl Family for Categorical {
 
     fn new_packed(&self, k: usize) -> CategoricalPacked {
         assert!(k > 0, "at least one component is needed");
-        CategoricalPacked { k, table: vec![0.0; k * self.categories()] }
+        let m = self.categories();
+        CategoricalPacked {
+            k,
+            table: vec![0.0; k * m],
+            densities: vec![0.0; width(k) * m],
+            fits: vec![false; k],
+        }
     }
 
     fn new_scratch(packed: &CategoricalPacked) -> CategoricalScratch {
-        CategoricalScratch { counts: vec![0.0; packed.table.len()] }
+        CategoricalScratch { counts: vec![0.0; packed.densities.len()] }
     }
 
     fn pack(&self, j: usize, packed: &mut CategoricalPacked) {
@@ -424,6 +453,52 @@ impl Family for Categorical {
         }
     }
 
+    fn density_rows(
+        packed: &CategoricalPacked,
+        data: &[u32],
+        rows: &mut [f64],
+        stride: usize,
+    ) -> bool {
+        let width = packed.width();
+        if !packed.fits.iter().all(|fits| *fits) || stride < width {
+            return false;
+        }
+        for (x, row) in data.iter().zip(rows.chunks_exact_mut(stride)) {
+            let densities = &packed.densities[*x as usize * width..][..width];
+            // Whole vectors of known length: a copy of unknown length would be a call.
+            let (from, _) = densities.as_chunks::<{ elbo_linalg::MAX_LANES }>();
+            let (to, _) = row[..width].as_chunks_mut::<{ elbo_linalg::MAX_LANES }>();
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from;
+            }
+        }
+        true
+    }
+
+    fn observe_rows(
+        packed: &CategoricalPacked,
+        data: &[u32],
+        weights: &[f64],
+        stride: usize,
+        scratch: &mut CategoricalScratch,
+    ) -> bool {
+        let width = packed.width();
+        if stride < width {
+            return false;
+        }
+        for (x, weights) in data.iter().zip(weights.chunks_exact(stride)) {
+            let counts = &mut scratch.counts[*x as usize * width..][..width];
+            let (counts, _) = counts.as_chunks_mut::<{ elbo_linalg::MAX_LANES }>();
+            let (weights, _) = weights[..width].as_chunks::<{ elbo_linalg::MAX_LANES }>();
+            for (counts, weights) in counts.iter_mut().zip(weights) {
+                for (count, weight) in counts.iter_mut().zip(weights) {
+                    *count += weight;
+                }
+            }
+        }
+        true
+    }
+
     fn observe_all(
         packed: &CategoricalPacked,
         stats: &mut [CategoricalStats],
@@ -434,7 +509,7 @@ impl Family for Categorical {
         check_shape(stats.len(), data.len(), weights.rows(), weights.columns());
         let (weights, stride) = weights.raw();
         for (i, x) in data.iter().enumerate() {
-            let counts = &mut scratch.counts[*x as usize * packed.k..][..packed.k];
+            let counts = &mut scratch.counts[*x as usize * packed.width()..][..packed.k];
             for (j, count) in counts.iter_mut().enumerate() {
                 *count += weights[j * stride + i];
             }
@@ -446,7 +521,7 @@ impl Family for Categorical {
         stats: &mut [CategoricalStats],
         scratch: &mut CategoricalScratch,
     ) {
-        for (category, counts) in scratch.counts.chunks_exact(packed.k).enumerate() {
+        for (category, counts) in scratch.counts.chunks_exact(packed.width()).enumerate() {
             for (stats, count) in stats.iter_mut().zip(counts) {
                 stats.counts[category] += count;
             }

@@ -325,6 +325,8 @@ impl Family for Gaussian {
     type Packed = GaussianPacked;
     type Scratch = ();
 
+    const OBSERVES_WHAT_IT_SCORED: bool = false;
+
     fn check(&self, data: &[f64]) -> Result<(), DataError> {
         check_finite_or_missing(data)
     }

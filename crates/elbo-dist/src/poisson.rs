@@ -256,6 +256,8 @@ impl Family for Poisson {
     type Packed = PoissonPacked;
     type Scratch = PoissonScratch;
 
+    const OBSERVES_WHAT_IT_SCORED: bool = false;
+
     fn check(&self, _: &[u64]) -> Result<(), DataError> {
         Ok(()) // every u64 is a count
     }

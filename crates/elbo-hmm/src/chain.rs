@@ -1,9 +1,56 @@
 //! Initial law and transition matrix as the kernels want them.
 
+use std::ops::{Deref, DerefMut};
+
 use elbo_linalg::MAX_LANES;
 
 /// A stretch of numbers that is a whole number of vectors for every instruction set.
 pub(crate) type Tile = [f64; MAX_LANES];
+
+/// Tiles side by side, the first at the beginning of a cache line: a vector that lies across two lines is loaded at half the
+/// speed.
+#[derive(Debug)]
+pub(crate) struct Tiles {
+    cells: Vec<f64>,
+    first: usize,
+    len: usize,
+}
+
+impl Tiles {
+    /// Bytes in a cache line.
+    const LINE: usize = 64;
+
+    /// `len` tiles full of `value`.
+    pub(crate) fn new(len: usize, value: f64) -> Self {
+        let cells = vec![value; (len + 1) * MAX_LANES];
+        let first = cells.as_ptr().align_offset(Self::LINE);
+        Self { cells, first: if first < MAX_LANES { first } else { 0 }, len }
+    }
+}
+
+impl Clone for Tiles {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(self.len, 0.0);
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
+impl Deref for Tiles {
+    type Target = [Tile];
+
+    #[inline]
+    fn deref(&self) -> &[Tile] {
+        &self.cells[self.first..].as_chunks().0[..self.len]
+    }
+}
+
+impl DerefMut for Tiles {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [Tile] {
+        &mut self.cells[self.first..].as_chunks_mut().0[..self.len]
+    }
+}
 
 /// Tiles that hold `k` numbers.
 pub(crate) fn tiles_for(k: usize) -> usize {
@@ -36,7 +83,7 @@ pub(crate) struct Chain {
     log_rows: Vec<f64>,
     /// `ln Aᵀ`, row by row.
     log_columns: Vec<f64>,
-    initial: Vec<Tile>,
+    initial: Tiles,
     forward: Tiled,
     backward: Tiled,
     log_forward: Tiled,
@@ -48,13 +95,13 @@ pub(crate) struct Chain {
 pub(crate) struct Tiled {
     /// `k`, made even: products run on pairs of rows.
     rows: usize,
-    cells: Vec<Tile>,
+    cells: Tiles,
 }
 
 impl Tiled {
     fn new(k: usize, padding: f64) -> Self {
         let rows = k.next_multiple_of(2);
-        Self { rows, cells: vec![[padding; MAX_LANES]; tiles_for(k) * rows] }
+        Self { rows, cells: Tiles::new(tiles_for(k) * rows, padding) }
     }
 
     fn set(&mut self, i: usize, j: usize, value: f64) {
@@ -76,7 +123,7 @@ impl Chain {
             log_initial: vec![f64::NEG_INFINITY; k],
             log_rows: vec![f64::NEG_INFINITY; k * k],
             log_columns: vec![f64::NEG_INFINITY; k * k],
-            initial: vec![Tile::default(); tiles_for(k)],
+            initial: Tiles::new(tiles_for(k), 0.0),
             forward: Tiled::new(k, 0.0),
             backward: Tiled::new(k, 0.0),
             log_forward: Tiled::new(k, f64::NEG_INFINITY),

@@ -29,8 +29,9 @@ pub enum Start<F> {
     /// `runs` random starts with `k` states whose emissions are shaped like `template`.
     ///
     /// Even runs cut the data into equal stretches and deal them out to the states, twice as many stretches in each
-    /// such run, up to single steps; odd runs put each state at a random step. Transition rows lean towards staying by
-    /// a random amount.
+    /// such run, up to single steps; odd runs put each state at a random step. Transition rows lean towards staying: for as
+    /// long as a stretch, or for a random time of 40 steps at most, one in three for less than 5. Visits that begin long find
+    /// the best optimum of regimes several times as often as short ones.
     Random {
         /// Number of states.
         k: usize,
@@ -92,6 +93,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
         if data.steps().is_empty() {
             return Err(DataError::Empty.into());
         }
+        if let Start::Random { k, .. } = start {
+            data.check_labels(*k)?;
+        }
         let restarts = match start {
             Start::At(hmm) => {
                 let start = |_| Ok(self.start(hmm.clone(), data.observations())?);
@@ -99,13 +103,6 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
             }
             Start::Random { k, runs, template } => {
                 assert!(*k > 0, "a hidden Markov model needs a state");
-                let n = (0..data.len())
-                    .filter(|i| data.weight(*i) > 0.0)
-                    .map(|i| data.positions(i).len())
-                    .sum();
-                if n < *k {
-                    return Err(DataError::TooFew { n, needed: *k }.into());
-                }
                 let starts = Starts::new(self, template, data, *k, settings.seed)?;
                 fit_restarts(self, data, *runs, |run| starts.make(run), settings, observer)?
             }
@@ -116,6 +113,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
     }
 }
 
+/// How long a visit to a state may be taken to last at a start, in steps.
+const MOST_STAYING: f64 = 40.0;
+
 /// Makes random starts.
 struct Starts<'m, 'd, F: Family, E, W> {
     model: &'m HmmModel<F, E, W>,
@@ -123,6 +123,8 @@ struct Starts<'m, 'd, F: Family, E, W> {
     /// How often each step counts, and which of them count at all.
     weights: Vec<f64>,
     seen: Vec<usize>,
+    /// The state of each step, where it is known.
+    states: Vec<Option<usize>>,
     /// All the data as one state.
     one: F,
     k: usize,
@@ -143,25 +145,39 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         for i in 0..data.len() {
             weights[data.positions(i)].fill(data.weight(i));
         }
+        let mut states = vec![None; steps.len()];
+        for i in 0..data.len() {
+            let known = data.known(i);
+            for (t, step) in data.positions(i).enumerate() {
+                states[step] = known.state(t);
+                if known.is_missing(t) {
+                    weights[step] = 0.0;
+                }
+            }
+        }
+        let seen: Vec<usize> = (0..weights.len()).filter(|step| weights[*step] > 0.0).collect();
+        if seen.len() < k {
+            return Err(DataError::TooFew { n: seen.len(), needed: k }.into());
+        }
         let mut stats = template.new_stats();
         template.observe(&mut stats, steps, &weights);
         let fits = model.emission().start(vec![template.clone()], data.observations())?;
         let mut next = fits.clone();
         model.emission().estimate(&fits, &[stats], &mut next)?;
         let one = E::points(&next)[0].clone();
-        let seen = (0..weights.len()).filter(|step| weights[*step] > 0.0).collect();
-        Ok(Self { model, data, weights, seen, one, k, seed })
+        Ok(Self { model, data, weights, seen, states, one, k, seed })
     }
 
     fn make(&self, run: usize) -> Result<HmmParams<F, E, W>, FitError> {
         let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, run as u64));
-        let emission = if run.is_multiple_of(2) {
+        let k = self.k;
+        let (emission, staying) = if run.is_multiple_of(2) {
             self.on_stretches(run / 2, &mut rng)?
         } else {
-            self.at_random_steps(&mut rng)?
+            let u: f64 = rng.random();
+            (self.at_random_steps(&mut rng)?, MOST_STAYING * u * u)
         };
-        let k = self.k;
-        let stay = rng.random_range(0.0..1.0) * (k - 1) as f64 * 4.0;
+        let stay = staying * (k - 1) as f64;
         let row = |i: usize, rng: &mut ChaCha8Rng| {
             let weights: Vec<f64> = (0..k)
                 .map(|j| rng.random_range(0.5..1.5) + if i == j { stay } else { 0.0 })
@@ -173,8 +189,13 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         Ok(self.model.start(hmm, self.data.observations())?)
     }
 
-    /// Stretches of equal length are dealt out in rounds, every state once in each round.
-    fn on_stretches(&self, doublings: usize, rng: &mut ChaCha8Rng) -> Result<Vec<F>, FitError> {
+    /// Stretches of equal length are dealt out in rounds, every state once in each round. Returns how much longer than one
+    /// step they are, too.
+    fn on_stretches(
+        &self,
+        doublings: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<(Vec<F>, f64), FitError> {
         let (n, k) = (self.seen.len(), self.k);
         let most = (n / k).ilog2() as usize; // there are at least k steps
         let rounds = 1 << (doublings % (most + 1));
@@ -186,6 +207,9 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
                 let stretch = round * k + place;
                 state_of[stretch * n / (rounds * k)..(stretch + 1) * n / (rounds * k)].fill(*j);
             }
+        }
+        for (state, step) in state_of.iter_mut().zip(&self.seen) {
+            *state = self.states[*step].unwrap_or(*state);
         }
         let mut weights = vec![0.0; self.weights.len()];
         let mut stats: Vec<F::Stats> = Vec::with_capacity(k);
@@ -204,12 +228,19 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         let fits = self.model.emission().start(vec![self.one.clone(); k], weight)?;
         let mut next = fits.clone();
         self.model.emission().estimate(&fits, &stats, &mut next)?;
-        Ok(E::points(&next).to_vec())
+        let length = n as f64 / (rounds * k) as f64;
+        Ok((E::points(&next).to_vec(), (length - 1.0).min(MOST_STAYING)))
     }
 
     fn at_random_steps(&self, rng: &mut ChaCha8Rng) -> Result<Vec<F>, FitError> {
         let (steps, seen) = (self.data.steps(), &self.seen);
-        let at = |_| self.one.moved_to(steps, seen[rng.random_range(0..seen.len())]);
+        let at = |j| {
+            // A state that is known somewhere begins there.
+            let labeled: Vec<usize> =
+                seen.iter().copied().filter(|step| self.states[*step] == Some(j)).collect();
+            let steps_of = if labeled.is_empty() { seen } else { &labeled };
+            self.one.moved_to(steps, steps_of[rng.random_range(0..steps_of.len())])
+        };
         Ok((0..self.k).map(at).collect::<Result<_, _>>()?)
     }
 }

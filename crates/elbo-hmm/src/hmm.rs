@@ -7,7 +7,8 @@ use rand::Rng;
 use crate::{
     HmmScratch, Sequences,
     chain::Chain,
-    messages::{StepError, View},
+    messages::{Posterior, StepError, View},
+    stationary::stationary_law,
 };
 
 /// A hidden Markov model with given parameters: `p(z₁) = π`, `p(zₜ ∣ zₜ₋₁) = A`, `p(xₜ ∣ zₜ = j) = p(x ∣ θⱼ)`.
@@ -254,13 +255,15 @@ impl<F: Family> Hmm<F> {
             let (rows, later) = std::mem::take(&mut rest).split_at_mut(sequence.len() * k);
             rest = later;
             scratch.forward(view, sequence)?;
-            scratch.backward(view, sequence, 1.0, |block, posterior, _| {
+            scratch.backward(view, sequence, None, |block, posterior, _| {
+                let Posterior::Columns(posterior) = posterior else { return false };
                 for j in 0..k {
                     let cells = rows[block.start * k + j..].iter_mut().step_by(k);
                     for (to, from) in cells.zip(posterior.row(j)) {
                         *to = *from;
                     }
                 }
+                true
             })
         })?;
         Ok(all)
@@ -306,60 +309,9 @@ impl<F: Family> Hmm<F> {
 
     /// The law `π = πA`, or `None` if there is more than one (two sets of states that are never left).
     ///
-    /// Subtraction-free elimination within the one closed class, so that small probabilities keep all their digits;
-    /// `k³` operations.
-    ///
-    /// # Source
-    ///
-    /// Grassmann, Taksar & Heyman (1985), Oper. Res. 33(5).
+    /// Small probabilities keep all their digits; `k³` operations.
     pub fn stationary(&self) -> Option<Vec<f64>> {
-        let class = self.closed_class()?;
-        let m = class.len();
-        let mut a: Vec<f64> =
-            class.iter().flat_map(|i| class.iter().map(|j| self.transition(*i)[*j])).collect();
-        let mut law = vec![0.0; m];
-        for last in (1..m).rev() {
-            let leave: f64 = a[last * m..last * m + last].iter().sum();
-            for i in 0..last {
-                a[i * m + last] /= leave;
-                for j in 0..last {
-                    a[i * m + j] += a[i * m + last] * a[last * m + j];
-                }
-            }
-        }
-        law[0] = 1.0;
-        for j in 1..m {
-            law[j] = (0..j).map(|i| law[i] * a[i * m + j]).sum();
-        }
-        let sum: f64 = law.iter().sum();
-        let mut all = vec![0.0; self.k()];
-        for (i, p) in class.into_iter().zip(law) {
-            all[i] = p / sum;
-        }
-        Some(all)
-    }
-
-    /// The states of the one class that is never left, or `None` if there are several such classes.
-    fn closed_class(&self) -> Option<Vec<usize>> {
-        let k = self.k();
-        let mut reaches = vec![vec![false; k]; k];
-        for (i, reached) in reaches.iter_mut().enumerate() {
-            let mut open = vec![i];
-            reached[i] = true;
-            while let Some(from) = open.pop() {
-                for (j, p) in self.transition(from).iter().enumerate() {
-                    if *p > 0.0 && !reached[j] {
-                        reached[j] = true;
-                        open.push(j);
-                    }
-                }
-            }
-        }
-        let is_recurrent = |i: usize| (0..k).all(|j| !reaches[i][j] || reaches[j][i]);
-        let first = (0..k).find(|i| is_recurrent(*i))?;
-        let class: Vec<usize> = (0..k).filter(|j| reaches[first][*j]).collect();
-        let others = (0..k).any(|i| is_recurrent(i) && !reaches[first][i]);
-        (!others).then_some(class)
+        stationary_law(&self.transition)
     }
 
     /// Draws a path of `steps` states and, by `emit`, an observation for each.
@@ -420,7 +372,7 @@ impl<F: Family> Hmm<F> {
         drawn
     }
 
-    fn for_each_sequence<'a>(
+    pub(crate) fn for_each_sequence<'a>(
         &self,
         data: Sequences<'a, F::Batch<'a>>,
         mut see: impl FnMut(
@@ -431,6 +383,7 @@ impl<F: Family> Hmm<F> {
         ) -> Result<(), StepError>,
     ) -> Result<(), HmmError> {
         let k = self.k();
+        data.check_labels(k)?;
         F::check_all(&self.emission, data.steps())?;
         let mut packed = F::new_packed_all(&self.emission);
         for (j, emission) in self.emission.iter().enumerate() {
@@ -444,10 +397,11 @@ impl<F: Family> Hmm<F> {
         let mut chain = Chain::new(k);
         chain.set(&log_initial, rows.table(), 1.0);
         let mut scratch = HmmScratch::new(k, F::new_scratch(&packed));
-        let view = View::<F> { packed: &packed, chain: &chain, beta: 1.0 };
         for i in 0..data.len() {
             let sequence = data.sequence(i);
             if !sequence.is_empty() {
+                let (known, memory) = (data.known(i), usize::MAX);
+                let view = View::<F> { packed: &packed, chain: &chain, beta: 1.0, known, memory };
                 see(i, &view, sequence, &mut scratch).map_err(|error| error.of_sequence(i))?;
             }
         }

@@ -46,6 +46,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) emission: &'a [Tile],
     /// `α`, `n` rows, overwritten.
     pub(crate) alpha: &'a mut [Tile],
+    /// Is the least positive entry asked for? It is infinite otherwise.
+    pub(crate) watch: bool,
 }
 
 impl Kernel for Forward<'_> {
@@ -53,38 +55,37 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self) -> Scaled {
+        if self.watch { self.recursion::<S, true>() } else { self.recursion::<S, false>() }
+    }
+}
+
+impl Forward<'_> {
+    #[inline(always)]
+    fn recursion<S: Simd, const WATCH: bool>(self) -> Scaled {
         let tiles = self.start.len();
-        let (mut inverse, mut scale, mut log_scale) = (1.0, 1.0_f64, 0.0);
-        let (mut least, mut least_sum) = (S::splat(f64::INFINITY), f64::INFINITY);
+        let mut state = Running::<S>::new();
+        let (mut scale, mut log_scale) = (1.0_f64, 0.0);
         for (t, emission) in self.emission.chunks_exact(tiles).enumerate() {
             let (done, rest) = self.alpha.split_at_mut(t * tiles);
-            let previous = done[t.saturating_sub(1) * tiles..].as_flattened();
-            let factor = S::splat(inverse);
-            let mut sum = S::splat(0.0);
-            for (tile, (alpha, b)) in rest[..tiles].iter_mut().zip(emission).enumerate() {
-                let prior: [S; VECTORS] = if t == 0 {
-                    load(&self.start[tile])
-                } else {
-                    product(previous, self.transition.column(tile))
-                };
-                for v in 0..MAX_LANES / S::LANES {
-                    let lanes = v * S::LANES;
-                    let x = prior[v] * (S::load(&b[lanes..]) * factor);
-                    x.store(&mut alpha[lanes..]);
-                    sum += x;
-                    least = least_positive(x, least);
+            let alpha = &mut rest[..tiles];
+            state.begin();
+            if t == 0 {
+                for (tile, start) in self.start.iter().enumerate() {
+                    state.weigh::<1, WATCH>(&[load(start)], tile, emission, alpha);
                 }
+            } else {
+                let previous = done[(t - 1) * tiles..].as_flattened();
+                let running = Weigh::<S, WATCH> { state: &mut state, emission, alpha };
+                products(previous, self.transition, tiles, running);
             }
-            let sum = sum.sum();
-            least_sum = least_sum.min(sum);
-            inverse = 1.0 / sum;
+            let sum = state.end();
             scale *= sum;
             if t % PER_LOGARITHM == PER_LOGARITHM - 1 || scale < SMALL_PRODUCT {
                 log_scale += scale.ln();
                 scale = 1.0;
             }
         }
-        Scaled { log_scale: log_scale + scale.ln(), least: lowest(least), least_sum }
+        state.told(log_scale + scale.ln())
     }
 }
 
@@ -108,6 +109,8 @@ pub(crate) struct Backward<'a> {
     pub(crate) successors: &'a mut [Tile],
     /// Tiles in a row.
     pub(crate) tiles: usize,
+    /// Is the least positive entry asked for? It is infinite otherwise.
+    pub(crate) watch: bool,
 }
 
 impl Kernel for Backward<'_> {
@@ -115,11 +118,16 @@ impl Kernel for Backward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self) -> Scaled {
+        if self.watch { self.recursion::<S, true>() } else { self.recursion::<S, false>() }
+    }
+}
+
+impl Backward<'_> {
+    #[inline(always)]
+    fn recursion<S: Simd, const WATCH: bool>(self) -> Scaled {
         let tiles = self.tiles;
         let n = self.alpha.len() / tiles;
-        let one = S::splat(1.0);
-        let (mut least, mut least_sum) = (S::splat(f64::INFINITY), f64::INFINITY);
-        let mut inverse = 1.0;
+        let mut state = Running::<S>::new();
         for t in (0..n).rev() {
             let at_end = self.ends && t + 1 == n;
             let (rest, next) = self.successors.split_at_mut((t + 1) * tiles);
@@ -127,29 +135,18 @@ impl Kernel for Backward<'_> {
             let row = t * tiles..(t + 1) * tiles;
             let (alpha, emission) = (&self.alpha[row.clone()], &mut self.emission[row.clone()]);
             let (successor, weighted) = (&mut rest[row.clone()], &mut self.weighted[row]);
-            let factor = S::splat(inverse);
-            let (mut sum, mut mass) = (S::splat(0.0), S::splat(0.0));
-            for tile in 0..tiles {
-                let raw: [S; VECTORS] = if at_end {
-                    [one; VECTORS]
-                } else {
-                    product(next, self.transition.column(tile))
-                };
-                for v in 0..MAX_LANES / S::LANES {
-                    let lanes = v * S::LANES;
-                    let u = raw[v] * (S::load(&emission[tile][lanes..]) * factor);
-                    u.store(&mut successor[tile][lanes..]);
-                    sum += u;
-                    least = least_positive(u, least);
-                    let joint = S::load(&alpha[tile][lanes..]) * raw[v];
-                    joint.store(&mut emission[tile][lanes..]);
-                    mass += joint;
+            state.begin();
+            if at_end {
+                for tile in 0..tiles {
+                    let ones = [[S::splat(1.0); VECTORS]];
+                    state.join::<1, WATCH>(&ones, tile, alpha, emission, successor);
                 }
+            } else {
+                let running = Join::<S, WATCH> { state: &mut state, alpha, emission, successor };
+                products(next, self.transition, tiles, running);
             }
-            let sum = sum.sum();
-            least_sum = least_sum.min(sum);
-            inverse = 1.0 / sum;
-            let weight = 1.0 / mass.sum();
+            state.end();
+            let weight = 1.0 / state.mass.sum();
             let (share, pair) = (S::splat(weight), S::splat(if at_end { 0.0 } else { weight }));
             for tile in 0..tiles {
                 for lanes in (0..MAX_LANES).step_by(S::LANES) {
@@ -160,11 +157,99 @@ impl Kernel for Backward<'_> {
                 }
             }
         }
-        Scaled { log_scale: 0.0, least: lowest(least), least_sum }
+        state.told(0.0)
     }
 }
 
-/// `sums[i, j] += Σₜ q[t, i] u[t, j]` over a block; four rows of sums at a time stay in registers.
+/// What a scaled recursion carries from step to step: the normalizer that the next one applies, and sums of this one.
+struct Running<S> {
+    factor: S,
+    sum: S,
+    mass: S,
+    least: S,
+    least_sum: f64,
+}
+
+impl<S: Simd> Running<S> {
+    #[inline(always)]
+    fn new() -> Self {
+        let zero = S::splat(0.0);
+        let least = S::splat(f64::INFINITY);
+        Self { factor: S::splat(1.0), sum: zero, mass: zero, least, least_sum: f64::INFINITY }
+    }
+
+    #[inline(always)]
+    fn begin(&mut self) {
+        self.sum = S::splat(0.0);
+        self.mass = S::splat(0.0);
+    }
+
+    /// The sum of the step, whose inverse the next one applies.
+    #[inline(always)]
+    fn end(&mut self) -> f64 {
+        let sum = self.sum.sum();
+        self.least_sum = self.least_sum.min(sum);
+        self.factor = S::splat(1.0 / sum);
+        sum
+    }
+
+    #[inline(always)]
+    fn told(self, log_scale: f64) -> Scaled {
+        Scaled { log_scale, least: lowest(self.least), least_sum: self.least_sum }
+    }
+
+    /// Forward messages of `G` tiles from what they are before the observation.
+    #[inline(always)]
+    fn weigh<const G: usize, const WATCH: bool>(
+        &mut self,
+        prior: &[[S; VECTORS]; G],
+        first: usize,
+        emission: &[Tile],
+        alpha: &mut [Tile],
+    ) {
+        for g in 0..G {
+            for v in 0..MAX_LANES / S::LANES {
+                let lanes = v * S::LANES;
+                let b = S::load(&emission[first + g][lanes..]);
+                let x = prior[g][v] * (b * self.factor);
+                x.store(&mut alpha[first + g][lanes..]);
+                self.sum += x;
+                if WATCH {
+                    self.least = least_positive(x, self.least);
+                }
+            }
+        }
+    }
+
+    /// Backward messages of `G` tiles, and joint weights of states in the place of their densities.
+    #[inline(always)]
+    fn join<const G: usize, const WATCH: bool>(
+        &mut self,
+        raw: &[[S; VECTORS]; G],
+        first: usize,
+        alpha: &[Tile],
+        emission: &mut [Tile],
+        successor: &mut [Tile],
+    ) {
+        for g in 0..G {
+            let tile = first + g;
+            for v in 0..MAX_LANES / S::LANES {
+                let lanes = v * S::LANES;
+                let u = raw[g][v] * (S::load(&emission[tile][lanes..]) * self.factor);
+                u.store(&mut successor[tile][lanes..]);
+                self.sum += u;
+                if WATCH {
+                    self.least = least_positive(u, self.least);
+                }
+                let joint = S::load(&alpha[tile][lanes..]) * raw[g][v];
+                joint.store(&mut emission[tile][lanes..]);
+                self.mass += joint;
+            }
+        }
+    }
+}
+
+/// `sums[i, j] += Σₜ q[t, i] u[t, j]` over a block; rectangles of sums stay in registers.
 #[derive(Debug)]
 pub(crate) struct Pairs<'a> {
     /// `q`, `n` rows.
@@ -181,30 +266,62 @@ impl Kernel for Pairs<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        const ROWS: usize = 4;
-        let tiles = self.tiles;
-        for (group, pairs) in self.sums.chunks_exact_mut(ROWS * tiles).enumerate() {
-            let first = group * ROWS;
-            for tile in 0..tiles {
-                for lanes in (0..MAX_LANES).step_by(S::LANES) {
-                    let mut sums = [S::splat(0.0); ROWS];
-                    for (q, u) in
-                        self.weighted.chunks_exact(tiles).zip(self.successors.chunks_exact(tiles))
-                    {
-                        let q = &q.as_flattened()[first..first + ROWS];
-                        let u = S::load(&u[tile][lanes..]);
-                        for (sum, q) in sums.iter_mut().zip(q) {
-                            *sum = S::splat(*q).mul_add(u, *sum);
-                        }
-                    }
-                    for (row, sum) in sums.into_iter().enumerate() {
-                        let cells = &mut pairs[row * tiles + tile][lanes..];
-                        (S::load(cells) + sum).store(cells);
+    fn run<S: Simd>(mut self) {
+        if S::LANES < MAX_LANES {
+            // Sixteen registers or fewer that are long: one vector of four rows.
+            for row in (0..self.sums.len() / self.tiles).step_by(4) {
+                for tile in 0..self.tiles {
+                    for lanes in (0..MAX_LANES).step_by(S::LANES) {
+                        self.rectangle::<S, 4, 1>(row, tile, lanes);
                     }
                 }
             }
+            return;
         }
+        for row in (0..self.sums.len() / self.tiles).step_by(8) {
+            let mut tile = 0;
+            while tile < self.tiles {
+                tile += match self.tiles - tile {
+                    1 => self.rectangle::<S, 8, 1>(row, tile, 0),
+                    2 | 4 => self.rectangle::<S, 8, 2>(row, tile, 0),
+                    _ => self.rectangle::<S, 8, 3>(row, tile, 0),
+                };
+            }
+        }
+    }
+}
+
+impl Pairs<'_> {
+    /// `R` rows from `row` of one vector of each of `C` tiles; returns `C`.
+    #[inline(always)]
+    fn rectangle<S: Simd, const R: usize, const C: usize>(
+        &mut self,
+        row: usize,
+        tile: usize,
+        lanes: usize,
+    ) -> usize {
+        let tiles = self.tiles;
+        let mut sums = [[S::splat(0.0); C]; R];
+        for (q, u) in self.weighted.chunks_exact(tiles).zip(self.successors.chunks_exact(tiles)) {
+            let q = &q.as_flattened()[row..row + R];
+            let mut vectors = [S::splat(0.0); C];
+            for c in 0..C {
+                vectors[c] = S::load(&u[tile + c][lanes..]);
+            }
+            for r in 0..R {
+                let q = S::splat(q[r]);
+                for c in 0..C {
+                    sums[r][c] = q.mul_add(vectors[c], sums[r][c]);
+                }
+            }
+        }
+        for r in 0..R {
+            for c in 0..C {
+                let cells = &mut self.sums[(row + r) * tiles + tile + c][lanes..];
+                (S::load(cells) + sums[r][c]).store(cells);
+            }
+        }
+        C
     }
 }
 
@@ -231,25 +348,81 @@ impl Kernel for MaxPlus<'_> {
         let tiles = self.start.len();
         for (t, scores) in self.scores.chunks_exact(tiles).enumerate() {
             let (done, rest) = self.best.split_at_mut(t * tiles);
-            let previous = done[t.saturating_sub(1) * tiles..].as_flattened();
-            for (tile, (best, score)) in rest[..tiles].iter_mut().zip(scores).enumerate() {
-                let mut prior: [S; VECTORS] = load(&self.start[tile]);
-                if t > 0 {
-                    prior = [S::splat(f64::NEG_INFINITY); VECTORS];
-                    for (x, row) in previous.iter().zip(self.transition.column(tile)) {
-                        for v in 0..MAX_LANES / S::LANES {
-                            let path = S::splat(*x) + S::load(&row[v * S::LANES..]);
-                            prior[v] = path.max(prior[v]);
-                        }
+            let best = &mut rest[..tiles];
+            if t == 0 {
+                for (tile, start) in self.start.iter().enumerate() {
+                    add_scores::<S, 1>(&[load(start)], tile, scores, best);
+                }
+                continue;
+            }
+            let previous = done[(t - 1) * tiles..].as_flattened();
+            let mut tile = 0;
+            while tile < tiles {
+                let columns = |g: usize| self.transition.column(tile + g);
+                tile += match tiles - tile {
+                    1 => {
+                        let x = maxima::<S, 1>(previous, [columns(0)]);
+                        add_scores(&x, tile, scores, best)
                     }
-                }
-                for v in 0..MAX_LANES / S::LANES {
-                    let lanes = v * S::LANES;
-                    (prior[v] + S::load(&score[lanes..])).store(&mut best[lanes..]);
-                }
+                    2 => {
+                        let x = maxima::<S, 2>(previous, [columns(0), columns(1)]);
+                        add_scores(&x, tile, scores, best)
+                    }
+                    3 | 5 => {
+                        let x = maxima::<S, 3>(previous, [columns(0), columns(1), columns(2)]);
+                        add_scores(&x, tile, scores, best)
+                    }
+                    _ => {
+                        let four = [columns(0), columns(1), columns(2), columns(3)];
+                        add_scores(&maxima::<S, 4>(previous, four), tile, scores, best)
+                    }
+                };
             }
         }
     }
+}
+
+/// `G` tiles of `maxᵢ (xᵢ + M[i, ·])`; two maxima per vector hide their latency.
+#[inline(always)]
+fn maxima<S: Simd, const G: usize>(x: &[f64], columns: [&[Tile]; G]) -> [[S; VECTORS]; G] {
+    let mut even = [[S::splat(f64::NEG_INFINITY); VECTORS]; G];
+    let mut odd = even;
+    let rows = columns[0].len();
+    let columns = columns.map(|column| &column[..rows]);
+    for (pair, x) in x.chunks_exact(2).take(rows / 2).enumerate() {
+        let (x0, x1) = (S::splat(x[0]), S::splat(x[1]));
+        for g in 0..G {
+            for v in 0..MAX_LANES / S::LANES {
+                let lanes = v * S::LANES;
+                even[g][v] = (x0 + S::load(&columns[g][2 * pair][lanes..])).max(even[g][v]);
+                odd[g][v] = (x1 + S::load(&columns[g][2 * pair + 1][lanes..])).max(odd[g][v]);
+            }
+        }
+    }
+    for g in 0..G {
+        for v in 0..MAX_LANES / S::LANES {
+            even[g][v] = odd[g][v].max(even[g][v]);
+        }
+    }
+    even
+}
+
+/// Adds the scores of `G` tiles and stores them; returns `G`.
+#[inline(always)]
+fn add_scores<S: Simd, const G: usize>(
+    prior: &[[S; VECTORS]; G],
+    first: usize,
+    scores: &[Tile],
+    best: &mut [Tile],
+) -> usize {
+    for g in 0..G {
+        for v in 0..MAX_LANES / S::LANES {
+            let lanes = v * S::LANES;
+            let x = prior[g][v] + S::load(&scores[first + g][lanes..]);
+            x.store(&mut best[first + g][lanes..]);
+        }
+    }
+    G
 }
 
 /// Takes the largest score of each step as its shift: `scores ← scores − shift`, `columns = e^scores`, positive
@@ -391,21 +564,92 @@ impl Kernel for ToColumns<'_> {
     }
 }
 
-/// One tile of the row vector `x · M`; two sums per vector hide the latency of additions.
+/// Takes a row vector a few tiles at a time.
+///
+/// No closure does: it would not be compiled for the instruction set of the kernel that it is in.
+trait Absorb<S> {
+    fn absorb<const G: usize>(&mut self, first: usize, x: &[[S; VECTORS]; G]);
+}
+
+/// A step forward, under way.
+struct Weigh<'a, S, const WATCH: bool> {
+    state: &'a mut Running<S>,
+    emission: &'a [Tile],
+    alpha: &'a mut [Tile],
+}
+
+impl<S: Simd, const WATCH: bool> Absorb<S> for Weigh<'_, S, WATCH> {
+    #[inline(always)]
+    fn absorb<const G: usize>(&mut self, first: usize, x: &[[S; VECTORS]; G]) {
+        self.state.weigh::<G, WATCH>(x, first, self.emission, self.alpha);
+    }
+}
+
+/// A step back, under way.
+struct Join<'a, S, const WATCH: bool> {
+    state: &'a mut Running<S>,
+    alpha: &'a [Tile],
+    emission: &'a mut [Tile],
+    successor: &'a mut [Tile],
+}
+
+impl<S: Simd, const WATCH: bool> Absorb<S> for Join<'_, S, WATCH> {
+    #[inline(always)]
+    fn absorb<const G: usize>(&mut self, first: usize, x: &[[S; VECTORS]; G]) {
+        self.state.join::<G, WATCH>(x, first, self.alpha, self.emission, self.successor);
+    }
+}
+
+/// Shows the row vector `x · M` a few tiles at a time: each number of `x` is then loaded once for all of them.
 #[inline(always)]
-fn product<S: Simd>(x: &[f64], column: &[Tile]) -> [S; VECTORS] {
-    let mut even = [S::splat(0.0); VECTORS];
-    let mut odd = even;
-    for (x, rows) in x.chunks_exact(2).zip(column.chunks_exact(2)) {
-        let (x0, x1) = (S::splat(x[0]), S::splat(x[1]));
-        for v in 0..MAX_LANES / S::LANES {
-            let lanes = v * S::LANES;
-            even[v] = x0.mul_add(S::load(&rows[0][lanes..]), even[v]);
-            odd[v] = x1.mul_add(S::load(&rows[1][lanes..]), odd[v]);
+fn products<S: Simd>(x: &[f64], matrix: &Tiled, tiles: usize, mut to: impl Absorb<S>) {
+    let mut tile = 0;
+    while tile < tiles {
+        let first = matrix.column(tile);
+        match tiles - tile {
+            1 => {
+                to.absorb(tile, &product(x, [first]));
+                tile += 1;
+            }
+            2 => {
+                to.absorb(tile, &product(x, [first, matrix.column(tile + 1)]));
+                tile += 2;
+            }
+            3 | 5 => {
+                let three = [first, matrix.column(tile + 1), matrix.column(tile + 2)];
+                to.absorb(tile, &product(x, three));
+                tile += 3;
+            }
+            _ => {
+                let [second, third] = [matrix.column(tile + 1), matrix.column(tile + 2)];
+                to.absorb(tile, &product(x, [first, second, third, matrix.column(tile + 3)]));
+                tile += 4;
+            }
         }
     }
-    for v in 0..MAX_LANES / S::LANES {
-        even[v] += odd[v];
+}
+
+/// `G` tiles of the row vector `x · M`; two sums per vector hide the latency of additions.
+#[inline(always)]
+fn product<S: Simd, const G: usize>(x: &[f64], columns: [&[Tile]; G]) -> [[S; VECTORS]; G] {
+    let mut even = [[S::splat(0.0); VECTORS]; G];
+    let mut odd = even;
+    let rows = columns[0].len();
+    let columns = columns.map(|column| &column[..rows]);
+    for (pair, x) in x.chunks_exact(2).take(rows / 2).enumerate() {
+        let (x0, x1) = (S::splat(x[0]), S::splat(x[1]));
+        for g in 0..G {
+            for v in 0..MAX_LANES / S::LANES {
+                let lanes = v * S::LANES;
+                even[g][v] = x0.mul_add(S::load(&columns[g][2 * pair][lanes..]), even[g][v]);
+                odd[g][v] = x1.mul_add(S::load(&columns[g][2 * pair + 1][lanes..]), odd[g][v]);
+            }
+        }
+    }
+    for g in 0..G {
+        for v in 0..MAX_LANES / S::LANES {
+            even[g][v] += odd[g][v];
+        }
     }
     even
 }

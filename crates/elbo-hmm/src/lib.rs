@@ -60,7 +60,9 @@ mod hmm;
 mod kernels;
 mod messages;
 mod model;
+mod questions;
 mod sequences;
+mod stationary;
 mod uncertainty;
 
 pub use elbo_core::{
@@ -75,5 +77,5 @@ pub use elbo_dist::{
 pub use fit::{Fitted, Start};
 pub use hmm::{Decoded, Hmm, HmmError};
 pub use messages::HmmScratch;
-pub use model::{HmmModel, HmmParams, HmmStats};
+pub use model::{HmmModel, HmmParams, HmmStats, sticky_rows};
 pub use sequences::{Sequences, SequencesSource};

@@ -8,8 +8,9 @@ use elbo_core::{
 use elbo_linalg::{Level, MAX_LANES, log_sum_exp};
 
 use crate::{
-    chain::{Chain, LOG_EMISSION_FLOOR, TINY, Tile, tiles_for},
+    chain::{Chain, LOG_EMISSION_FLOOR, TINY, Tile, Tiles, tiles_for},
     kernels::{Backward, Densities, Forward, MaxPlus, Pairs, Scaled, ToColumns, ToRows},
+    sequences::Known,
 };
 
 /// What one E-step needs to know of the model.
@@ -19,6 +20,10 @@ pub(crate) struct View<'m, F: Family> {
     pub(crate) chain: &'m Chain,
     /// The inverse temperature of emission scores; the chain is already raised to it.
     pub(crate) beta: f64,
+    /// What is known of the steps of the sequence.
+    pub(crate) known: Known<'m>,
+    /// The most bytes of forward messages that are kept at a time.
+    pub(crate) memory: usize,
 }
 
 /// Why a step of a sequence has no message. Steps count from 0.
@@ -46,6 +51,15 @@ impl StepError {
     }
 }
 
+/// Posteriors of a block of steps.
+#[derive(Debug)]
+pub(crate) enum Posterior<'a> {
+    /// One row per step, `stride` apart, zero beyond the last state.
+    Rows { cells: &'a [f64], stride: usize },
+    /// One row per state.
+    Columns(Matrix<'a>),
+}
+
 /// What one worker needs for E-steps of a hidden Markov model: the forward messages of the longest sequence so far,
 /// `k` numbers per step, and a few blocks. Pairs of states are never stored per step.
 #[derive(Debug)]
@@ -59,20 +73,33 @@ pub struct HmmScratch<S> {
     shifts: Vec<f64>,
     /// Emission densities, later posteriors, of a block in the layout of the scores.
     columns: Vec<f64>,
-    /// The same, one row of tiles per step.
-    rows: Vec<Tile>,
+    /// Emission densities, later posteriors, one row of tiles per step: of a block, or of the whole sequence where it
+    /// [`keeps`](Self::keeps) them.
+    rows: Tiles,
+    /// Are the densities of all blocks in `rows`?
+    keeps: bool,
+    /// The first step of the block in `scores` and `shifts`.
+    scored: Option<usize>,
     /// Forward messages of the sequence, in blocks of logarithms or of scaled numbers; best log probabilities.
-    alpha: Vec<Tile>,
+    alpha: Tiles,
+    /// The step of the first message in `alpha`.
+    base: usize,
+    /// Blocks whose messages are kept together: all, or about the square root of that.
+    segment: usize,
+    /// The logarithms of the message that enters each segment.
+    checkpoints: Vec<f64>,
     in_logs: Vec<bool>,
-    weighted: Vec<Tile>,
-    successors: Vec<Tile>,
+    weighted: Tiles,
+    successors: Tiles,
     /// Logarithms of the message that enters a block.
     message: Vec<f64>,
+    /// The backward message, while forward ones are made again.
+    saved: Vec<f64>,
     terms: Vec<f64>,
     row: Vec<f64>,
-    start: Vec<Tile>,
+    start: Tiles,
     /// `Σₜ q[i] u[j]`: expected transitions but for the factor `A[i, j]`.
-    pairs: Vec<Tile>,
+    pairs: Tiles,
     /// Expected first states.
     initial: Vec<f64>,
     /// Expected transitions that are not in `pairs`.
@@ -85,7 +112,7 @@ pub struct HmmScratch<S> {
 impl<S> HmmScratch<S> {
     pub(crate) fn new(k: usize, family: S) -> Self {
         let tiles = tiles_for(k);
-        let block = || vec![Tile::default(); BLOCK * tiles];
+        let block = || Tiles::new(BLOCK * tiles, 0.0);
         Self {
             family,
             k,
@@ -94,15 +121,21 @@ impl<S> HmmScratch<S> {
             shifts: vec![0.0; BLOCK],
             columns: vec![0.0; k * BLOCK_STRIDE],
             rows: block(),
-            alpha: Vec::new(),
+            keeps: false,
+            scored: None,
+            alpha: Tiles::new(0, 0.0),
+            base: 0,
+            segment: 1,
+            checkpoints: Vec::new(),
             in_logs: Vec::new(),
             weighted: block(),
-            successors: vec![Tile::default(); (BLOCK + 1) * tiles],
+            successors: Tiles::new((BLOCK + 1) * tiles, 0.0),
             message: vec![0.0; k],
+            saved: vec![0.0; k],
             terms: vec![0.0; k],
             row: vec![0.0; k],
-            start: vec![Tile::default(); tiles],
-            pairs: vec![Tile::default(); tiles * MAX_LANES * tiles],
+            start: Tiles::new(tiles, 0.0),
+            pairs: Tiles::new(tiles * MAX_LANES * tiles, 0.0),
             initial: vec![0.0; k],
             transitions: vec![0.0; k * k],
             path: Vec::new(),
@@ -144,6 +177,9 @@ impl<S> HmmScratch<S> {
 
     /// Forward messages of a sequence; returns `ln p(x₁, …, x_T)`.
     ///
+    /// Where they take more memory than the view grants, only those that enter segments are kept, and [`backward`](Self::backward)
+    /// makes the others again, one segment at a time, to the same bits: `k√T` numbers.
+    ///
     /// Cost: `T` scores, `k` exponentials and `k²` multiply-adds per step where scaling is exact.
     pub(crate) fn forward<F: Family<Scratch = S>>(
         &mut self,
@@ -151,53 +187,140 @@ impl<S> HmmScratch<S> {
         data: F::Batch<'_>,
     ) -> Result<f64, StepError> {
         let n = data.len();
-        self.reserve(n);
+        let count = blocks(n).len();
+        let all = n * self.tiles * size_of::<Tile>();
+        self.segment = if all <= view.memory { count } else { count.isqrt().max(1) };
+        self.reserve(n.min(self.segment * BLOCK));
         self.in_logs.clear();
+        self.in_logs.resize(count, false);
+        self.checkpoints.clear();
+        self.keeps = false;
         let mut log_likelihood = 0.0;
-        for block in blocks(n) {
-            let offset = |e: StepError| e.offset(block.start);
-            self.score(view, data.slice(block.clone())).map_err(offset)?;
-            log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
-            let scaled = self.forward_scaled(view.chain, &block);
-            self.in_logs.push(scaled.is_none());
-            log_likelihood += match scaled {
-                Some(log_scale) => log_scale,
-                None => self.forward_in_logs(view.chain, &block).map_err(offset)?,
-            };
+        for number in 0..count {
+            if number % self.segment == 0 {
+                self.checkpoints.extend_from_slice(&self.message);
+            }
+            log_likelihood += self.forward_block(view, data, number)?;
         }
         Ok(log_likelihood)
     }
 
+    /// The forward messages of block `number` from the one in `message`; returns `ln p(block ∣ before)`.
+    fn forward_block<F: Family<Scratch = S>>(
+        &mut self,
+        view: &View<'_, F>,
+        data: F::Batch<'_>,
+        number: usize,
+    ) -> Result<f64, StepError> {
+        let block = block_of(number, data.len());
+        let offset = |e: StepError| e.offset(block.start);
+        self.base = number / self.segment * self.segment * BLOCK;
+        let mut log_likelihood = 0.0;
+        let from_table = self.densities_from_table(view, data, &block);
+        if !from_table {
+            if number == 0 && self.in_logs.len() <= self.segment {
+                self.keeps = !F::OBSERVES_WHAT_IT_SCORED && self.make_room_for_rows(data.len());
+            }
+            self.score(view, data, &block).map_err(offset)?;
+            log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
+        }
+        let scaled = self.forward_scaled(view.chain, &block);
+        self.in_logs[number] = scaled.is_none();
+        log_likelihood += if let Some(log_scale) = scaled {
+            log_scale
+        } else {
+            if from_table {
+                self.score_only(view, data, &block).map_err(offset)?;
+                log_likelihood += self.shifts[..block.len()].iter().sum::<f64>();
+            }
+            self.forward_in_logs(view.chain, &block).map_err(offset)?
+        };
+        Ok(log_likelihood)
+    }
+
+    /// Makes the forward messages of the segment that ends with block `number` again; the backward message stays.
+    fn forward_again<F: Family<Scratch = S>>(
+        &mut self,
+        view: &View<'_, F>,
+        data: F::Batch<'_>,
+        number: usize,
+    ) -> Result<(), StepError> {
+        let segment = number / self.segment;
+        std::mem::swap(&mut self.message, &mut self.saved);
+        self.message.copy_from_slice(&self.checkpoints[segment * self.k..][..self.k]);
+        for number in segment * self.segment..=number {
+            self.forward_block(view, data, number)?;
+        }
+        std::mem::swap(&mut self.message, &mut self.saved);
+        Ok(())
+    }
+
     /// Backward messages after [`forward`](Self::forward): counts first states and transitions, and shows for each
-    /// block, the last one first, its steps and `weight` times their posteriors `γ` (one row per state). What is counted is
-    /// weighted by [`take_counts`](Self::take_counts).
+    /// block, the last one first, its steps and their posteriors `γ`; side by side first, where that is how they are, and one row
+    /// per state if `see` says false to it. With a `weight` these are weights of
+    /// observations: posteriors times `weight`, zero where the observation is missing. What is counted is weighted by
+    /// [`take_counts`](Self::take_counts).
     pub(crate) fn backward<F: Family<Scratch = S>>(
         &mut self,
         view: &View<'_, F>,
         data: F::Batch<'_>,
-        weight: f64,
-        mut see: impl FnMut(Range<usize>, Matrix<'_>, &mut S),
+        weight: Option<f64>,
+        mut see: impl FnMut(Range<usize>, Posterior<'_>, &mut S) -> bool,
     ) -> Result<(), StepError> {
         let n = data.len();
         for (number, block) in blocks(n).enumerate().rev() {
             let ends = block.end == n;
-            if !ends {
-                // The scores of the last block are still here. For others the family sees the block again.
-                self.score(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
+            let offset = |e: StepError| e.offset(block.start);
+            if !ends && (number + 1) % self.segment == 0 {
+                self.forward_again(view, data, number)?;
             }
-            if self.in_logs[number] || !self.backward_scaled(view.chain, &block, ends) {
+            let is_scaled = !self.in_logs[number] && {
+                // The densities of the last block are still here.
+                let are_here = ends || self.keeps || self.densities_from_table(view, data, &block);
+                if !are_here {
+                    self.score(view, data, &block).map_err(offset)?;
+                }
+                self.backward_scaled(view.chain, &block, ends)
+            };
+            if is_scaled {
+                let rows = self.row_range(&block);
+                let first = &self.rows[rows.start..].as_flattened()[..self.k];
+                if block.start == 0 {
+                    elbo_core::add_scaled(&mut self.initial, 1.0, first);
+                }
+                let is_plain = weight.is_some_and(|weight| weight.to_bits() == 1.0_f64.to_bits());
+                if is_plain && view.known.missing.is_none() {
+                    let posterior = Posterior::Rows {
+                        cells: self.rows[rows].as_flattened(),
+                        stride: self.tiles * MAX_LANES,
+                    };
+                    if see(block.clone(), posterior, &mut self.family) {
+                        continue;
+                    }
+                }
+                if F::OBSERVES_WHAT_IT_SCORED && self.scored != Some(block.start) {
+                    self.score_only(view, data, &block).map_err(offset)?;
+                }
+                self.rows_to_columns(&block);
+            } else {
+                if self.scored != Some(block.start) {
+                    self.score_only(view, data, &block).map_err(offset)?;
+                }
                 self.backward_in_logs(view.chain, &block, ends, self.in_logs[number]);
-            }
-            if block.start == 0 {
-                for (j, count) in self.initial.iter_mut().enumerate() {
-                    *count += self.columns[j * BLOCK_STRIDE];
+                if block.start == 0 {
+                    for (j, count) in self.initial.iter_mut().enumerate() {
+                        *count += self.columns[j * BLOCK_STRIDE];
+                    }
                 }
             }
-            if (weight - 1.0).abs() > 0.0 {
-                self.columns.iter_mut().for_each(|x| *x *= weight);
+            if let Some(weight) = weight {
+                if (weight - 1.0).abs() > 0.0 {
+                    self.columns.iter_mut().for_each(|x| *x *= weight);
+                }
+                self.clear_missing(view.known.slice(block.clone()), block.len());
             }
             let posterior = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);
-            see(block, posterior, &mut self.family);
+            see(block, Posterior::Columns(posterior), &mut self.family);
         }
         Ok(())
     }
@@ -219,6 +342,45 @@ impl<S> HmmScratch<S> {
         }
     }
 
+    /// After [`forward`](Self::forward): the law of state `t` given the next one and the steps up to `t`,
+    /// `B[j, i] = p(zₜ = i ∣ zₜ₊₁ = j, x₁, …, xₜ)`, `k × k`; rows of states that cannot come next are zero.
+    ///
+    /// Cost: `2k²` exponentials.
+    pub(crate) fn reversed(&mut self, chain: &Chain, t: usize, law: &mut [f64]) {
+        let k = self.k;
+        let alpha = &self.alpha[t * self.tiles..][..self.tiles].as_flattened()[..k];
+        let in_logs = self.in_logs[t / BLOCK];
+        for (x, alpha) in self.row.iter_mut().zip(alpha) {
+            *x = if in_logs { *alpha } else { alpha.ln() };
+        }
+        for (j, law) in law.chunks_exact_mut(k).enumerate() {
+            let mass = log_sum_of_sums(&self.row, chain.log_column(j), &mut self.terms);
+            for (to, term) in law.iter_mut().zip(&self.terms) {
+                *to = if mass == f64::NEG_INFINITY { 0.0 } else { (term - mass).exp() };
+            }
+        }
+    }
+
+    /// Shows the log densities of each step in turn, as the recursions see them: those of missing observations are zero,
+    /// those of states that a label excludes `−∞`.
+    pub(crate) fn for_each_score<F: Family<Scratch = S>>(
+        &mut self,
+        view: &View<'_, F>,
+        data: F::Batch<'_>,
+        mut see: impl FnMut(usize, &[f64]),
+    ) -> Result<(), StepError> {
+        for block in blocks(data.len()) {
+            self.score_only(view, data, &block).map_err(|e| e.offset(block.start))?;
+            for (i, t) in block.enumerate() {
+                for (j, x) in self.row.iter_mut().enumerate() {
+                    *x = self.scores[j * BLOCK_STRIDE + i] + self.shifts[i];
+                }
+                see(t, &self.row);
+            }
+        }
+        Ok(())
+    }
+
     /// The most probable path of states; returns its log joint probability with the sequence. Of equals the lower
     /// state is taken, from the end backwards.
     ///
@@ -230,10 +392,11 @@ impl<S> HmmScratch<S> {
     ) -> Result<f64, StepError> {
         let (n, tiles) = (data.len(), self.tiles);
         self.reserve(n);
+        (self.keeps, self.base) = (false, 0);
         self.path.resize(n, 0);
         let mut log_probability = 0.0;
         for block in blocks(n) {
-            self.score_only(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
+            self.score_only(view, data, &block).map_err(|e| e.offset(block.start))?;
             log_probability += self.shifts[..block.len()].iter().sum::<f64>();
             Level::detect().dispatch(ToRows {
                 columns: &self.scores,
@@ -317,20 +480,23 @@ impl<S> HmmScratch<S> {
         view: &View<'_, F>,
         data: F::Batch<'_>,
         weight: f64,
-        mut see: impl FnMut(Range<usize>, Matrix<'_>, &mut S),
+        mut see: impl FnMut(Range<usize>, Posterior<'_>, &mut S) -> bool,
     ) -> Result<(), StepError> {
         self.initial[self.path[0]] += 1.0;
         for step in self.path.windows(2) {
             self.transitions[step[0] * self.k + step[1]] += 1.0;
         }
         for block in blocks(data.len()) {
-            self.score_only(view, data.slice(block.clone())).map_err(|e| e.offset(block.start))?;
+            if F::OBSERVES_WHAT_IT_SCORED {
+                self.score_only(view, data, &block).map_err(|e| e.offset(block.start))?;
+            }
             self.columns.fill(0.0);
             for (i, state) in self.path[block.clone()].iter().enumerate() {
                 self.columns[*state * BLOCK_STRIDE + i] = weight;
             }
+            self.clear_missing(view.known.slice(block.clone()), block.len());
             let weights = Matrix::new(&self.columns, self.k, block.len(), BLOCK_STRIDE);
-            see(block, weights, &mut self.family);
+            see(block, Posterior::Columns(weights), &mut self.family);
         }
         Ok(())
     }
@@ -338,23 +504,76 @@ impl<S> HmmScratch<S> {
     /// Makes room for the messages of a sequence.
     fn reserve(&mut self, n: usize) {
         if self.alpha.len() < n * self.tiles {
-            self.alpha.resize(n * self.tiles, Tile::default());
+            self.alpha = Tiles::new(n * self.tiles, 0.0);
         }
+        self.scored = None;
+    }
+
+    /// Room for the densities of all steps, unless that is too much for them to be worth it.
+    fn make_room_for_rows(&mut self, n: usize) -> bool {
+        const MOST: usize = 1 << 23; // numbers, 64 MiB
+        let tiles = n.next_multiple_of(MAX_LANES) * self.tiles;
+        if n <= BLOCK || tiles > MOST / MAX_LANES {
+            return false;
+        }
+        if self.rows.len() < tiles {
+            self.rows = Tiles::new(tiles, 0.0);
+        }
+        true
+    }
+
+    /// Where the densities of a block are.
+    fn row_range(&self, block: &Range<usize>) -> Range<usize> {
+        let first = if self.keeps { block.start * self.tiles } else { 0 };
+        first..first + block.len() * self.tiles
+    }
+
+    /// Fills `rows` for a block whose family has a table of densities; false where it has none, or more than the
+    /// observations is known. No shift is needed then.
+    fn densities_from_table<F: Family<Scratch = S>>(
+        &mut self,
+        view: &View<'_, F>,
+        data: F::Batch<'_>,
+        block: &Range<usize>,
+    ) -> bool {
+        let stride = self.tiles * MAX_LANES;
+        let rows = self.row_range(block);
+        view.beta >= 1.0
+            && view.known.is_nothing()
+            && F::density_rows(
+                view.packed,
+                data.slice(block.clone()),
+                self.rows[rows].as_flattened_mut(),
+                stride,
+            )
+    }
+
+    fn rows_to_columns(&mut self, block: &Range<usize>) {
+        let rows = self.row_range(block);
+        Level::detect().dispatch(ToColumns {
+            rows: &self.rows[rows.start..],
+            tiles: self.tiles,
+            n: block.len(),
+            columns: &mut self.columns,
+            stride: BLOCK_STRIDE,
+        });
     }
 
     /// Fills `shifts`, `scores` (less the shifts) and `rows` (their exponentials) for a block.
     fn score<F: Family<Scratch = S>>(
         &mut self,
         view: &View<'_, F>,
-        block: F::Batch<'_>,
+        data: F::Batch<'_>,
+        block: &Range<usize>,
     ) -> Result<(), StepError> {
-        self.score_only(view, block)?;
+        self.score_only(view, data, block)?;
+        let rows = self.row_range(block);
         Level::detect().dispatch(ToRows {
             columns: &self.columns,
             stride: BLOCK_STRIDE,
             n: block.len(),
             padding: 0.0,
-            rows: &mut self.rows,
+            rows: &mut self.rows[rows.start..],
             tiles: self.tiles,
         });
         Ok(())
@@ -364,11 +583,16 @@ impl<S> HmmScratch<S> {
     fn score_only<F: Family<Scratch = S>>(
         &mut self,
         view: &View<'_, F>,
-        block: F::Batch<'_>,
+        data: F::Batch<'_>,
+        block: &Range<usize>,
     ) -> Result<(), StepError> {
         let n = block.len();
+        self.scored = None;
         let scores = MatrixMut::new(&mut self.scores, self.k, n, BLOCK_STRIDE);
-        F::score_all(view.packed, block, scores, &mut self.family);
+        F::score_all(view.packed, data.slice(block.clone()), scores, &mut self.family);
+        if !view.known.is_nothing() {
+            self.apply_known(view.known.slice(block.clone()), n);
+        }
         if view.beta < 1.0 {
             self.scores.iter_mut().for_each(|x| *x *= view.beta);
         }
@@ -380,7 +604,30 @@ impl<S> HmmScratch<S> {
             shifts: &mut self.shifts,
             floor: LOG_EMISSION_FLOOR,
         });
+        self.scored = proper.then_some(block.start);
         if proper { Ok(()) } else { Err(self.improper_step(n)) }
+    }
+
+    /// Missing observations have density one in every state; states other than a known one have density zero.
+    fn apply_known(&mut self, known: Known<'_>, n: usize) {
+        for i in 0..n {
+            let state = known.state(i);
+            for (j, scores) in self.scores.chunks_mut(BLOCK_STRIDE).enumerate() {
+                if known.is_missing(i) {
+                    scores[i] = 0.0;
+                }
+                if state.is_some_and(|state| state != j) {
+                    scores[i] = f64::NEG_INFINITY;
+                }
+            }
+        }
+    }
+
+    /// Missing observations of a block have no weight.
+    fn clear_missing(&mut self, known: Known<'_>, n: usize) {
+        for i in (0..n).filter(|i| known.is_missing(*i)) {
+            self.columns.chunks_mut(BLOCK_STRIDE).for_each(|column| column[i] = 0.0);
+        }
     }
 
     /// The first step of the block in `scores` without a finite density.
@@ -415,12 +662,15 @@ impl<S> HmmScratch<S> {
                 }
             }
         }
-        let alpha = &mut self.alpha[block.start * tiles..block.end * tiles];
+        let rows = self.row_range(block);
+        let at = (block.start - self.base) * tiles..(block.end - self.base) * tiles;
+        let alpha = &mut self.alpha[at];
         let scaled = Level::detect().dispatch(Forward {
             transition: chain.forward(),
             start: &self.start,
-            emission: &self.rows[..block.len() * tiles],
-            alpha,
+            emission: &self.rows[rows],
+            alpha: &mut *alpha,
+            watch: !chain.is_connected(),
         });
         if !is_exact(scaled, chain) {
             return None;
@@ -450,7 +700,7 @@ impl<S> HmmScratch<S> {
                 return Err(StepError::Impossible(i));
             }
             self.message.copy_from_slice(&self.row);
-            self.alpha[t * self.tiles..][..self.tiles].as_flattened_mut()[..self.k]
+            self.alpha[(t - self.base) * self.tiles..][..self.tiles].as_flattened_mut()[..self.k]
                 .copy_from_slice(&self.row);
         }
         let log_scale = log_sum_exp(&self.message);
@@ -459,7 +709,7 @@ impl<S> HmmScratch<S> {
     }
 
     /// The scaled recursion over a block, from the logarithms in `message` to those of its first step; posteriors to
-    /// `columns`, transitions to `pairs`. Returns `false`, having counted nothing, if something small may be lost.
+    /// `rows`, transitions to `pairs`. Returns `false`, having counted nothing, if something small may be lost.
     fn backward_scaled(&mut self, chain: &Chain, block: &Range<usize>, ends: bool) -> bool {
         let (tiles, n) = (self.tiles, block.len());
         let (_, entering) = self.successors.split_at_mut(n * tiles);
@@ -468,14 +718,16 @@ impl<S> HmmScratch<S> {
         if !ends && !to_scaled(&self.message, chain, entering) {
             return false;
         }
+        let rows = self.row_range(block);
         let scaled = Level::detect().dispatch(Backward {
             transition: chain.backward(),
             ends,
-            alpha: &self.alpha[block.start * tiles..block.end * tiles],
-            emission: &mut self.rows[..n * tiles],
+            alpha: &self.alpha[(block.start - self.base) * tiles..(block.end - self.base) * tiles],
+            emission: &mut self.rows[rows],
             weighted: &mut self.weighted[..n * tiles],
             successors: &mut self.successors[..(n + 1) * tiles],
             tiles,
+            watch: !chain.is_connected(),
         });
         if !is_exact(scaled, chain) {
             return false;
@@ -485,13 +737,6 @@ impl<S> HmmScratch<S> {
             successors: &self.successors[tiles..(n + 1) * tiles],
             sums: &mut self.pairs,
             tiles,
-        });
-        Level::detect().dispatch(ToColumns {
-            rows: &self.rows,
-            tiles,
-            n,
-            columns: &mut self.columns,
-            stride: BLOCK_STRIDE,
         });
         let first = &self.successors.as_flattened()[..self.k];
         let sum: f64 = first.iter().sum();
@@ -506,7 +751,8 @@ impl<S> HmmScratch<S> {
     fn backward_in_logs(&mut self, chain: &Chain, block: &Range<usize>, ends: bool, in_logs: bool) {
         let k = self.k;
         for (i, t) in block.clone().enumerate().rev() {
-            let alpha = &mut self.alpha[t * self.tiles..][..self.tiles].as_flattened_mut()[..k];
+            let alpha = &mut self.alpha[(t - self.base) * self.tiles..][..self.tiles]
+                .as_flattened_mut()[..k];
             if !in_logs {
                 for x in &mut *alpha {
                     *x = x.ln();
@@ -551,7 +797,12 @@ impl<S> HmmScratch<S> {
 
 /// The blocks of `n` steps, in order.
 fn blocks(n: usize) -> impl ExactSizeIterator<Item = Range<usize>> + DoubleEndedIterator {
-    (0..n.div_ceil(BLOCK)).map(move |b| b * BLOCK..n.min((b + 1) * BLOCK))
+    (0..n.div_ceil(BLOCK)).map(move |number| block_of(number, n))
+}
+
+/// Block `number` of `n` steps.
+fn block_of(number: usize, n: usize) -> Range<usize> {
+    number * BLOCK..n.min((number + 1) * BLOCK)
 }
 
 /// Did the scaled recursion lose nothing that matters?

@@ -4,15 +4,16 @@ use std::{fmt, marker::PhantomData};
 
 use elbo_core::{
     Batch, ConjugatePrior, DataError, EStepError, EstimateError, Estimator, Family, Inference,
-    LatentModel, MaximumAPosteriori, MaximumLikelihood, PointEstimator, Repairs, Statistics,
-    VariationalBayes, add_scaled, spurious_components, write_natural_all,
+    LatentModel, MaximumAPosteriori, MaximumLikelihood, PointEstimator, Priors, Repairs,
+    Statistics, VariationalBayes, add_scaled, spurious_components, write_natural_all,
 };
-use elbo_dist::{Categorical, CategoricalPacked, CategoricalStats, Dirichlet};
+use elbo_dist::{Categorical, CategoricalPacked, CategoricalStats, Dirichlet, ParameterError};
 
 use crate::{
     Hmm, HmmScratch, Sequences,
     chain::Chain,
-    messages::{StepError, View},
+    messages::{Posterior, StepError, View},
+    stationary::{estimate_rows, stationary_start},
 };
 
 /// A hidden Markov model with emissions of any [`Family`] `F`, estimated by `E`; initial law and transition rows are
@@ -34,8 +35,13 @@ pub struct HmmModel<F, E, W> {
     emission: E,
     initial: W,
     transition: W,
+    stationary: bool,
+    memory: usize,
     family: PhantomData<fn() -> F>,
 }
+
+/// Forward messages of a sequence that take more bytes than this are made twice.
+const MEMORY: usize = 1 << 28;
 
 /// Initial law, transition rows and emissions under estimation, with their packed forms.
 #[derive(Clone, Debug)]
@@ -43,6 +49,8 @@ pub struct HmmParams<F: Family, E: Estimator<F>, W: Estimator<Categorical>> {
     initial: W::Fits,
     transition: W::Fits,
     emission: E::Fits,
+    /// The stationary law of the transition rows, where chains start in it; `initial` is then not looked at.
+    law: Option<Categorical>,
     packed: F::Packed,
     packed_initial: CategoricalPacked,
     packed_transition: CategoricalPacked,
@@ -56,7 +64,24 @@ pub type HmmStats<F> = (Vec<CategoricalStats>, Vec<CategoricalStats>, Vec<<F as 
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
     /// A model with these estimators: of emissions, of the initial law and of transition rows.
     pub fn new(emission: E, initial: W, transition: W) -> Self {
-        Self { emission, initial, transition, family: PhantomData }
+        Self {
+            emission,
+            initial,
+            transition,
+            stationary: false,
+            memory: MEMORY,
+            family: PhantomData,
+        }
+    }
+
+    /// The same model whose E-steps keep at most this many bytes of forward messages per thread; 256 MiB unless told otherwise.
+    ///
+    /// A sequence of `T` steps has `8 k T` bytes of them, `k` rounded up to a multiple of 8. Where that is more, `8 k √(256 T)` are
+    /// kept and the others made again on the way back, which takes about half as long again and gives the same bits. Draws of paths
+    /// ([`Inference::Sampled`]) and the questions of [`Hmm`] keep all of them.
+    #[must_use]
+    pub fn memory(self, bytes: usize) -> Self {
+        Self { memory: bytes, ..self }
     }
 
     /// Parameters to start from: those of `hmm`. A posterior starts as if it had seen `steps` ideal steps of this very
@@ -64,15 +89,18 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
     ///
     /// # Errors
     ///
-    /// If a prior cannot serve such emissions or this number of states.
+    /// If a prior cannot serve such emissions or this number of states; if a chain that is to start in its stationary law
+    /// has several.
     pub fn start(&self, hmm: Hmm<F>, steps: f64) -> Result<HmmParams<F, E, W>, EstimateError> {
         let k = hmm.k();
         let per_state = steps / k as f64;
         let (initial, transition, emission) = hmm.into_parts();
+        let law = self.stationary.then(|| stationary_start(&transition)).transpose()?;
         Ok(HmmParams::pack(
             self.initial.start(vec![initial], 1.0)?,
             self.transition.start(transition, per_state)?,
             self.emission.start(emission, per_state)?,
+            law,
         ))
     }
 
@@ -84,6 +112,31 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmModel<F, E, W> {
     /// The estimator of emissions.
     pub(crate) fn emission(&self) -> &E {
         &self.emission
+    }
+}
+
+impl<F: Family, E: Estimator<F>, W: PointEstimator<Categorical>> HmmModel<F, E, W> {
+    /// The same model of chains that have gone on forever: the first state has the stationary law of the transition matrix,
+    /// which takes `k − 1` parameters away and lets every first observation tell of the transitions.
+    ///
+    /// The M-step of the transitions has no closed form then; it climbs to its maximum in a few rounds of `k³` operations,
+    /// with `k²` numbers allocated. A prior of the initial law counts for nothing.
+    ///
+    /// ```
+    /// use elbo_hmm::{HmmModel, Poisson, Sequences, Settings, Start};
+    ///
+    /// let counts = [13_u64, 14, 8, 10, 16, 26, 32, 27, 18, 32, 36, 24, 22, 23, 22, 18, 25, 21, 21, 14];
+    /// let start = Start::Random { k: 2, runs: 5, template: Poisson::new(1.0)? };
+    /// let model = HmmModel::ml().stationary();
+    /// let fitted = model.fit(Sequences::one(&counts[..]), &start, &Settings::default(), &())?;
+    /// assert_eq!(fitted.report.free_parameters, 4);
+    /// let law = fitted.hmm.stationary().unwrap();
+    /// assert!((fitted.hmm.initial()[0] - law[0]).abs() < 1e-12);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stationary(self) -> Self {
+        Self { stationary: true, ..self }
     }
 }
 
@@ -121,17 +174,59 @@ impl<F: Family, P: ConjugatePrior<F>>
     }
 }
 
+/// Priors of the `k` transition rows of a sticky chain: concentration `concentration` for every transition, and `stay` more
+/// for staying, as if `stay` steps had been seen at which the state did not change.
+///
+/// ```
+/// use elbo_hmm::{Dirichlet, Gamma, HmmModel, MaximumAPosteriori, Poisson, sticky_rows};
+///
+/// let rows = MaximumAPosteriori::with(sticky_rows(2, 1.0, 20.0)?);
+/// let initial = MaximumAPosteriori::new(Dirichlet::symmetric(2, 1.0)?);
+/// let rates = MaximumAPosteriori::new(Gamma::new(1.0, 0.1)?);
+/// let model = HmmModel::<Poisson, _, _>::new(rates, initial, rows);
+/// # Ok::<(), elbo_hmm::ParameterError>(())
+/// ```
+///
+/// # Errors
+///
+/// If a concentration is not positive and finite.
+///
+/// # Panics
+///
+/// If `k` is zero.
+///
+/// # Source
+///
+/// Fox, Sudderth, Jordan & Willsky (2011), Ann. Appl. Stat. 5(2A), with a finite number of states.
+pub fn sticky_rows(
+    k: usize,
+    concentration: f64,
+    stay: f64,
+) -> Result<Priors<Dirichlet>, ParameterError> {
+    let row = |i: usize| {
+        let alpha = |j| concentration + if i == j { stay } else { 0.0 };
+        Dirichlet::new((0..k).map(alpha).collect())
+    };
+    Ok(Priors::each((0..k).map(row).collect::<Result<_, _>>()?))
+}
+
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
     /// Makes the packed forms of fits that go together.
-    fn pack(initial: W::Fits, transition: W::Fits, emission: E::Fits) -> Self {
+    fn pack(
+        initial: W::Fits,
+        transition: W::Fits,
+        emission: E::Fits,
+        law: Option<Categorical>,
+    ) -> Self {
         let points = E::points(&emission);
-        let (law, k) = (&W::points(&initial)[0], points.len());
-        let (packed, packed_initial) = (F::new_packed_all(points), law.new_packed(1));
-        let (packed_transition, chain) = (law.new_packed(k), Chain::new(k));
+        let (shape, k) = (&W::points(&initial)[0], points.len());
+        let (packed, packed_initial) = (F::new_packed_all(points), shape.new_packed(1));
+        let (packed_transition, chain) = (shape.new_packed(k), Chain::new(k));
         let mut params = Self {
             initial,
             transition,
             emission,
+            law,
             packed,
             packed_initial,
             packed_transition,
@@ -146,7 +241,8 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
         self.chain.k()
     }
 
-    /// The fitted initial law: one categorical distribution, or its posterior.
+    /// The fitted initial law: one categorical distribution, or its posterior. It means nothing where chains start in the
+    /// stationary law.
     pub fn initial(&self) -> &W::Fits {
         &self.initial
     }
@@ -163,11 +259,13 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
 
     /// The model of points that these parameters are or stand for.
     pub fn to_hmm(&self) -> Hmm<F> {
-        Hmm::from_parts(
-            W::points(&self.initial)[0].clone(),
-            W::points(&self.transition).to_vec(),
-            E::points(&self.emission).to_vec(),
-        )
+        let (initial, transition, emission) = self.points();
+        Hmm::from_parts(initial[0].clone(), transition.to_vec(), emission.to_vec())
+    }
+
+    /// Do chains start in the stationary law?
+    pub(crate) fn is_stationary(&self) -> bool {
+        self.law.is_some()
     }
 
     /// The same with other points.
@@ -182,7 +280,11 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
         W: PointEstimator<Categorical>,
     {
         let mut moved = self.clone();
-        W::set_points(&mut moved.initial, initial);
+        if moved.is_stationary() {
+            moved.law = stationary_start(&transition).ok().or(moved.law);
+        } else {
+            W::set_points(&mut moved.initial, initial);
+        }
         W::set_points(&mut moved.transition, transition);
         E::set_points(&mut moved.emission, emission);
         moved.repack();
@@ -191,13 +293,20 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> HmmParams<F, E, W> {
 
     /// The points that these parameters are or stand for: initial law, transition rows, emissions.
     pub(crate) fn points(&self) -> (&[Categorical], &[Categorical], &[F]) {
-        (W::points(&self.initial), W::points(&self.transition), E::points(&self.emission))
+        let initial = match &self.law {
+            Some(law) => std::slice::from_ref(law),
+            None => W::points(&self.initial),
+        };
+        (initial, W::points(&self.transition), E::points(&self.emission))
     }
 
     /// Refreshes the packed forms after parameters have changed.
     fn repack(&mut self) {
         E::pack(&self.emission, &mut self.packed);
-        W::pack(&self.initial, &mut self.packed_initial);
+        match &self.law {
+            Some(law) => law.pack(0, &mut self.packed_initial),
+            None => W::pack(&self.initial, &mut self.packed_initial),
+        }
         W::pack(&self.transition, &mut self.packed_transition);
         self.chain.set(self.packed_initial.table(), self.packed_transition.table(), 1.0);
     }
@@ -213,6 +322,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
         if data.steps().is_empty() {
             return Err(DataError::Empty);
         }
+        data.check_labels(params.k())?;
         E::points(&params.emission)[0].check(data.steps())
     }
 
@@ -246,7 +356,6 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
         let beta = if let Inference::Tempered(beta) = how { *beta } else { 1.0 };
         let tempered = (beta < 1.0).then(|| scratch.take_tempered(&params.chain, beta));
         let chain = tempered.as_ref().unwrap_or(&params.chain);
-        let view = View::<F> { packed, chain, beta };
         let mut data_term = 0.0;
         let mut counts = Counts { initial, transition, weight: 1.0 };
         for i in 0..data.len() {
@@ -255,6 +364,9 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
                 continue;
             }
             counts.change_weight(weight, chain, scratch);
+            let is_drawn = matches!(how, Inference::Sampled(_));
+            let memory = if is_drawn { usize::MAX } else { self.memory };
+            let view = View::<F> { packed, chain, beta, known: data.known(i), memory };
             let log_density = one_sequence(&view, sequence, weight, how, emission, scratch)
                 .map_err(|error| error.of_sequence(i))?;
             data_term += weight * log_density / beta;
@@ -272,9 +384,15 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
         next: &mut Self::Params,
     ) -> Result<Repairs, EstimateError> {
         let mut repairs = estimate(&self.emission, &params.emission, emission, &mut next.emission)?;
-        repairs.merge(estimate(&self.initial, &params.initial, initial, &mut next.initial)?);
-        let rows = estimate(&self.transition, &params.transition, transition, &mut next.transition);
-        repairs.merge(rows?);
+        let (current, rows) = (&params.transition, &mut next.transition);
+        if self.stationary {
+            let outcome = estimate_rows(&self.transition, current, &initial[0], transition, rows);
+            repairs.merge(outcome?);
+            next.law = Some(stationary_start(W::points(&next.transition))?);
+        } else {
+            repairs.merge(estimate(&self.initial, &params.initial, initial, &mut next.initial)?);
+            repairs.merge(estimate(&self.transition, current, transition, rows)?);
+        }
         next.repack();
         Ok(repairs)
     }
@@ -288,21 +406,25 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> LatentModel for HmmM
     }
 
     fn write_natural(&self, params: &Self::Params, like: &Self::Stats, out: &mut Vec<f64>) -> bool {
-        write_natural_all(W::points(&params.initial), &like.0, out)
-            && write_natural_all(W::points(&params.transition), &like.1, out)
-            && write_natural_all(E::points(&params.emission), &like.2, out)
+        let (initial, transition, emission) = params.points();
+        write_natural_all(initial, &like.0, out)
+            && write_natural_all(transition, &like.1, out)
+            && write_natural_all(emission, &like.2, out)
     }
 
     fn penalty(&self, params: &Self::Params) -> f64 {
-        self.initial.penalty(&params.initial)
+        let initial = if self.stationary { 0.0 } else { self.initial.penalty(&params.initial) };
+        initial
             + self.transition.penalty(&params.transition)
             + self.emission.penalty(&params.emission)
     }
 
-    /// `k − 1` for the initial law, `k(k − 1)` for transitions and those of the emissions. Zeros count as well: whether
+    /// `k − 1` for the initial law unless it is the stationary one, `k(k − 1)` for transitions and those of the emissions. Zeros count as well: whether
     /// they were meant or found cannot be told.
     fn free_parameters(&self, params: &Self::Params) -> usize {
-        self.initial.free_parameters(&params.initial)
+        let initial =
+            if self.stationary { 0 } else { self.initial.free_parameters(&params.initial) };
+        initial
             + self.transition.free_parameters(&params.transition)
             + self.emission.free_parameters(&params.emission)
     }
@@ -349,13 +471,19 @@ fn one_sequence<F: Family>(
     stats: &mut [F::Stats],
     scratch: &mut HmmScratch<F::Scratch>,
 ) -> Result<f64, StepError> {
-    let see = |block, weights: elbo_core::Matrix<'_>, family: &mut F::Scratch| {
-        F::observe_all(view.packed, stats, data.slice(block), weights, family);
+    let see = |block, posterior: Posterior<'_>, family: &mut F::Scratch| match posterior {
+        Posterior::Rows { cells, stride } => {
+            F::observe_rows(view.packed, data.slice(block), cells, stride, family)
+        }
+        Posterior::Columns(weights) => {
+            F::observe_all(view.packed, stats, data.slice(block), weights, family);
+            true
+        }
     };
     match how {
         Inference::Soft | Inference::Tempered(_) => {
             let log_density = scratch.forward(view, data)?;
-            scratch.backward(view, data, weight, see)?;
+            scratch.backward(view, data, Some(weight), see)?;
             Ok(log_density)
         }
         Inference::Hard => {
@@ -373,7 +501,7 @@ fn one_sequence<F: Family>(
 }
 
 /// The M-step of some components; those that no data reach keep their parameters where they cannot do without.
-fn estimate<F: Family, E: Estimator<F>>(
+pub(crate) fn estimate<F: Family, E: Estimator<F>>(
     estimator: &E,
     current: &E::Fits,
     stats: &[F::Stats],
@@ -403,6 +531,8 @@ impl<F, E: Clone, W: Clone> Clone for HmmModel<F, E, W> {
             emission: self.emission.clone(),
             initial: self.initial.clone(),
             transition: self.transition.clone(),
+            stationary: self.stationary,
+            memory: self.memory,
             family: PhantomData,
         }
     }
@@ -414,6 +544,7 @@ impl<F, E: fmt::Debug, W: fmt::Debug> fmt::Debug for HmmModel<F, E, W> {
             .field("emission", &self.emission)
             .field("initial", &self.initial)
             .field("transition", &self.transition)
+            .field("stationary", &self.stationary)
             .finish_non_exhaustive()
     }
 }
@@ -426,7 +557,7 @@ mod wire {
     use elbo_dist::Categorical;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    use super::HmmParams;
+    use super::{HmmParams, stationary_start};
 
     #[derive(Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -434,6 +565,8 @@ mod wire {
         initial: W,
         transition: W,
         emission: E,
+        #[serde(default)]
+        stationary: bool,
     }
 
     impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> Serialize for HmmParams<F, E, W>
@@ -443,7 +576,8 @@ mod wire {
     {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let Self { initial, transition, emission, .. } = self;
-            Wire { initial, transition, emission }.serialize(serializer)
+            let stationary = self.is_stationary();
+            Wire { initial, transition, emission, stationary }.serialize(serializer)
         }
     }
 
@@ -454,13 +588,15 @@ mod wire {
         W::Fits: Deserialize<'de>,
     {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let Wire { initial, transition, emission } =
+            let Wire { initial, transition, emission, stationary } =
                 Wire::<W::Fits, E::Fits>::deserialize(deserializer)?;
             let k = E::points(&emission).len();
             let (laws, rows) = (W::points(&initial), W::points(&transition));
             let fits = |law: &Categorical| law.categories() == k;
             if k > 0 && laws.len() == 1 && rows.len() == k && laws.iter().chain(rows).all(fits) {
-                return Ok(Self::pack(initial, transition, emission));
+                let law = stationary.then(|| stationary_start(rows)).transpose();
+                let law = law.map_err(D::Error::custom)?;
+                return Ok(Self::pack(initial, transition, emission, law));
             }
             Err(D::Error::custom(format!(
                 "{k} emissions need a law and {k} transition rows of {k}"

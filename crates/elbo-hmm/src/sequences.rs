@@ -12,6 +12,9 @@ use elbo_core::{Batch, ChunkSource, DataError, Rows, SourceError, Weighted};
 /// Sequences may have weights ([`weighted`](Self::weighted)): one of weight 2 counts as if it had been seen twice, one of
 /// weight 0 as if it were not there.
 ///
+/// Steps may be missing as a whole ([`missing`](Self::missing)), whatever the emission, and the states of some steps may be
+/// known ([`labeled`](Self::labeled)): a chain that learns from both kinds is semi-supervised.
+///
 /// ```
 /// use elbo_hmm::{Batch, Sequences};
 ///
@@ -26,6 +29,41 @@ pub struct Sequences<'a, B> {
     steps: B,
     borders: Borders<'a>,
     weights: Option<&'a [f64]>,
+    known: Known<'a>,
+}
+
+/// What is known of the steps besides their observations; empty where nothing is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known<'a> {
+    /// The state of each step, where it is known.
+    pub(crate) states: Option<&'a [Option<usize>]>,
+    /// Is the observation missing?
+    pub(crate) missing: Option<&'a [bool]>,
+}
+
+impl Known<'_> {
+    /// What is known of these steps.
+    pub(crate) fn slice(self, range: Range<usize>) -> Self {
+        Self {
+            states: self.states.map(|states| &states[range.clone()]),
+            missing: self.missing.map(|missing| &missing[range]),
+        }
+    }
+
+    /// The state of step `t`, if it is known.
+    pub(crate) fn state(&self, t: usize) -> Option<usize> {
+        self.states.and_then(|states| states[t])
+    }
+
+    /// Is the observation of step `t` missing?
+    pub(crate) fn is_missing(&self, t: usize) -> bool {
+        self.missing.is_some_and(|missing| missing[t])
+    }
+
+    /// Is there nothing to know?
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.states.is_none() && self.missing.is_none()
+    }
 }
 
 /// Where sequences begin and end in the packed batch.
@@ -45,12 +83,73 @@ impl<'a, B: Batch> Sequences<'a, B> {
     /// If `offsets` is empty, falls somewhere, does not start with 0 or does not end with `steps.len()`.
     pub fn new(steps: B, offsets: &'a [usize]) -> Self {
         check_offsets(offsets, steps.len());
-        Self { steps, borders: Borders::Many { offsets, base: 0 }, weights: None }
+        Self::bare(steps, Borders::Many { offsets, base: 0 })
     }
 
     /// All steps as one sequence.
     pub fn one(steps: B) -> Self {
-        Self { steps, borders: Borders::One, weights: None }
+        Self::bare(steps, Borders::One)
+    }
+
+    fn bare(steps: B, borders: Borders<'a>) -> Self {
+        Self { steps, borders, weights: None, known: Known::default() }
+    }
+
+    /// The same sequences, of which some states are known: `Some(j)` where a step is in state `j` for sure.
+    ///
+    /// Fits, posteriors and paths are then those given these states. With every state known, a fit counts.
+    ///
+    /// ```
+    /// use elbo_hmm::{Hmm, Poisson, Sequences};
+    ///
+    /// let rates = vec![Poisson::new(2.0)?, Poisson::new(3.0)?];
+    /// let hmm = Hmm::new(&[0.5, 0.5], &[[0.9, 0.1], [0.1, 0.9]], rates)?;
+    /// let (counts, states) = ([2_u64, 3, 2], [None, Some(1), None]);
+    /// let decoded = hmm.viterbi(Sequences::one(&counts[..]).labeled(&states))?;
+    /// assert_eq!(decoded.states, [1, 1, 1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is not one label for each step of the batch that these sequences were made of.
+    #[must_use]
+    pub fn labeled(self, states: &'a [Option<usize>]) -> Self {
+        assert_eq!(states.len(), self.steps.len(), "one label per step is needed");
+        Self { known: Known { states: Some(states), ..self.known }, ..self }
+    }
+
+    /// The same sequences, of which some steps were not observed: time goes on, and what stands in the batch there is not
+    /// looked at, as long as the emission accepts it.
+    ///
+    /// Emissions that know missing numbers (NaN) need no such mark.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one mark for each step of the batch that these sequences were made of.
+    #[must_use]
+    pub fn missing(self, missing: &'a [bool]) -> Self {
+        assert_eq!(missing.len(), self.steps.len(), "one mark per step is needed");
+        Self { known: Known { missing: Some(missing), ..self.known }, ..self }
+    }
+
+    /// What is known of the steps of sequence `i`.
+    pub(crate) fn known(&self, i: usize) -> Known<'a> {
+        if self.known.is_nothing() { self.known } else { self.known.slice(self.range(i)) }
+    }
+
+    /// The first label that is no state of a model with `k` states.
+    pub(crate) fn check_labels(&self, k: usize) -> Result<(), DataError> {
+        for i in 0..self.len() {
+            let (known, positions) = (self.known(i), self.positions(i));
+            for (step, state) in known.states.into_iter().flatten().enumerate() {
+                if let Some(state) = state.filter(|state| *state >= k) {
+                    let row = positions.start + step;
+                    return Err(DataError::UnknownState { row, state, states: k });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The same sequences, sequence `i` counted `weights[i]` times; fractions are welcome. Weights that there were before
@@ -163,7 +262,7 @@ impl<B: Batch> Batch for Sequences<'_, B> {
             }
         };
         let weights = self.weights.map(|weights| &weights[range]);
-        Self { steps: self.steps, borders, weights }
+        Self { steps: self.steps, borders, weights, known: self.known }
     }
 
     /// Number of steps, each as often as its sequence counts.
@@ -220,7 +319,7 @@ impl<S: for<'a> ChunkSource<Chunk<'a> = Rows<'a>>> ChunkSource for SequencesSour
         let offsets = &self.offsets[units.start..=units.end];
         let base = offsets[0];
         self.steps.with(base..offsets[offsets.len() - 1], |steps| {
-            see(Sequences { steps, borders: Borders::Many { offsets, base }, weights: None })
+            see(Sequences::bare(steps, Borders::Many { offsets, base }))
         })
     }
 

@@ -7,10 +7,10 @@ use elbo_core::{
 };
 use elbo_dist::Categorical;
 
-use crate::{Fitted, HmmModel, Sequences};
+use crate::{Fitted, HmmModel, Sequences, stationary::add_start_counts};
 
-/// The log ratios of the initial law and of each transition row, then the coordinates of the emissions, what they share
-/// once; nothing of what is frozen.
+/// The log ratios of the initial law, unless it is the stationary one, and of each transition row, then the coordinates of the
+/// emissions, what they share once; nothing of what is frozen.
 ///
 /// Parameters are called `initial[j]`, `transition[i,j]` and `state j …`.
 impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categorical>> FlatModel
@@ -19,7 +19,9 @@ impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categor
     fn write_unconstrained(&self, params: &Self::Params, out: &mut Vec<f64>) {
         let (initial, transition, emission) = params.points();
         let (of_initial, of_transition, of_emission) = self.estimators();
-        write_free(of_initial, initial, out);
+        if !params.is_stationary() {
+            write_free(of_initial, initial, out);
+        }
         write_free(of_transition, transition, out);
         write_free(of_emission, emission, out);
     }
@@ -27,7 +29,11 @@ impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categor
     fn with_unconstrained(&self, params: &Self::Params, mut from: &[f64]) -> Self::Params {
         let (initial, transition, emission) = params.points();
         let (of_initial, of_transition, of_emission) = self.estimators();
-        let initial = with_free(of_initial, initial, &mut from);
+        let initial = if params.is_stationary() {
+            initial.to_vec()
+        } else {
+            with_free(of_initial, initial, &mut from)
+        };
         let transition = with_free(of_transition, transition, &mut from);
         let emission = with_free(of_emission, emission, &mut from);
         assert!(from.is_empty(), "{} coordinates too many", from.len());
@@ -36,7 +42,8 @@ impl<F: Family + FlatParameters, E: PointEstimator<F>, W: PointEstimator<Categor
 
     fn for_each_parameter(&self, params: &Self::Params, see: &mut dyn FnMut(&str, f64, Range)) {
         let (initial, transition, emission) = params.points();
-        for (j, p) in initial[0].probabilities().iter().enumerate() {
+        let own = if params.is_stationary() { &[] } else { initial[0].probabilities() };
+        for (j, p) in own.iter().enumerate() {
             see(&format!("initial[{j}]"), *p, Range::Probability);
         }
         for (i, row) in transition.iter().enumerate() {
@@ -73,8 +80,14 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
         let (initial, transition, emission) = params.points();
         let (of_initial, of_transition, of_emission) = self.estimators();
         let (mut steps, mut out) = (steps, out);
-        score_free(of_initial, initial, &stats.0, &mut steps, &mut out);
-        score_free(of_transition, transition, &stats.1, &mut steps, &mut out);
+        if params.is_stationary() {
+            let mut counts = stats.1.clone();
+            add_start_counts(transition, stats.0[0].counts(), &mut counts);
+            score_free(of_transition, transition, &counts, &mut steps, &mut out);
+        } else {
+            score_free(of_initial, initial, &stats.0, &mut steps, &mut out);
+            score_free(of_transition, transition, &stats.1, &mut steps, &mut out);
+        }
         score_free(of_emission, emission, &stats.2, &mut steps, &mut out);
     }
 }

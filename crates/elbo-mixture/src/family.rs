@@ -65,7 +65,7 @@ impl<F: Family> Family for Mixture<F> {
 
     fn new_packed_all(points: &[Self]) -> MixturePacked<F> {
         let (k, m) = (points.len(), points[0].k());
-        let components: Vec<F> = points.iter().flat_map(|p| p.components()).cloned().collect();
+        let components: Vec<F> = points.iter().flat_map(Self::components).cloned().collect();
         MixturePacked {
             k,
             m,

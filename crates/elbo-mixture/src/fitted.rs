@@ -3,7 +3,7 @@
 use elbo_core::{
     Batch, ChunkSource, DataError, Estimator, Family, FitError, Observer, Report, Restarts, Runs,
     Scored, Scores, Settings, Shown, Weighted, criteria, fit_restarts, fit_restarts_source,
-    for_each_piece, spurious_components,
+    fit_search, for_each_piece, spurious_components,
 };
 use elbo_dist::Categorical;
 
@@ -28,6 +28,9 @@ pub struct Fitted<F> {
     /// Components that look like artifacts of an unbounded likelihood.
     pub spurious: Vec<usize>,
 }
+
+/// The best run of a mixture with its parameters and statistics, and how all runs ended.
+pub type MixtureRestarts<F, E, W> = Restarts<MixtureParams<F, E, W>, MixtureStats<F>>;
 
 /// Where the runs of a fit begin.
 #[derive(Clone, Debug)]
@@ -142,7 +145,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         start: &Start<F>,
         settings: &Settings,
         observer: &impl Observer<MixtureParams<F, E, W>>,
-    ) -> Result<Restarts<MixtureParams<F, E, W>, MixtureStats<F>>, FitError> {
+    ) -> Result<MixtureRestarts<F, E, W>, FitError> {
         if data.is_empty() {
             return Err(DataError::Empty.into());
         }
@@ -210,7 +213,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         template: &F,
         settings: &Settings,
         observer: &impl Observer<MixtureParams<F, E, W>>,
-    ) -> Result<Restarts<MixtureParams<F, E, W>, MixtureStats<F>>, FitError> {
+    ) -> Result<MixtureRestarts<F, E, W>, FitError> {
         assert!(k > 0, "a mixture needs a component");
         let n = data
             .weights()
@@ -218,8 +221,8 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
         if n < k {
             return Err(DataError::TooFew { n, needed: k }.into());
         }
-        let starts = Starts::new(self, template, data, (k, others), settings.seed)?;
-        fit_restarts(self, data, runs, |run| starts.make(run), settings, observer)
+        let starts = Starts::new(self, template, data, (k, others), settings)?;
+        fit_search(self, &Shown::<Self>(data), runs, &starts, settings, observer)
     }
 
     /// Fits the mixture to data that may be larger than memory, from each of these starts, and keeps the best sound end.

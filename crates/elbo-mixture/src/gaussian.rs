@@ -1,5 +1,7 @@
 //! Gaussian mixtures for users: one builder over structures, estimators and numbers of components.
 
+use std::sync::Arc;
+
 use elbo_core::{
     Batch, Criterion, DataError, EstimateError, FitError, Folds, Label, MaximumAPosteriori,
     MaximumLikelihood, Observer, Rows, Selection, Settings, Uncertainty, UncertaintyError,
@@ -11,7 +13,7 @@ use elbo_dist::{
 };
 use elbo_linalg::weighted_mean_and_scatter;
 
-use crate::{Fitted, Mixture, MixtureModel, MixtureParams, NoisyGaussianMixture, Start};
+use crate::{Fitted, Hierarchy, Mixture, MixtureModel, MixtureParams, NoisyGaussianMixture, Start};
 
 /// How the components of a [`GaussianMixture`] are estimated, with data-scaled default priors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +40,8 @@ pub enum WeightPrior {
     /// it empties components that the data do not need; the total, not each, is what should stay as components are added.
     Dirichlet(f64),
     /// The sticks of a Dirichlet process of this concentration, truncated at the number of components: about as many come
-    /// new as the data grow by a factor `e`. Components end in descending order of weight, which sticks expect.
+    /// new as the data grow by a factor `e`. Sticks know an order: under variational Bayes components are put into
+    /// descending order of weight, where that raises the bound.
     DirichletProcess(f64),
 }
 
@@ -63,6 +66,7 @@ pub struct GaussianMixture {
     pub(crate) estimation: Estimation,
     pub(crate) starts: usize,
     pub(crate) start_at: Option<Mixture<MultivariateGaussian>>,
+    pub(crate) hierarchy: Option<Arc<Hierarchy>>,
     labels: Option<Vec<Label>>,
     pub(crate) weights_prior: Option<WeightPrior>,
     pub(crate) settings: Settings,
@@ -82,6 +86,7 @@ impl GaussianMixture {
             estimation: Estimation::default(),
             starts: 20,
             start_at: None,
+            hierarchy: None,
             labels: None,
             weights_prior: None,
             settings: Settings::default(),
@@ -122,6 +127,32 @@ impl GaussianMixture {
         self
     }
 
+    /// One run from the partition of this hierarchy into `k` parts instead, for whatever `k` and structure. The hierarchy must
+    /// be of the rows that are fitted.
+    ///
+    /// This is the fast way through many candidates, since one hierarchy serves all; searches from many starts find better
+    /// optima. Where some part determines no component, that of each part is estimated under the default prior to start from.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use elbo_mixture::{CovarianceStructure, Criterion, GaussianMixture, Hierarchy, Rows};
+    ///
+    /// let data = [0.0, 5.0, 0.1, 5.2, 9.0, 0.2, 4.9, 0.3, 5.3];
+    /// let rows = Rows::new(&data, 9, 1);
+    /// let hierarchy = Arc::new(Hierarchy::of(rows.into())?);
+    /// let structures = [CovarianceStructure::EEE, CovarianceStructure::VVV];
+    /// let selection = GaussianMixture::new(1)
+    ///     .hierarchical(hierarchy)
+    ///     .select(rows.into(), &[1, 2, 3], &structures, Criterion::Bic);
+    /// assert!(selection.best().is_some());
+    /// # Ok::<(), elbo_mixture::DataError>(())
+    /// ```
+    #[must_use]
+    pub fn hierarchical(mut self, hierarchy: Arc<Hierarchy>) -> Self {
+        self.hierarchy = Some(hierarchy);
+        self
+    }
+
     /// What is known of the component of each row: an `Option<usize>` where it is known or not, a [`Label`] where some
     /// components are ruled out. In place of labels that the data carry.
     ///
@@ -154,7 +185,7 @@ impl GaussianMixture {
     ///     .weights_prior(WeightPrior::DirichletProcess(1.0))
     ///     .fit(Rows::new(&data, 60, 1).into())?;
     /// let used = fitted.mixture.weights().iter().filter(|weight| **weight > 0.05).count();
-    /// assert_eq!(used, 2);
+    /// assert!((2..5).contains(&used));
     /// # Ok::<(), elbo_mixture::FitError>(())
     /// ```
     ///
@@ -218,9 +249,10 @@ impl GaussianMixture {
         rows.check_finite()?;
         check_varies(data)?;
         let template = MultivariateGaussian::standard(self.structure, vec![0.0; rows.d()]);
-        let start = match &self.start_at {
-            Some(mixture) => Start::At(mixture.clone()),
-            None => Start::Spread { k: self.k, runs: self.starts, template },
+        let start = match (&self.start_at, &self.hierarchy) {
+            (Some(mixture), _) => Start::At(mixture.clone()),
+            (None, Some(hierarchy)) => Start::At(self.parts(data, hierarchy, &template)?),
+            (None, None) => Start::Spread { k: self.k, runs: self.starts, template },
         };
         let settings = &self.settings;
         let usual = WeightPrior::Dirichlet(match self.estimation {
@@ -238,8 +270,7 @@ impl GaussianMixture {
             }
             (Estimation::MaximumAPosteriori, WeightPrior::DirichletProcess(alpha)) => {
                 let model = MixtureModel::map(self.default_prior(data)?, self.sticks(alpha));
-                let fitted = model.fit(data, &start, settings, observer)?;
-                model.sort_components(data, fitted, settings, observer)
+                model.fit(data, &start, settings, observer)
             }
             (Estimation::VariationalBayes, WeightPrior::Dirichlet(alpha)) => {
                 let model = MixtureModel::vb(self.default_prior(data)?, self.weight_prior(alpha));
@@ -366,6 +397,32 @@ impl GaussianMixture {
             }
             .into()),
         }
+    }
+
+    /// The components of the parts of a hierarchy.
+    fn parts(
+        &self,
+        data: Weighted<'_, Rows<'_>>,
+        hierarchy: &Hierarchy,
+        template: &MultivariateGaussian,
+    ) -> Result<Mixture<MultivariateGaussian>, FitError> {
+        let (n, d) = (hierarchy.rows().len(), data.units().d());
+        if n < self.k {
+            return Err(DataError::TooFew { n, needed: self.k }.into());
+        }
+        let mut values = vec![0.0; n * d];
+        for (row, to) in hierarchy.rows().iter().zip(values.chunks_exact_mut(d)) {
+            data.units().copy_row(*row, to);
+        }
+        let weights: Option<Vec<f64>> =
+            data.weights().map(|all| hierarchy.rows().iter().map(|row| all[*row]).collect());
+        let part = Weighted::of(Rows::new(&values, n, d), weights.as_deref())?;
+        let labels = hierarchy.labels(self.k);
+        let mixture = MixtureModel::ml().components_from_labels(template, part, &labels, self.k);
+        mixture.or_else(|_| {
+            let model = MixtureModel::map(self.default_prior(part)?, self.weight_prior(1.0));
+            model.components_from_labels(template, part, &labels, self.k)
+        })
     }
 
     pub(crate) fn default_prior(

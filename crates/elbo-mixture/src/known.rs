@@ -30,7 +30,9 @@ impl KnownRows {
     /// Writes the components of these rows over `labels`; returns how many rows each component has.
     pub(crate) fn mark(&self, labels: &mut [usize]) -> Vec<usize> {
         for (j, rows) in self.by_component.iter().enumerate() {
-            rows.iter().for_each(|row| labels[*row] = j);
+            for row in rows {
+                labels[*row] = j;
+            }
         }
         self.by_component.iter().map(Vec::len).collect()
     }
@@ -72,7 +74,7 @@ pub(crate) fn arrange(
 
 impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W> {
     /// The M-step from the rows of known component alone; `None` unless every component has enough of them.
-    pub(crate) fn from_known_rows<'d>(
+    pub(crate) fn tell_from_known_rows<'d>(
         &self,
         template: &F,
         data: Weighted<'d, F::Batch<'d>>,

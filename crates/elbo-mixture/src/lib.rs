@@ -37,11 +37,13 @@ mod family;
 mod fitted;
 mod gaussian;
 mod groups;
+mod hierarchy;
 mod kmeans;
 mod known;
 mod merging;
 mod mixture;
 mod model;
+mod moves;
 mod noise;
 mod predictive;
 mod start;
@@ -57,11 +59,12 @@ pub use elbo_dist::{
     NormalInverseWishart, Poisson, StickBreaking, UniformBox,
 };
 pub use family::{MixtureFamilyScratch, MixturePacked};
-pub use fitted::{Fitted, Start};
+pub use fitted::{Fitted, MixtureRestarts, Start};
 pub use gaussian::{
     Estimation, GaussianMixture, GaussianObserver, GaussianSelection, MapParams, MlParams,
     VbParams, WeightPrior,
 };
+pub use hierarchy::Hierarchy;
 pub use kmeans::{
     Centers, CentersError, Comparisons, ExactKMeans, FittedKMeans, KMeans, KMeansParams, Spread,
     exact_kmeans,

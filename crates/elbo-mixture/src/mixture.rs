@@ -133,6 +133,10 @@ impl<F: Family> Mixture<F> {
     pub fn sorted_by_weight(&self) -> Self {
         let mut order: Vec<usize> = (0..self.k()).collect();
         order.sort_by(|a, b| self.weights()[*b].total_cmp(&self.weights()[*a]));
+        self.in_order(&order)
+    }
+
+    fn in_order(&self, order: &[usize]) -> Self {
         let shares: Vec<f64> = order.iter().map(|j| self.weights()[*j]).collect();
         Self {
             weights: Categorical::from_weights(&shares).expect("the weights of a mixture"),

@@ -80,14 +80,6 @@ impl NoisyGaussianMixture {
         check_varies(data)?;
         let noise = self.noise(data)?;
         let (start, settings) = (self.start(rows.d(), &noise), &builder.settings);
-        let weights = |usual| {
-            let alpha = match builder.weights_prior {
-                None => usual,
-                Some(WeightPrior::Dirichlet(alpha)) => alpha,
-                Some(WeightPrior::DirichletProcess(_)) => return Err(UNSUPPORTED),
-            };
-            Ok(Dirichlet::symmetric(builder.k + 1, alpha).expect("a concentration"))
-        };
         match builder.estimation {
             Estimation::MaximumLikelihood => {
                 builder.refuse_weights_prior()?;
@@ -96,16 +88,27 @@ impl NoisyGaussianMixture {
             Estimation::MaximumAPosteriori => {
                 let gaussians = MaximumAPosteriori::new(builder.default_prior(data)?);
                 let components = Sides::new(gaussians, MaximumAPosteriori::new(noise));
-                let model = MixtureModel::new(components, MaximumAPosteriori::new(weights(1.0)?));
+                let model =
+                    MixtureModel::new(components, MaximumAPosteriori::new(self.weights(1.0)?));
                 model.fit(data, &start, settings, &())
             }
             Estimation::VariationalBayes => {
                 let gaussians = VariationalBayes::new(builder.default_prior(data)?);
                 let components = Sides::new(gaussians, VariationalBayes::new(noise));
-                let weights = VariationalBayes::new(weights(1.0 / (builder.k + 1) as f64)?);
+                let weights = VariationalBayes::new(self.weights(1.0 / (builder.k + 1) as f64)?);
                 MixtureModel::new(components, weights).fit(data, &start, settings, &())
             }
         }
+    }
+
+    /// The prior of all weights, with the usual concentration unless another one is asked for.
+    fn weights(&self, usual: f64) -> Result<Dirichlet, EstimateError> {
+        let alpha = match self.builder.weights_prior {
+            None => usual,
+            Some(WeightPrior::Dirichlet(alpha)) => alpha,
+            Some(WeightPrior::DirichletProcess(_)) => return Err(UNSUPPORTED),
+        };
+        Ok(Dirichlet::symmetric(self.builder.k + 1, alpha).expect("components and a concentration"))
     }
 
     /// The box of the rows that count.

@@ -1,15 +1,16 @@
 //! Where to start: components put at well-spread rows.
 
 use elbo_core::{
-    Batch, DataError, EstimateError, Estimator, Family, FitError, Settings, Tolerance, Variant,
-    Weighted, fit, mix,
+    Batch, CancelToken, DataError, EStepError, EstimateError, Estimator, Family, Fit, FitError,
+    Proposal, Settings, Tolerance, Variant, Weighted, fit, mix,
 };
 use elbo_dist::Categorical;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use crate::{
-    Mixture, MixtureModel, MixtureParams,
+    Mixture, MixtureModel, MixtureParams, MixtureStats,
     known::{KnownRows, arrange},
+    moves::Neighborhood,
 };
 
 /// Makes starts: `k` components at rows of the data.
@@ -34,7 +35,11 @@ pub(crate) struct Starts<'m, 'd, F: Family, E, W> {
     /// Components that come after them and start as they are.
     others: &'m [F],
     seed: u64,
+    cancel: Option<CancelToken>,
 }
+
+/// Sets the random numbers of moves apart from those of starts.
+const OF_MOVES: u64 = 0x6D6F_7665_735F_6F66;
 
 /// How rows are picked.
 #[derive(Clone, Copy)]
@@ -53,19 +58,21 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         template: &F,
         data: Weighted<'d, F::Batch<'d>>,
         (k, others): (usize, &'m [F]),
-        seed: u64,
+        settings: &Settings,
     ) -> Result<Self, FitError> {
         template.check(data.units())?;
         F::check_all(others, data.units())?;
         data.check_labels(k + others.len())?;
         let one = model.one_component(template, data)?;
-        Ok(Self { model, data, one, known: KnownRows::new(data, k), k, others, seed })
+        let (known, seed) = (KnownRows::new(data, k), settings.seed);
+        let cancel = settings.cancel.clone();
+        Ok(Self { model, data, one, known, k, others, seed, cancel })
     }
 
     /// The start of a run.
-    pub(crate) fn make(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
+    fn make(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
         if run == 0
-            && let Some(told) = self.model.from_known_rows(&self.one, self.data, &self.known)
+            && let Some(told) = self.model.tell_from_known_rows(&self.one, self.data, &self.known)
         {
             let told = self.beside_others(told.into_parts());
             return Ok(self.model.start(told, self.data.observations())?);
@@ -105,6 +112,8 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
 
     /// A row for each component. They differ from each other, as far as scores can tell, unless they are known: components
     /// that start equal stay equal.
+    ///
+    /// Each pass over the data looks at the cancel token first.
     fn rows(&self, pick: Pick, rng: &mut ChaCha8Rng) -> Result<Vec<usize>, FitError> {
         let (units, n) = (self.data.units(), self.data.len());
         let weight = |i: usize| self.data.weights().map_or(1.0, |w| w[i]);
@@ -133,6 +142,9 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
         while rows.len() < self.k {
             let mut winner: Option<(f64, usize, Vec<f64>)> = None;
             for _ in 0..candidates {
+                if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+                    return Err(EStepError::Cancelled.into());
+                }
                 let mass = |i: usize| match pick {
                     _ if weight(i) == 0.0 => 0.0,
                     Pick::Spread => weight(i) * (peak - best[i]),
@@ -158,6 +170,26 @@ impl<'m, 'd, F: Family, E: Estimator<F>, W: Estimator<Categorical>> Starts<'m, '
             }
         }
         Ok(arrange(&known, &rows[given..], self.data.labels()))
+    }
+}
+
+impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> elbo_core::Starts<MixtureModel<F, E, W>>
+    for Starts<'_, '_, F, E, W>
+{
+    fn start(&self, run: usize) -> Result<MixtureParams<F, E, W>, FitError> {
+        self.make(run)
+    }
+
+    fn moves(
+        &self,
+        from: &Fit<MixtureParams<F, E, W>, MixtureStats<F>>,
+        run: usize,
+        round: usize,
+        most: usize,
+    ) -> Vec<Proposal<MixtureParams<F, E, W>>> {
+        let seed = mix(mix(self.seed ^ OF_MOVES, run as u64), round as u64);
+        Neighborhood::new(self.model, self.data, from, self.k)
+            .map_or(Vec::new(), |near| near.moves(seed, most))
     }
 }
 
@@ -224,7 +256,7 @@ impl<F: Family, E: Estimator<F>, W: Estimator<Categorical>> MixtureModel<F, E, W
 }
 
 /// An index with probability proportional to its mass; `None` if there is no mass.
-fn draw(rng: &mut ChaCha8Rng, n: usize, mass: impl Fn(usize) -> f64) -> Option<usize> {
+pub(crate) fn draw(rng: &mut ChaCha8Rng, n: usize, mass: impl Fn(usize) -> f64) -> Option<usize> {
     let total: f64 = (0..n).map(&mass).sum();
     if total.is_nan() || total <= 0.0 {
         return None;

@@ -13,7 +13,7 @@ mod plot;
 use std::{error::Error, path::Path};
 
 use elbo::{
-    core::{Acceleration, PathPoint, Settings, ShortRuns, Tolerance, Variant},
+    core::{Acceleration, Moves, PathPoint, Settings, ShortRuns, Tolerance, Variant},
     mixture::{MixtureModel, Start},
 };
 
@@ -44,6 +44,7 @@ fn plain(per_observation: f64) -> Settings {
         acceleration: Acceleration::None,
         tolerance: Tolerance::Gap(per_observation),
         max_iterations: 50_000,
+        moves: Moves::none(),
         ..Settings::default()
     }
 }
@@ -317,7 +318,8 @@ fn restarts() -> Outcome<Plot> {
         for starts in sizes {
             let short_runs =
                 iterations.map(|iterations| ShortRuns { iterations, keep: starts / 20 });
-            let settings = Settings { acceleration, short_runs, ..Settings::default() };
+            let moves = Moves::none();
+            let settings = Settings { acceleration, short_runs, moves, ..Settings::default() };
             let (cost, all) = geyser.searches(*starts, &settings)?;
             best = best_of(&all).max(best);
             searches.push((line, *starts, cost, all));

@@ -157,6 +157,23 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Where the runs of a candidate begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Starts {
+    /// So many random starts.
+    Random(usize),
+    /// One start, from a hierarchy that all candidates share.
+    Hierarchical,
+}
+
+/// A number, or the word.
+pub(super) fn starts(text: &str) -> Result<Starts, String> {
+    if text == "hierarchical" {
+        return Ok(Starts::Hierarchical);
+    }
+    at_least_one(text).map(Starts::Random)
+}
+
 /// A number of folds: one cannot be held out.
 pub(super) fn folds(text: &str) -> Result<usize, String> {
     match text.parse() {

@@ -1,6 +1,8 @@
 //! `elbo fit`.
 
+mod chain;
 mod found;
+mod hmm;
 mod kmeans;
 mod mixture;
 
@@ -15,6 +17,7 @@ pub(super) fn run(family: Family) -> Result<u8, Error> {
             Err(Error::UnknownFamily { family: words.into_iter().next().unwrap_or_default() })
         }
         Family::Mixture(args) => mixture::run(&args),
+        Family::Hmm(args) => hmm::run(&args),
         Family::Kmeans(args) => kmeans::run(&args),
     }
 }

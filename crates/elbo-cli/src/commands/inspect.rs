@@ -1,10 +1,11 @@
 //! `elbo inspect`.
 
-use super::print;
+use super::{chain, print};
 use elbo::core::Criterion;
 
 use crate::{
     args::Inspect,
+    chain::SavedChain,
     error::Error,
     model::{Saved, SavedModel},
     number::{count, fixed},
@@ -14,6 +15,9 @@ use crate::{
 
 /// Shows a fitted model.
 pub(super) fn run(args: &Inspect) -> Result<(), Error> {
+    if let Some(saved) = SavedChain::read(&args.model)? {
+        return chain::inspect(args, &saved);
+    }
     let saved = match SavedModel::read(&args.model)? {
         SavedModel::Mixture(saved) => saved,
         SavedModel::Centers(saved) if args.terminal.json => return print(|out| saved.write(out)),

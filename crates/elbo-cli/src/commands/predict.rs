@@ -4,11 +4,12 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{pool, prepare, print, quoted, read, write_file};
+use super::{chain, pool, prepare, print, quoted, read, write_file};
 use elbo::core::Rows;
 
 use crate::{
     args::Predict,
+    chain::SavedChain,
     error::Error,
     explain,
     model::{Saved, SavedCenters, SavedModel},
@@ -35,6 +36,9 @@ struct Output<'a> {
 
 /// Says to which component each row belongs.
 pub(super) fn run(args: &Predict) -> Result<(), Error> {
+    if let Some(saved) = SavedChain::read(&args.input.model)? {
+        return chain::predict(args, &saved);
+    }
     args.out.as_deref().map_or(Ok(()), prepare)?;
     match SavedModel::read(&args.input.model)? {
         SavedModel::Mixture(saved) => components(args, &saved),

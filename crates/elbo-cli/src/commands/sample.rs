@@ -3,8 +3,10 @@
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use serde::Serialize;
 
-use super::{print, quoted};
-use crate::{args::Sample, error::Error, model::Saved, number::exact, output::write_json};
+use super::{chain, print, quoted};
+use crate::{
+    args::Sample, chain::SavedChain, error::Error, model::Saved, number::exact, output::write_json,
+};
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -21,6 +23,9 @@ struct Output {
 
 /// Draws new rows from a model.
 pub(super) fn run(args: &Sample) -> Result<(), Error> {
+    if let Some(saved) = SavedChain::read(&args.model)? {
+        return chain::sample(args, &saved);
+    }
     let saved = Saved::read(&args.model)?;
     let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
     let draws = (0..args.n).map(|_| saved.model.sample(&mut rng));

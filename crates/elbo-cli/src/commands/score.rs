@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::{pool, print, quoted, read};
+use super::{chain, pool, print, quoted, read};
 use crate::{
     args::Score,
+    chain::SavedChain,
     error::Error,
     explain,
     model::Saved,
@@ -30,6 +31,9 @@ struct Output<'a> {
 
 /// Says how well a model describes data.
 pub(super) fn run(args: &Score) -> Result<(), Error> {
+    if let Some(saved) = SavedChain::read(&args.input.model)? {
+        return chain::score(args, &saved);
+    }
     let saved = Saved::read(&args.input.model)?;
     let selection = args.input.selection(&saved.columns, args.weights.as_deref());
     let table = read(&args.input.data, &selection, saved.model.kind())?;

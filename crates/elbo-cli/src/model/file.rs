@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// The value of `format` in every model file.
-pub(super) const FORMAT: &str = "elbo-model";
+pub(crate) const FORMAT: &str = "elbo-model";
 
 /// The version of the format that is written and read.
-pub(super) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// A model with what is known of it.
 #[derive(Debug)]

@@ -40,6 +40,15 @@ pub(crate) enum ParamsError {
         /// The rate.
         rate: f64,
     },
+    /// States that emit something else.
+    #[error("its emission is not of the kind {expected}")]
+    Emission {
+        /// The kind that it should be.
+        expected: &'static str,
+    },
+    /// Parts that make no chain.
+    #[error("{0}")]
+    Chain(elbo::hmm::HmmError),
     /// Weights and components that make no mixture.
     #[error("{0}")]
     Mixture(MixtureError),

@@ -176,6 +176,7 @@ pub(super) fn badge(at: usize) -> String {
     format!("<span class=\"badge k{}\">{}</span>", color::index(at), at + 1)
 }
 
+/// A table of numbers with a caption.
 pub(super) fn table(caption: &str, header: &[impl AsRef<str>], rows: &str) -> String {
     table_with(&escape(caption), header, rows, "numbers")
 }

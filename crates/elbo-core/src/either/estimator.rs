@@ -225,9 +225,12 @@ mod wire {
                 return Err(D::Error::custom(message));
             }
             let (mut lefts, mut rights) = (lefts.iter().cloned(), rights.iter().cloned());
-            let point = |is_left: &bool| match is_left {
-                true => lefts.next().map(Either::Left),
-                false => rights.next().map(Either::Right),
+            let point = |is_left: &bool| {
+                if *is_left {
+                    lefts.next().map(Either::Left)
+                } else {
+                    rights.next().map(Either::Right)
+                }
             };
             let points = is_left.iter().filter_map(point).collect();
             Ok(Self { left, right, points })

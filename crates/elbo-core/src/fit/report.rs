@@ -46,6 +46,18 @@ pub struct Report {
     pub spurious: bool,
 }
 
+impl Report {
+    /// Puts the way of an earlier run, which ended where this one began, in front.
+    pub(super) fn follow(&mut self, earlier: &Self) {
+        let later = std::mem::replace(&mut self.trace, earlier.trace.clone());
+        self.trace.extend_from_slice(&later[1..]);
+        self.iterations += earlier.iterations;
+        self.e_steps += earlier.e_steps;
+        self.largest_fall = self.largest_fall.max(earlier.largest_fall);
+        self.repairs.merge(earlier.repairs);
+    }
+}
+
 /// Why a fit ended.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]

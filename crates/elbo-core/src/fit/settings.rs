@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use super::Moves;
+
 /// Settings of a fit. `Settings::default()` is soft EM, accelerated, until at most 10⁻¹⁰ nats per observation remain to be
 /// gained.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub struct Settings {
     pub pieces: usize,
     /// Short runs from every start, of which only the best go on; of [`fit_restarts`](crate::fit_restarts) only.
     pub short_runs: Option<ShortRuns>,
+    /// Moves from the best end of several runs; of [`fit_search`](crate::fit_search) only.
+    pub moves: Moves,
     /// Seed of everything random in the fit.
     pub seed: u64,
 }
@@ -44,6 +48,7 @@ impl Default for Settings {
             cancel: None,
             pieces: 32,
             short_runs: None,
+            moves: Moves::default(),
             seed: 0,
         }
     }
@@ -209,6 +214,14 @@ impl Default for Tolerance {
 }
 
 impl Tolerance {
+    /// Within how many nats per observation two ends are the same: 10⁻⁷, or 100 times the tolerance, if that is more.
+    pub(super) fn same(self) -> f64 {
+        match self {
+            Self::Gap(x) | Self::Change(x) => (100.0 * x).max(1e-7),
+            Self::RelativeChange(_) => 1e-7,
+        }
+    }
+
     pub(crate) fn is_zero(self) -> bool {
         let (Self::Gap(x) | Self::Change(x) | Self::RelativeChange(x)) = self;
         x == 0.0

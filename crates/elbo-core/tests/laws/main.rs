@@ -8,6 +8,7 @@ mod distributed;
 mod driver;
 mod inference;
 mod memory;
+mod moves;
 mod restarts;
 mod selection;
 mod sources;

@@ -231,6 +231,8 @@ impl Family for MultivariateGaussian {
     type Packed = MultivariateGaussianPacked;
     type Scratch = MultivariateGaussianScratch;
 
+    const OBSERVES_WHAT_IT_SCORED: bool = false; // it looks again where it has to
+
     fn check(&self, data: Rows<'_>) -> Result<(), DataError> {
         if data.d() != self.d() {
             return Err(DataError::Dimension { expected: self.d(), found: data.d() });

@@ -197,6 +197,11 @@ fn combine<S: Simd>(coefficients: &[f64], width: usize, lanes: &[f64], out: &mut
     }
 }
 
+/// Where element `(a, b)` of a triangle begins.
+const fn at(a: usize, b: usize) -> usize {
+    (a * (a + 1) / 2 + b) * MAX_LANES
+}
+
 /// `E[z̃ z̃ᵀ]` of each row; returns the log densities.
 #[inline(always)]
 fn posterior<S: Simd>(packed: &Packed, scratch: &mut Scratch) -> S {
@@ -204,59 +209,21 @@ fn posterior<S: Simd>(packed: &Packed, scratch: &mut Scratch) -> S {
     let Scratch { there, values, matrix, right, second, .. } = scratch;
     combine::<S>(&packed.quadratic, triangle(q), there, matrix);
     combine::<S>(&packed.linear, q + 1, values, right);
-    let mut squares = S::splat(0.0);
+    let mut score = S::load(&matrix[at(q, q)..]);
     for j in 0..packed.d {
         let y = S::load(&values[j * MAX_LANES..]);
-        squares = (y * y).mul_add(S::splat(packed.precision[j]), squares);
+        score = (y * y).mul_add(S::splat(packed.precision[j]), score);
     }
-    let at = |a: usize, b: usize| (a * (a + 1) / 2 + b) * MAX_LANES;
-    // right ← Σ y b − A[·, 1], the pull on the factors
+    score = S::load(&right[q * MAX_LANES..]).mul_add(S::splat(-2.0), score);
+    // the pull on the factors, r = Σ y b − A[·, 1], and their precision M = I + Σ A
     for a in 0..q {
         let pull = S::load(&right[a * MAX_LANES..]) - S::load(&matrix[at(q, a)..]);
         pull.store(&mut right[a * MAX_LANES..]);
         (S::load(&matrix[at(a, a)..]) + S::splat(1.0)).store(&mut matrix[at(a, a)..]);
     }
-    let mut score = squares + S::load(&matrix[at(q, q)..]);
-    score = S::load(&right[q * MAX_LANES..]).mul_add(S::splat(-2.0), score);
-    // M = L Lᵀ, row by row, with reciprocals on the diagonal
-    let mut determinant = S::splat(1.0);
-    for a in 0..q {
-        for b in 0..=a {
-            let mut sum = S::load(&matrix[at(a, b)..]);
-            for c in 0..b {
-                let product = S::load(&matrix[at(a, c)..]) * S::load(&matrix[at(b, c)..]);
-                sum = sum - product;
-            }
-            if a == b {
-                let root = sum.sqrt();
-                determinant = determinant * root;
-                sum = S::splat(1.0) / root;
-            } else {
-                sum = sum * S::load(&matrix[at(b, b)..]);
-            }
-            sum.store(&mut matrix[at(a, b)..]);
-        }
-        // products of roots overflow late, but they do
-        if a % 8 == 7 || a + 1 == q {
-            score += determinant.ln() * S::splat(2.0);
-            determinant = S::splat(1.0);
-        }
-    }
-    // L⁻¹ in place, and u = L⁻¹ r
-    for a in 0..q {
-        let diagonal = S::load(&matrix[at(a, a)..]);
-        for b in 0..a {
-            let mut sum = S::splat(0.0);
-            for c in b..a {
-                sum = S::load(&matrix[at(a, c)..]).mul_add(S::load(&matrix[at(c, b)..]), sum);
-            }
-            (S::splat(0.0) - sum * diagonal).store(&mut second[at(a, b)..]);
-        }
-        for b in 0..a {
-            S::load(&second[at(a, b)..]).store(&mut matrix[at(a, b)..]);
-        }
-    }
-    // z = L⁻ᵀ L⁻¹ r
+    score += factorize::<S>(q, matrix);
+    invert::<S>(q, matrix, second);
+    // u = L⁻¹ r
     for a in (0..q).rev() {
         let mut u = S::splat(0.0);
         for b in 0..=a {
@@ -265,10 +232,64 @@ fn posterior<S: Simd>(packed: &Packed, scratch: &mut Scratch) -> S {
         u.store(&mut right[a * MAX_LANES..]);
         score = score - u * u;
     }
+    moments::<S>(q, matrix, right, second);
+    score * S::splat(-0.5)
+}
+
+/// `M = L Lᵀ`, row by row in place, with reciprocals on the diagonal; returns `ln |M|`.
+#[inline(always)]
+fn factorize<S: Simd>(q: usize, matrix: &mut [f64]) -> S {
+    /// Roots whose product cannot overflow: they are below `10³⁸`.
+    const ROOTS: usize = 8;
+    let (mut log_det, mut product) = (S::splat(0.0), S::splat(1.0));
+    for a in 0..q {
+        for b in 0..=a {
+            let mut sum = S::load(&matrix[at(a, b)..]);
+            for c in 0..b {
+                sum = sum - S::load(&matrix[at(a, c)..]) * S::load(&matrix[at(b, c)..]);
+            }
+            if a == b {
+                let root = sum.sqrt();
+                product = product * root;
+                sum = S::splat(1.0) / root;
+            } else {
+                sum = sum * S::load(&matrix[at(b, b)..]);
+            }
+            sum.store(&mut matrix[at(a, b)..]);
+        }
+        if (a + 1).is_multiple_of(ROOTS) || a + 1 == q {
+            log_det += product.ln() * S::splat(2.0);
+            product = S::splat(1.0);
+        }
+    }
+    log_det
+}
+
+/// `L⁻¹` in place of `L`, whose diagonal holds reciprocals already; `room` is overwritten.
+#[inline(always)]
+fn invert<S: Simd>(q: usize, matrix: &mut [f64], room: &mut [f64]) {
+    for a in 0..q {
+        let diagonal = S::load(&matrix[at(a, a)..]);
+        for b in 0..a {
+            let mut sum = S::splat(0.0);
+            for c in b..a {
+                sum = S::load(&matrix[at(a, c)..]).mul_add(S::load(&matrix[at(c, b)..]), sum);
+            }
+            (S::splat(0.0) - sum * diagonal).store(&mut room[at(a, b)..]);
+        }
+        for b in 0..a {
+            S::load(&room[at(a, b)..]).store(&mut matrix[at(a, b)..]);
+        }
+    }
+}
+
+/// `E[z] = L⁻ᵀ u` and `E[z zᵀ] = L⁻ᵀ L⁻¹ + E[z] E[z]ᵀ`, as the triangle of `E[z̃ z̃ᵀ]`.
+#[inline(always)]
+fn moments<S: Simd>(q: usize, inverse: &[f64], u: &[f64], second: &mut [f64]) {
     for a in 0..q {
         let mut z = S::splat(0.0);
         for b in a..q {
-            z = S::load(&matrix[at(b, a)..]).mul_add(S::load(&right[b * MAX_LANES..]), z);
+            z = S::load(&inverse[at(b, a)..]).mul_add(S::load(&u[b * MAX_LANES..]), z);
         }
         z.store(&mut second[at(q, a)..]);
     }
@@ -278,12 +299,11 @@ fn posterior<S: Simd>(packed: &Packed, scratch: &mut Scratch) -> S {
         for b in 0..=a {
             let mut sum = z * S::load(&second[at(q, b)..]);
             for c in a..q {
-                sum = S::load(&matrix[at(c, a)..]).mul_add(S::load(&matrix[at(c, b)..]), sum);
+                sum = S::load(&inverse[at(c, a)..]).mul_add(S::load(&inverse[at(c, b)..]), sum);
             }
             sum.store(&mut second[at(a, b)..]);
         }
     }
-    score * S::splat(-0.5)
 }
 
 /// Adds the rows to the sums.

@@ -383,46 +383,19 @@ impl LatentModel for IcaModel {
         stats: &IcaStats,
         next: &mut IcaParams,
     ) -> Result<Repairs, EstimateError> {
-        let (q, n) = (self.q, stats.n);
+        let q = self.q;
         for (a, kind) in next.kinds.iter_mut().enumerate() {
             let of = |kind| self.log_density(stats, a, kind);
             let (flat, peaked) = (SourceKind::SubGaussian, SourceKind::SuperGaussian);
             *kind = if of(flat) > of(peaked) { flat } else { peaked };
         }
-        let mut covariance = vec![0.0; q * q]; // of the sources
-        let turn = View::new(&params.turn, q, q);
-        multiply_into(turn, turn.t(), &mut covariance);
-        let is_flat = |a: usize| next.kinds[a] == SourceKind::SubGaussian;
-        let gradient = |a: usize, b: usize| {
-            let product = stats.products[a * q + b] / n;
-            let score = if is_flat(a) { covariance[a * q + b] - product } else { product };
-            score - f64::from(u8::from(a == b))
-        };
-        let slope = |a: usize| {
-            let slope = stats.sums[a] / n;
-            if is_flat(a) { 1.0 - slope } else { slope }
-        };
-        let curvature = |a: usize, b: usize| slope(a) * stats.sums[q + b] / n;
-        let mut step = identity(q);
-        let mut largest = 0.0_f64;
-        for (a, b) in (0..q).flat_map(|a| (0..q).map(move |b| (a, b))) {
-            let e = if a == b {
-                -gradient(a, a) / (1.0 + curvature(a, a)).max(FLATTEST)
-            } else {
-                let (h, k) = (curvature(a, b), curvature(b, a));
-                // the smaller eigenvalue of the block, raised where it is too small
-                let smaller = 0.5 * (h + k - (h - k).hypot(2.0));
-                let raise = (FLATTEST - smaller).max(0.0);
-                let (h, k) = (h + raise, k + raise);
-                -(k * gradient(a, b) - gradient(b, a)) / (h * k - 1.0)
-            };
-            largest = largest.max(e.abs());
-            step[a * q + b] = e;
-        }
+        let mut step = self.newton_step(params, stats, &next.kinds);
+        let largest = step.iter().fold(0.0_f64, |largest, e| largest.max(e.abs()));
         let share = (LONGEST / largest).min(1.0);
         for (p, e) in step.iter_mut().enumerate() {
             *e = share * *e + f64::from(u8::from(p % (q + 1) == 0));
         }
+        let turn = View::new(&params.turn, q, q);
         multiply_into(View::new(&step, q, q), turn, &mut next.turn);
         self.prepare(next)?;
         Ok(Repairs::default())
@@ -442,6 +415,37 @@ impl LatentModel for IcaModel {
 }
 
 impl IcaModel {
+    /// `E` of `R ← (I + E) R`, by Newton's method with the Hessian of independent sources of these kinds.
+    fn newton_step(&self, params: &IcaParams, stats: &IcaStats, kinds: &[SourceKind]) -> Vec<f64> {
+        let (q, n) = (self.q, stats.n);
+        let mut covariance = vec![0.0; q * q]; // of the sources
+        let turn = View::new(&params.turn, q, q);
+        multiply_into(turn, turn.t(), &mut covariance);
+        let is_flat = |a: usize| kinds[a] == SourceKind::SubGaussian;
+        let gradient = |a: usize, b: usize| {
+            let product = stats.products[a * q + b] / n;
+            let score = if is_flat(a) { covariance[a * q + b] - product } else { product };
+            score - f64::from(u8::from(a == b))
+        };
+        let curvature = |a: usize, b: usize| {
+            let slope = stats.sums[a] / n;
+            let slope = if is_flat(a) { 1.0 - slope } else { slope };
+            slope * stats.sums[q + b] / n
+        };
+        let entry = |a: usize, b: usize| {
+            if a == b {
+                return -gradient(a, a) / (1.0 + curvature(a, a)).max(FLATTEST);
+            }
+            let (h, k) = (curvature(a, b), curvature(b, a));
+            // the smaller eigenvalue of the block, raised where it is too small
+            let smaller = 0.5 * (h + k - (h - k).hypot(2.0));
+            let raise = (FLATTEST - smaller).max(0.0);
+            let (h, k) = (h + raise, k + raise);
+            -(k * gradient(a, b) - gradient(b, a)) / (h * k - 1.0)
+        };
+        (0..q * q).map(|p| entry(p / q, p % q)).collect()
+    }
+
     /// Adds a block of rows.
     fn observe(
         &self,

@@ -6,6 +6,7 @@
 mod analysis;
 mod bad_input;
 mod em;
+mod family;
 mod ica;
 mod ppca;
 mod rotation;

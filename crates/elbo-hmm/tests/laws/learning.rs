@@ -2,8 +2,8 @@
 
 use elbo_core::LatentModel;
 use elbo_hmm::{
-    Categorical, Dirichlet, Gamma, Gaussian, Hmm, HmmModel, NormalInverseGamma, Poisson, Sequences,
-    Settings, Start, Stopped, Tolerance, Variant,
+    Categorical, Dirichlet, Gamma, Gaussian, Hmm, HmmModel, MaximumAPosteriori, NormalInverseGamma,
+    Poisson, Sequences, Settings, Start, Stopped, Tolerance, Variant,
 };
 use proptest::prelude::*;
 
@@ -259,4 +259,26 @@ fn stationary_law_is_left_unchanged() {
     for (now, next) in law.iter().zip(hmm.predict(&law, 1)) {
         assert!((now - next).abs() < 4.0 * f64::EPSILON);
     }
+}
+
+/// A sticky prior lengthens visits, and its objective is climbed.
+#[test]
+fn sticky_priors_lengthen_visits() {
+    let x: Vec<u64> = (0..200).map(|t| [2, 3, 9, 11, 2, 8][t * t % 6]).collect();
+    let rates = [2.5, 9.0].map(|rate| Poisson::new(rate).unwrap()).to_vec();
+    let start = Hmm::new(&[0.5, 0.5], &[[0.5, 0.5], [0.5, 0.5]], rates).unwrap();
+    let durations = |stay: f64| {
+        let model = HmmModel::new(
+            MaximumAPosteriori::new(Gamma::new(2.0, 0.3).unwrap()),
+            MaximumAPosteriori::new(Dirichlet::symmetric(2, 1.5).unwrap()),
+            MaximumAPosteriori::with(elbo_hmm::sticky_rows(2, 1.5, stay).unwrap()),
+        );
+        let at = Start::At(start.clone());
+        let fitted = model.fit(Sequences::one(&x[..]), &at, &Settings::default(), &()).unwrap();
+        let trace = fitted.report.trace;
+        assert!(trace.windows(2).all(|pair| pair[1] >= pair[0] - 1e-9), "{trace:?}");
+        fitted.hmm.mean_durations()
+    };
+    let (plain, sticky) = (durations(0.5), durations(300.0));
+    assert!(sticky[0] > 2.0 * plain[0] && sticky[1] > 2.0 * plain[1], "{plain:?} {sticky:?}");
 }

@@ -6,7 +6,10 @@ mod learning;
 mod paths;
 #[cfg(feature = "serde")]
 mod persistence;
+mod precision;
+mod questions;
 mod sequences;
+mod stationary;
 mod variational;
 mod weights;
 

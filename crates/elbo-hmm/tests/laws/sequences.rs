@@ -1,6 +1,6 @@
 //! Many sequences, short sequences, no sequences.
 
-use elbo_core::{Batch, Inference, LatentModel};
+use elbo_core::{Batch, Inference, LatentModel, Statistics};
 use elbo_hmm::{DataError, FitError, Hmm, HmmModel, Poisson, Sequences, Settings, Start};
 use proptest::prelude::*;
 
@@ -110,4 +110,25 @@ fn too_few_steps_for_the_states_is_an_error() {
 #[should_panic(expected = "offsets must run from 0")]
 fn offsets_that_miss_steps_are_a_bug_of_the_caller() {
     let _ = Sequences::new(&[1_u64, 2][..], &[0, 1]);
+}
+
+/// Messages that are made twice are the same, also where blocks are done with logarithms.
+#[test]
+fn little_memory_changes_no_bit() {
+    let x: Vec<f64> =
+        (0..3000).map(|t| ((t * t) % 17) as f64 + 90.0 * f64::from(t / 700 % 2)).collect();
+    let gaussian = |mean: f64| elbo_hmm::Gaussian::new(mean, 1.0).unwrap();
+    let rows = [[0.9, 0.1, 0.0], [0.0, 0.8, 0.2], [1e-200, 0.3, 0.7]];
+    let hmm = Hmm::new(&[0.2, 0.3, 0.5], &rows, vec![gaussian(3.0), gaussian(9.0), gaussian(95.0)]);
+    let hmm = hmm.unwrap();
+    let offsets = [0, 1, 1300, 1300, 3000];
+    let data = Sequences::new(&x[..], &offsets);
+    let of = |model: HmmModel<_, _, _>| {
+        let params = model.start(hmm.clone(), 1.0).unwrap();
+        let (log_likelihood, stats) = e_step(&model, &params, data, Inference::Soft).unwrap();
+        let mut flat = vec![log_likelihood];
+        stats.write_to(&mut flat);
+        flat.into_iter().map(f64::to_bits).collect::<Vec<_>>()
+    };
+    assert_eq!(of(HmmModel::ml()), of(HmmModel::ml().memory(0)));
 }

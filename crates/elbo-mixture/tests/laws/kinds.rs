@@ -304,8 +304,8 @@ fn a_box_is_what_the_data_say() {
     let rows = [0.0, 5.0, 2.0, f64::NAN, 1.0, 9.0];
     let noise = UniformBox::around(Rows::new(&rows, 3, 2)).unwrap();
     assert_eq!((noise.low(), noise.high()), (&[0.0, 5.0][..], &[2.0, 9.0][..]));
-    assert_eq!(noise.log_density(&[1.0, f64::NAN]), -2.0_f64.ln());
-    assert_eq!(noise.log_density(&[2.1, 6.0]), f64::NEG_INFINITY);
+    assert!((noise.log_density(&[1.0, f64::NAN]) + 2.0_f64.ln()).abs() < 1e-15);
+    assert!(noise.log_density(&[2.1, 6.0]) < f64::MIN);
     let other = noise.with_volume(4.0).unwrap();
     assert!((other.log_density(&[2.0, 5.0]) + 4.0_f64.ln()).abs() < 1e-15);
     let flat = UniformBox::around(Rows::new(&[1.0, 2.0, 1.0, 3.0], 2, 2)).unwrap_err();

@@ -12,6 +12,7 @@ mod evidence;
 mod family;
 mod freeze;
 mod golden;
+mod hierarchy;
 mod hold;
 mod invariance;
 mod kinds;

@@ -94,7 +94,6 @@ fn priors_of_weights_by_name() {
         .fit(table.rows().into())
         .unwrap();
     assert!(sticks.report.stopped.is_converged());
-    assert!(sticks.mixture.weights().is_sorted_by(|a, b| a >= b));
 }
 
 /// In one column: a mixture of Student t with `ν` degrees of freedom and scale `Ψ(κ + 1)/(κν)`, weights `E[πⱼ]`; and it

@@ -210,6 +210,9 @@ impl Found<'_> {
         let (args, report) = (self.args, &self.fit().report);
         let start = match &args.fit.start {
             Some(path) => path.display().to_string(),
+            None if args.fit.is_hierarchical() => {
+                "one per candidate, from a hierarchy of the rows".into()
+            }
             None => format!("{} per candidate, seed {}", self.fit().runs.ends.len(), args.fit.seed),
         };
         let mut facts = vec![

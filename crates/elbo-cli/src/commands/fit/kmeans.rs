@@ -90,7 +90,12 @@ pub(super) fn run(args: &KmeansArgs) -> Result<u8, Error> {
 
 /// Refuses what k-means does not have.
 fn check(args: &KmeansArgs) -> Result<(), Error> {
-    args.fit.starts(0).map_err(Error::Arguments)?;
+    args.fit.starts().map_err(Error::Arguments)?;
+    if args.fit.is_hierarchical() {
+        return Err(Error::Arguments(
+            "--starts hierarchical is for mixtures; give a number of starts".into(),
+        ));
+    }
     if args.fit.estimator != EstimatorKind::Ml {
         return Err(Error::Arguments(
             "k-means has no prior, so that --estimator is ml; elbo fit mixture --covariance EII has one".into(),
@@ -110,7 +115,7 @@ fn fit(
     table: &Table,
     cancel: &CancelToken,
 ) -> Result<(FittedKMeans, Option<f64>), Error> {
-    let starts = args.fit.starts(table.n()).map_err(Error::Arguments)?;
+    let starts = args.fit.starts().map_err(Error::Arguments)?;
     let settings = Settings {
         tolerance: Tolerance::Gap(args.fit.tol.unwrap_or(1e-15)),
         max_iterations: args.fit.max_iter,

@@ -70,9 +70,14 @@ pub(super) fn run(args: &MixtureArgs) -> Result<u8, Error> {
 /// Refuses what this version cannot do.
 fn check(args: &MixtureArgs) -> Result<(), Error> {
     let refuse = |message: &str| Err(Error::Arguments(message.into()));
-    args.fit.starts(0).map_err(Error::Arguments)?;
+    args.fit.starts().map_err(Error::Arguments)?;
     if args.component == Kind::Poisson && args.covariance.is_some() {
         return refuse("--covariance goes with --component gaussian; Poisson components have none");
+    }
+    if args.component == Kind::Poisson && args.fit.is_hierarchical() {
+        return refuse(
+            "--starts hierarchical goes with --component gaussian; give a number of starts",
+        );
     }
     if args.fit.start.is_some() && !args.components.is_single() {
         return refuse("--start is one model: give its number of components, not a range");
@@ -149,7 +154,8 @@ fn plan<'t>(
         components,
         structures,
         estimation: args.fit.estimator.estimation(),
-        starts: args.fit.starts(table.n()).map_err(Error::Arguments)?,
+        starts: args.fit.starts().map_err(Error::Arguments)?,
+        hierarchical: args.fit.is_hierarchical(),
         start,
         settings: Settings {
             acceleration: args.fit.accelerate.setting(),
