@@ -1,4 +1,4 @@
-//! Topics for the interactive viewer LDAvis.
+//! Topics for the interactive viewer `LDAvis`.
 
 use std::fmt::Write;
 
@@ -7,14 +7,14 @@ use elbo_linalg::symmetric_eigen;
 
 use crate::{Documents, TopicModel, Vocabulary};
 
-/// Words shown beside a topic, LDAvis's own number.
+/// Words shown beside a topic, the viewer's own number.
 const SHOWN: usize = 30;
 
 /// Values of `λ` that the viewer's slider stops at, less one.
 const LAMBDA_STEPS: usize = 100;
 
 impl TopicModel {
-    /// What LDAvis (Sievert & Shirley 2014) shows, in the JSON that pyLDAvis's `to_json` gives and its page reads: the topics by
+    /// What `LDAvis` (Sievert & Shirley 2014) shows, in the JSON that `pyLDAvis` writes and its page reads: the topics by
     /// size, placed in the plane by their Jensen–Shannon divergences, and their most relevant words for every `λ`.
     ///
     /// Sizes are tokens of the documents given. Cost: the [shares](Self::shares) of all documents, and `100 k` partial sorts of
