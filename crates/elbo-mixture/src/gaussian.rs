@@ -110,7 +110,8 @@ impl GaussianMixture {
         self
     }
 
-    /// Number of starts.
+    /// Number of starts. Every ten in a row are followed by moves from the best of their ends
+    /// ([`Settings::moves`](elbo_core::Settings)); fewer are left as they are.
     ///
     /// # Panics
     ///
