@@ -210,7 +210,7 @@ fn a_start_of_another_shape_is_refused() {
         (
             r#"{"weights": [1], "means": [[1, 2]], "covariances": [[[1, 0], [0, 1]]]}"#,
             "-K 2",
-            "it has 1 components, --components asks for 2",
+            "it has 1 components, 2 are asked for",
         ),
         (
             r#"{"weights": [1], "means": [[1]], "covariances": [[[1]]]}"#,

@@ -53,7 +53,9 @@ pub(super) fn normalize(x: &mut [f64]) -> bool {
         return false;
     }
     let length = x.iter().map(|x| (x / largest) * (x / largest)).sum::<f64>().sqrt() * largest;
-    x.iter_mut().for_each(|x| *x /= length);
+    for x in x.iter_mut() {
+        *x /= length;
+    }
     true
 }
 
