@@ -3,6 +3,7 @@
     clippy::inline_always,
     reason = "kernels must be inlined into the entry point of their instruction set"
 )]
+#![allow(clippy::needless_range_loop, reason = "arrays of registers are indexed together")]
 
 use elbo_linalg::Simd;
 

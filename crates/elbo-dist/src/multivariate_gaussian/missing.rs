@@ -3,6 +3,10 @@
     clippy::inline_always,
     reason = "kernels must be inlined into the entry point of their instruction set"
 )]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "rows of a block and its columns are counted in 32 bits"
+)]
 
 use core::cmp::Ordering;
 use std::f64::consts::TAU;

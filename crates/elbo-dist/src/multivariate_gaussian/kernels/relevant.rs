@@ -4,6 +4,8 @@
 //! the component with the highest bound is scored in full; every component whose bound lies far enough below that score is
 //! given up, and the rows that are left are gathered, component by component, for the other half.
 
+#![allow(clippy::cast_possible_truncation, reason = "lanes are counted")]
+
 use core::f64::consts::LN_2;
 
 use elbo_linalg::{MAX_LANES, MAX_TILE, Rows, Simd};
