@@ -79,16 +79,16 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
     ) {
         let (initial, transition, emission) = params.points();
         let (of_initial, of_transition, of_emission) = self.estimators();
-        let (mut steps, mut out) = (steps, out);
-        if params.is_stationary() {
+        let mut steps = steps;
+        let out = if params.is_stationary() {
             let mut counts = stats.1.clone();
             add_start_counts(transition, stats.0[0].counts(), &mut counts);
-            score_free(of_transition, transition, &counts, &mut steps, &mut out);
+            score_free(of_transition, transition, &counts, &mut steps, out)
         } else {
-            score_free(of_initial, initial, &stats.0, &mut steps, &mut out);
-            score_free(of_transition, transition, &stats.1, &mut steps, &mut out);
-        }
-        score_free(of_emission, emission, &stats.2, &mut steps, &mut out);
+            let out = score_free(of_initial, initial, &stats.0, &mut steps, out);
+            score_free(of_transition, transition, &stats.1, &mut steps, out)
+        };
+        score_free(of_emission, emission, &stats.2, &mut steps, out);
     }
 }
 

@@ -64,9 +64,9 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>, W: PointEstimator<Categoric
     ) {
         let (weights, components) = params.points();
         let (of_components, of_weights) = self.estimators();
-        let (mut steps, mut out) = (steps, out);
-        score_free(of_weights, weights, counts, &mut steps, &mut out);
-        score_free(of_components, components, stats, &mut steps, &mut out);
+        let mut steps = steps;
+        let out = score_free(of_weights, weights, counts, &mut steps, out);
+        score_free(of_components, components, stats, &mut steps, out);
     }
 }
 

@@ -117,6 +117,9 @@ pub struct Tried {
     pub taken: bool,
 }
 
+/// The number of the run that ended best, and its end.
+type Winner<M> = Option<(usize, Fit<<M as LatentModel>::Params, <M as LatentModel>::Stats>)>;
+
 impl<M, D, S> Contest<'_, M, D, S>
 where
     M: LatentModel,
@@ -172,7 +175,7 @@ where
         &self,
         proposals: &[Proposal<M::Params>],
         settings: &Settings,
-    ) -> (Vec<End>, Option<(usize, Fit<M::Params, M::Stats>)>) {
+    ) -> (Vec<End>, Winner<M>) {
         let max_iterations = settings.moves.iterations.min(settings.max_iterations);
         let short = Settings { max_iterations, ..settings.clone() };
         let fits = map_in_order(proposals.len(), |i| {

@@ -100,8 +100,8 @@ impl<F: ExpectedLogLikelihood, E: PointEstimator<F>> CompleteDataModel for Singl
         steps: &[f64],
         out: &mut [f64],
     ) {
-        let (mut steps, mut out) = (steps, out);
-        score_free(self.estimator(), E::points(params.fits()), stats, &mut steps, &mut out);
+        let mut steps = steps;
+        score_free(self.estimator(), E::points(params.fits()), stats, &mut steps, out);
     }
 }
 

@@ -47,27 +47,28 @@ pub fn with_free<F: Family + FlatParameters, E: Estimator<F>>(
 }
 
 /// Overwrites the front of `out` by the gradient of `Q(·; s)` in the coordinates of the components that are not frozen, and
-/// takes these coordinates off the front of `steps` and of `out`; see [`ExpectedLogLikelihood::score_all_into`].
+/// returns the rest of it; takes these coordinates off the front of `steps`. See [`ExpectedLogLikelihood::score_all_into`].
 ///
 /// # Panics
 ///
 /// If `steps` or `out` hold fewer numbers than [`write_free`] writes.
-pub fn score_free<F: ExpectedLogLikelihood, E: Estimator<F>>(
+pub fn score_free<'o, F: ExpectedLogLikelihood, E: Estimator<F>>(
     estimator: &E,
     points: &[F],
     stats: &[F::Stats],
     steps: &mut &[f64],
-    out: &mut &mut [f64],
-) {
+    out: &'o mut [f64],
+) -> &'o mut [f64] {
     let points = free::<F, E, F>(estimator, points);
     let stats = free::<F, E, F::Stats>(estimator, stats);
     if points.is_empty() {
-        return;
+        return out;
     }
     let mut flat = Vec::new();
     F::write_all_unconstrained(&points, &mut flat);
     let (own_steps, other_steps) = steps.split_at(flat.len());
-    let (own, others) = std::mem::take(out).split_at_mut(flat.len());
+    let (own, others) = out.split_at_mut(flat.len());
     F::score_all_into(&points, &stats, own_steps, own);
-    (*steps, *out) = (other_steps, others);
+    *steps = other_steps;
+    others
 }
