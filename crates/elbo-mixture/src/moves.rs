@@ -60,7 +60,9 @@ impl<'m, 'd, 'e, F: Family, E: Estimator<F>, W: Estimator<Categorical>>
         let (weights, points) = end.params.points();
         for (point, weight) in points.iter().zip(weights[0].probabilities()) {
             let mut scores = near.scores(point);
-            scores.iter_mut().for_each(|score| *score += weight.ln());
+            for score in &mut scores {
+                *score += weight.ln();
+            }
             near.shares.push(scores);
         }
         near.normalize().then_some(near)
@@ -134,7 +136,9 @@ impl<'m, 'd, 'e, F: Family, E: Estimator<F>, W: Estimator<Categorical>>
         let mut all = Vec::new();
         for mut changes in [merges, drops] {
             let total: f64 = changes.iter().map(|(mass, _)| mass).sum();
-            changes.iter_mut().for_each(|(mass, _)| *mass /= total);
+            for (mass, _) in &mut changes {
+                *mass /= total;
+            }
             all.append(&mut changes);
         }
         all

@@ -59,7 +59,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for topic in 0..3 {
         let words = fitted.model.top_words(topic, 6);
         let mut counts = Cooccurrences::windows(&words, 10);
-        seen.iter().for_each(|text| counts.observe(text));
+        for text in &seen {
+            counts.observe(text);
+        }
         let names: Vec<&str> = words.iter().map(|word| vocabulary.name(*word)).collect();
         let coherence = counts.coherence(&words, CoherenceMeasure::Npmi);
         println!("topic {topic} (coherence {coherence:.2}): {}", names.join(" "));

@@ -25,11 +25,12 @@ pub(crate) fn clusters(
         let columns = printable(&mixture.columns.join(", "));
         writeln!(out, "{source}: {rows} rows, {d} columns ({columns})\n")?;
     }
-    let mut title = format!("{k} cluster{}", if k == 1 { "" } else { "s" });
-    title += &format!(", inertia {}", significant(summary.inertia, 8));
-    if let Some(explained) = summary.explained {
-        title += &format!(" ({} % of the variance explained)", fixed(100.0 * explained, 1));
-    }
+    let explained = summary.explained.map_or_else(String::new, |explained| {
+        format!(" ({} % of the variance explained)", fixed(100.0 * explained, 1))
+    });
+    let clusters = if k == 1 { "cluster" } else { "clusters" };
+    let inertia = significant(summary.inertia, 8);
+    let title = format!("{k} {clusters}, inertia {inertia}{explained}");
     writeln!(out, "{}", paint.bold(&title))?;
     if !summary.ending.is_empty() {
         let (reached, starts) = summary.reached;

@@ -119,13 +119,13 @@ fn missing_cells_are_fitted_and_predicted() {
     assert_eq!(predicted.len(), 4);
     assert!(folder.run("score model.json gap.csv").contains("log"));
 
-    let mut rows = String::from("a,b\n");
-    for i in 0..60 {
+    let row = |i: i32| {
         let (x, cluster) = (f64::from(i * 37 % 60) / 30.0, f64::from(i % 2) * 9.0);
         let b = if i % 7 == 3 { "NA".into() } else { (cluster - x * x).to_string() };
-        rows += &format!("{},{b}\n", x + cluster);
-    }
-    folder.write("some.csv", &rows);
+        format!("{},{b}\n", x + cluster)
+    };
+    let rows: String = (0..60).map(row).collect();
+    folder.write("some.csv", &format!("a,b\n{rows}"));
     let report = folder.run("fit mixture some.csv --components 2");
     assert!(report.contains("8 missing cells"), "{report}");
 }

@@ -36,11 +36,15 @@ fn by_brute_force(table: &Table, k: usize) -> Vec<usize> {
     // Gram-Schmidt makes covariances of two columns 0 and variances 1; the criterion knows no rotation.
     let center = |x: &mut Vec<f64>| {
         let m = mean(x);
-        x.iter_mut().for_each(|v| *v -= m);
+        for v in x.iter_mut() {
+            *v -= m;
+        }
     };
     let scale = |x: &mut Vec<f64>| {
         let s = (x.iter().map(|v| v * v).sum::<f64>() / n as f64).sqrt();
-        x.iter_mut().for_each(|v| *v /= s);
+        for v in x.iter_mut() {
+            *v /= s;
+        }
     };
     center(&mut x);
     center(&mut y);
@@ -82,7 +86,9 @@ fn by_brute_force(table: &Table, k: usize) -> Vec<usize> {
     }
     let mut labels = vec![0; n];
     for (label, part) in parts.iter().enumerate() {
-        part.iter().for_each(|i| labels[*i] = label);
+        for i in part {
+            labels[*i] = label;
+        }
     }
     canonical(&labels)
 }

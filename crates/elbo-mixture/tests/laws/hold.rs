@@ -91,9 +91,9 @@ fn covariances_about_known_means() {
                         .for_each(|(at, s)| close(found[at], s / 272.0));
                 }
                 CovarianceStructure::VVI => {
-                    [(0, 0), (3, 2)]
-                        .into_iter()
-                        .for_each(|(at, s)| close(found[at], own[j][s] / counts[j]));
+                    for (at, s) in [(0, 0), (3, 2)] {
+                        close(found[at], own[j][s] / counts[j]);
+                    }
                 }
                 // The volume of a component given the common shape: tr(W A⁻¹) = n d λ.
                 _ => close(own[j][0] / found[0] + own[j][2] / found[3], 2.0 * counts[j]),

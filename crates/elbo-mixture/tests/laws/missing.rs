@@ -53,7 +53,7 @@ fn marginal_density(component: &MultivariateGaussian, row: &[f64]) -> f64 {
         }
     }
     let distance: f64 = z.iter().zip(&a).map(|(z, line)| z * line[m]).sum();
-    (-0.5 * distance).exp() / (determinant * std::f64::consts::TAU.powi(m as i32)).sqrt()
+    (-0.5 * distance).exp() / (determinant * std::f64::consts::TAU.powf(m as f64)).sqrt()
 }
 
 fn log_likelihood(mixture: &Mixture<MultivariateGaussian>, table: &Table) -> f64 {

@@ -61,9 +61,9 @@ impl MatrixNormalInverseWishart {
     fn tilts_from(&self, origin: &Plane) -> Vec<f64> {
         let there = self.plane.evaluate(&origin.center);
         let mut tilts = Vec::with_capacity(self.outputs() * self.width());
-        for o in 0..self.outputs() {
+        for (o, (there, value)) in there.iter().zip(&origin.value).enumerate() {
             if self.value_pseudo_count.is_some() {
-                tilts.push(there[o] - origin.value[o]);
+                tilts.push(there - value);
             }
             tilts.extend(self.plane.row(o).iter().zip(origin.row(o)).map(|(ours, at)| ours - at));
         }
