@@ -94,7 +94,19 @@ fn old_faithful_has_two_clusters_of_six_components() {
         let first_is_long = fitted.mixture.components()[0].mean()[0] > 3.2;
         assert_eq!(*group == 0, is_long == first_is_long, "{:?}", component.mean());
     }
-    assert_eq!(merging.suggested_clusters(), Some(2));
+}
+
+/// Three groups, each of two components that are the same: three mergers take all the entropy, the others none.
+#[test]
+fn the_curve_bends_where_nothing_is_left_to_gain() {
+    let component = |i: usize| Gaussian::new(100.0 * (i / 2) as f64, 1.0).unwrap();
+    let six = Mixture::new(vec![1.0 / 6.0; 6], (0..6).map(component).collect()).unwrap();
+    let data: Vec<f64> =
+        (0..30).map(|i| 100.0 * f64::from(i % 3) + f64::from(i % 5) - 2.0).collect();
+    let merging = six.merging(&data[..]).unwrap();
+    assert_close(merging.entropy(), 30.0 * 2.0_f64.ln(), 30.0);
+    assert_eq!(merging.suggested_clusters(), Some(3));
+    assert_eq!(merging.groups(3), [0, 0, 1, 1, 2, 2]);
     let few = Mixture::new(vec![1.0], vec![Gaussian::new(0.0, 1.0).unwrap()]).unwrap();
     assert_eq!(few.merging(&[0.0][..]).unwrap().suggested_clusters(), None);
 }
