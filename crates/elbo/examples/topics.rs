@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for topic in 0..3 {
         let words = fitted.model.top_words(topic, 6);
         let mut counts = Cooccurrences::windows(&words, 10);
-        for text in &seen {
+        for text in seen {
             counts.observe(text);
         }
         let names: Vec<&str> = words.iter().map(|word| vocabulary.name(*word)).collect();

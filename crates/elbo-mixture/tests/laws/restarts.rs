@@ -13,7 +13,7 @@ use crate::support::shipped;
 fn more_starts_find_more_optima_and_never_a_worse_one() {
     let faithful = shipped("faithful");
     let fit = |starts| {
-        let builder = GaussianMixture::new(4).structure(CovarianceStructure::EEE).seed(3);
+        let builder = GaussianMixture::new(5).structure(CovarianceStructure::VVV).seed(3);
         builder.starts(starts).fit(faithful.rows().into()).unwrap()
     };
     let (one, some, many) = (fit(1), fit(10), fit(14));
