@@ -33,8 +33,8 @@ fn data_that_no_mixture_fits_are_refused_in_the_words_of_the_file() {
             "line 4, column \"n\" is missing (and 1 more); Poisson components need every value: fill the cell, remove the row, or choose other columns with --columns",
         ),
         (
-            "a,b\n1,NA\n2,\n3,NaN\n",
-            "-K 1",
+            "a,b,w\n1,NA,1\n2,,1\n3,4,0\n",
+            "-K 1 --weights w",
             "column \"b\" is missing in every row; leave it out with --columns",
         ),
         (

@@ -127,7 +127,7 @@ fn missing_cells_are_fitted_and_predicted() {
     let rows: String = (0..60).map(row).collect();
     folder.write("some.csv", &format!("a,b\n{rows}"));
     let report = folder.run("fit mixture some.csv --components 2");
-    assert!(report.contains("8 missing cells"), "{report}");
+    assert!(report.contains("9 missing cells"), "{report}");
 }
 
 #[test]
