@@ -15,8 +15,10 @@ use elbo_linalg::{
 /// let of = LowRankGaussian::new(vec![0.0; 3], &[1.0, 1.0, 1.0], vec![1.0; 3])?;
 /// let mut scorer = Scorer::new(&of);
 /// let data = [1.0, f64::NAN, 2.0];
-/// assert_eq!(scorer.scores(Rows::new(&data, 1, 3))?, [1.0]); // (1 + 2) / (1 + 2)
-/// assert_eq!(scorer.completed(Rows::new(&data, 1, 3))?, [1.0, 1.0, 2.0]);
+/// let scores = scorer.scores(Rows::new(&data, 1, 3))?;
+/// assert!((scores[0] - 1.0).abs() < 1e-15); // (1 + 2) / (1 + 2)
+/// let completed = scorer.completed(Rows::new(&data, 1, 3))?;
+/// assert!((completed[1] - 1.0).abs() < 1e-15 && completed[2] == 2.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -49,7 +49,9 @@ const TERMS: f64 = 1e5;
 /// Every number of the prior a little less and a little more; matrices stay symmetric.
 fn priors_nearby(prior: &MatrixNormalInverseWishart) -> Vec<MatrixNormalInverseWishart> {
     let (p, q) = (prior.covariates(), prior.outputs());
-    let is_diagonal = prior.scale().len() == q && q > 1;
+    let dense = prior.scale();
+    let is_diagonal = q > 1 && (0..q * q).all(|at| at / q == at % q || dense[at] == 0.0);
+    let scale = if is_diagonal { dense.iter().step_by(q + 1).copied().collect() } else { dense };
     let count = prior.value_pseudo_count();
     let parts = [
         prior.center().to_vec(),
@@ -58,7 +60,7 @@ fn priors_nearby(prior: &MatrixNormalInverseWishart) -> Vec<MatrixNormalInverseW
         vec![count.unwrap_or(1.0)],
         prior.precision(),
         vec![prior.degrees_of_freedom()],
-        prior.scale(),
+        scale,
     ];
     let build = |parts: &[Vec<f64>; 7]| {
         let [center, value, slopes, count_there, precision, nu, scale] = parts;
