@@ -67,6 +67,11 @@ pub(crate) fn exact(x: f64) -> String {
     text.strip_suffix(".0").map_or(text.clone(), Into::into)
 }
 
+/// A total of weights: as a count where all weigh the same, else with six digits.
+pub(crate) fn weight(x: f64) -> String {
+    if x.fract() == 0.0 && x.abs() < 1e15 { fixed(x, 0) } else { significant(x, 6) }
+}
+
 /// `12345` as `12,345`.
 pub(crate) fn count(x: usize) -> String {
     let digits = x.to_string();

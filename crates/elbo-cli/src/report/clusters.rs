@@ -2,7 +2,7 @@
 
 use super::{header_of, minus, page, scatter, section, tables, trace, warnings};
 use crate::{
-    number::{count, fixed, significant},
+    number::{count, fixed, significant, weight},
     summary::{ClusterSummary, Drawn},
 };
 
@@ -48,7 +48,7 @@ fn centers(summary: &ClusterSummary) -> String {
     for (j, component) in summary.mixture.components.iter().enumerate() {
         let mut cells = vec![
             tables::badge(j),
-            significant(summary.sizes[j], 6),
+            weight(summary.sizes[j]),
             fixed(component.weight, 3),
             significant(summary.spreads[j], 3),
         ];

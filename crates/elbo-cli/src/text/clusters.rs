@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{Grid, MOST_COLUMNS, Paint, printable, warnings};
 use crate::{
-    number::{Style, count, fixed, significant},
+    number::{Style, count, fixed, significant, weight},
     summary::ClusterSummary,
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn clusters(
     for (j, component) in mixture.components.iter().enumerate() {
         let mut row = vec![
             (j + 1).to_string(),
-            significant(summary.sizes[j], 6),
+            weight(summary.sizes[j]),
             fixed(component.weight, 3),
             significant(summary.spreads[j], 3),
         ];
