@@ -6,7 +6,7 @@ use elbo_core::Batch;
 
 /// Documents as counts of words: for every document the distinct words it has, in increasing order, and how often.
 ///
-/// Words are numbers from 0; [`Vocabulary`] gives them names. Counts are real and positive, since weighted counts are common;
+/// Words are numbers from 0; [`Vocabulary`](crate::Vocabulary) gives them names. Counts are real and positive, since weighted counts are common;
 /// whole ones are exact up to 2²⁴. A document may be empty: it says nothing about topics.
 ///
 /// ```
