@@ -129,7 +129,7 @@ where
     fit_search(model, source, runs, &Independent(start), settings, observer)
 }
 
-/// [`fit_restarts_source`] from starts that may also propose moves away from an end: see [`Starts`] and [`Moves`].
+/// [`fit_restarts_source`] from starts that may also propose moves away from an end: see [`Starts`] and [`Moves`](super::Moves).
 ///
 /// Moves are not observed, but for the report: [`Runs::moves`] tells what each changed and how it ended. The result is never
 /// worse than without them, and more runs never make it worse: the runs and moves of a smaller number are among those of a
