@@ -62,7 +62,10 @@ proptest! {
         // 4 means, 3 + 4 loadings, a variance
         every_point_is_a_distribution(&ProbabilisticPca::standard(vec![0.0; 4], 2), &flat);
     }
+}
 
+#[cfg(feature = "serde")]
+proptest! {
     #[test]
     fn words_keep_every_bit(of in pca(4, 2)) {
         let text = serde_json::to_string(&of).unwrap();
@@ -70,6 +73,7 @@ proptest! {
     }
 }
 
+#[cfg(feature = "serde")]
 #[test]
 fn words_that_are_no_distribution_are_refused() {
     let read = |text: &str| serde_json::from_str::<ProbabilisticPca>(text);

@@ -1,8 +1,8 @@
 //! Components of different families, and noise, against plain sums.
 
 use elbo_core::{
-    Either, Estimator, Family, FlatParameters, Freeze, LatentModel, MaximumAPosteriori,
-    MaximumLikelihood, Sides, Statistics, VariationalBayes,
+    Either, Estimator, Family, FlatParameters, Freeze, MaximumAPosteriori, MaximumLikelihood,
+    Sides, Statistics, VariationalBayes,
 };
 use elbo_dist::{
     Categorical, Dirichlet, Laplace, MultivariateStudentT, NormalInverseWishart, UniformBox,
@@ -318,6 +318,8 @@ fn a_box_is_what_the_data_say() {
 #[cfg(feature = "serde")]
 #[test]
 fn fits_of_two_kinds_are_kept() {
+    use elbo_core::LatentModel;
+
     let noise =
         UniformBox::new(vec![-9.0, -9.0], vec![9.0, 9.0]).unwrap().with_volume(3.0).unwrap();
     let prior = NormalInverseWishart::default_for(
