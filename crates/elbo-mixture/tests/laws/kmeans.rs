@@ -94,6 +94,31 @@ fn iterations_are_those_of_a_plain_loop() {
     }
 }
 
+/// No origin is near all rows: products of coordinates would round by 16, where distances are of order one.
+#[test]
+fn groups_far_apart_keep_their_fine_structure() {
+    let (n, d, k) = (800, 2, 4);
+    let value = |i: usize, j: usize| {
+        let jitter = ((i * (31 + 26 * j)) % 97) as f64 / 97.0 - 0.5;
+        1e9 * (i % 4 / 2) as f64 + 2.0 * (i % 2) as f64 + jitter
+    };
+    let values = (0..n * d).map(|place| value(place / d, place % d)).collect();
+    let table = Table { values, n, d };
+    for comparisons in [Comparisons::All, Comparisons::Auto] {
+        let fitted = KMeans::new(k)
+            .start_at(first(&table, k))
+            .settings(exactly(6))
+            .comparisons(comparisons)
+            .fit(table.rows().into())
+            .unwrap();
+        let labels = fitted.centers.predict(table.rows()).unwrap();
+        assert!((0..n).all(|i| labels[i] == i % 4));
+        let (_, _, inertia) = lloyd(&table, &first(&table, k), 6);
+        // Coordinates of 10⁹ keep seven decimals.
+        assert!((fitted.inertia - inertia).abs() <= 1e-6 * inertia, "{} {inertia}", fitted.inertia);
+    }
+}
+
 #[test]
 fn bounds_change_no_bit() {
     let mut long = 0;
