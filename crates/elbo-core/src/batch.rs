@@ -157,14 +157,33 @@ impl<'a, T: Copy> Rows<'a, T> {
     where
         T: Into<f64>,
     {
-        if self.all(f64::is_finite) {
+        self.check(f64::is_finite)
+    }
+
+    /// The first value that is infinite, as an error that names its row and column; NaN stands for a missing one.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NotFinite`].
+    pub fn check_finite_or_missing(&self) -> Result<(), DataError>
+    where
+        T: Into<f64>,
+    {
+        self.check(|x| !x.is_infinite())
+    }
+
+    fn check(&self, fits: impl Fn(f64) -> bool) -> Result<(), DataError>
+    where
+        T: Into<f64>,
+    {
+        if self.all(&fits) {
             return Ok(());
         }
         for row in 0..self.n {
             for column in 0..self.d {
                 let value: f64 =
                     self.data[row * self.row_stride + column * self.column_stride].into();
-                if !value.is_finite() {
+                if !fits(value) {
                     return Err(DataError::NotFinite { row, column, value });
                 }
             }

@@ -1,6 +1,6 @@
 //! Marginals, conditionals and moments of mixtures of Gaussians: regression by conditioning.
 
-use elbo_core::{BLOCK_STRIDE, Batch, DataError, EStepError, Rows, Weighted, add_scaled};
+use elbo_core::{BLOCK_STRIDE, Batch, EStepError, Rows, Weighted, add_scaled};
 use elbo_dist::{Categorical, MultivariateGaussian};
 use elbo_linalg::log_sum_exp;
 
@@ -102,7 +102,7 @@ impl Mixture<MultivariateGaussian> {
     ///
     /// # Errors
     ///
-    /// [`DataError::NotFinite`] where a value is missing or infinite; otherwise as [`conditional`](Self::conditional).
+    /// [`DataError::NotFinite`](elbo_core::DataError::NotFinite) where a value is missing or infinite; otherwise as [`conditional`](Self::conditional).
     ///
     /// # Panics
     ///
@@ -115,7 +115,7 @@ impl Mixture<MultivariateGaussian> {
     ) -> Result<Vec<f64>, MixtureError> {
         assert_eq!(given.len(), rows.d(), "one column of values per column given");
         assert!(given.len() < self.d(), "no column is left");
-        refuse_missing(rows)?;
+        rows.check_finite()?;
         let left: Vec<usize> = (0..self.d()).filter(|c| !given.contains(c)).collect();
         let slopes: Vec<Vec<f64>> =
             self.components().iter().map(|c| c.regression_coefficients(given)).collect();
@@ -152,19 +152,4 @@ impl Mixture<MultivariateGaussian> {
         };
         self.components().iter().enumerate().map(place).collect()
     }
-}
-
-fn refuse_missing(rows: Rows<'_>) -> Result<(), DataError> {
-    if rows.all(f64::is_finite) {
-        return Ok(());
-    }
-    for row in 0..rows.len() {
-        for column in 0..rows.d() {
-            let value = rows.get(row, column);
-            if !value.is_finite() {
-                return Err(DataError::NotFinite { row, column, value });
-            }
-        }
-    }
-    Ok(())
 }

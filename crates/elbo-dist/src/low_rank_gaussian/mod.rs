@@ -16,7 +16,7 @@ use rand_distr::StandardNormal;
 use self::missing::Missing;
 use crate::multivariate_gaussian::kernels::{self, Moments, PackedGaussians, Scratch, Shape};
 use crate::multivariate_gaussian::{
-    check_finite_or_missing, check_vector,
+    check_vector,
     packed::{finish_moments, kernel_rows},
 };
 use crate::{
@@ -393,7 +393,7 @@ impl Family for LowRankGaussian {
         if data.d() != self.d() {
             return Err(DataError::Dimension { expected: self.d(), found: data.d() });
         }
-        check_finite_or_missing(data)
+        data.check_finite_or_missing()
     }
 
     fn new_stats(&self) -> MultivariateGaussianStats {

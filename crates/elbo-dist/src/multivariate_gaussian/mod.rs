@@ -20,7 +20,7 @@ mod structure;
 
 use std::f64::consts::TAU;
 
-use elbo_core::{Batch, DataError, EstimateError, Family, Matrix, MatrixMut, Repairs, Rows};
+use elbo_core::{DataError, EstimateError, Family, Matrix, MatrixMut, Repairs, Rows};
 use elbo_linalg::extreme_eigenvalues;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
@@ -238,7 +238,7 @@ impl Family for MultivariateGaussian {
         if data.d() != self.d() {
             return Err(DataError::Dimension { expected: self.d(), found: data.d() });
         }
-        check_finite_or_missing(data)
+        data.check_finite_or_missing()
     }
 
     fn new_stats(&self) -> MultivariateGaussianStats {
@@ -389,22 +389,6 @@ fn whiten(u: &[f64], s: &[f64], d: usize) -> Vec<f64> {
     // rows of S are its columns, so the first step gives (U S)ᵀ from rows
     let half: Vec<f64> = (0..d * d).map(|p| product(u, p % d, s, p / d)).collect();
     (0..d * d).map(|p| (0..=p / d).map(|a| u[p / d * d + a] * half[a * d + p % d]).sum()).collect()
-}
-
-/// Refuses what is infinite; NaN stands for a missing number.
-pub(crate) fn check_finite_or_missing(data: Rows<'_>) -> Result<(), DataError> {
-    if data.all(|x| !x.is_infinite()) {
-        return Ok(());
-    }
-    for row in 0..data.len() {
-        for column in 0..data.d() {
-            let value = data.get(row, column);
-            if value.is_infinite() {
-                return Err(DataError::NotFinite { row, column, value });
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The length of a vector of finite numbers, at least one.

@@ -246,7 +246,7 @@ impl LatentModel for FactorRowsModel {
         if rows.is_empty() {
             return Err(DataError::Empty);
         }
-        check_finite_or_missing(rows)
+        rows.check_finite_or_missing()
     }
 
     fn new_stats(&self, params: &FactorRows) -> FactorRowsStats {
@@ -352,7 +352,7 @@ impl FactorRowsModel {
             let (what, structure) = ("as many factors as columns", "a factor model");
             return Err(EstimateError::Unsupported { what, structure }.into());
         }
-        check_finite_or_missing(data.units())?;
+        data.units().check_finite_or_missing()?;
         let (sample, found) = Sample::with_means(data)?;
         sample.check_variances()?;
         let pca = ProbabilisticPca::of_sample(&sample, q)?;
@@ -410,20 +410,4 @@ fn regress(
         return Err(EstimateError::Infeasible { component: 0, what: "factor model" });
     }
     Ok((n, residual))
-}
-
-/// The first infinite value, as an error that names its place.
-fn check_finite_or_missing(rows: Rows<'_>) -> Result<(), DataError> {
-    if rows.all(|x| !x.is_infinite()) {
-        return Ok(());
-    }
-    for row in 0..rows.len() {
-        for column in 0..rows.d() {
-            let value = rows.get(row, column);
-            if value.is_infinite() {
-                return Err(DataError::NotFinite { row, column, value });
-            }
-        }
-    }
-    Ok(())
 }
